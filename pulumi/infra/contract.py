@@ -1,0 +1,227 @@
+"""The contract: one typed object that Pulumi exports, Ansible's inventory reads and the tests verify.
+
+`Contract.from_json(value)` refuses what the schema beside this file or the rules below don't allow (ContractError);
+`contract.to_json()` gives plain JSON values back and checks them too. Needs no Pulumi.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any, Literal
+
+import jsonschema
+
+VERSION = 1
+SCHEMA_FILE = Path(__file__).with_name("contract.schema.json")
+ETCD_SIZES = (1, 3, 5)  # An even number of members tolerates no more failures than one fewer.
+
+
+class ContractError(ValueError):
+    """A contract that can't be used; the message gives the place, the value and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """One block device of a host and where it is mounted."""
+
+    purpose: Literal["data", "wal", "etcd", "repository", "metrics"]
+    device: str
+    mount: str
+    size_gib: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connect:
+    """How the controller reaches a host; relative files count from the repository's root."""
+
+    host: str
+    port: int
+    user: str
+    private_key_file: str
+    known_hosts_file: str
+    proxy_command: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A database host or a service host. It declares no leader: who leads is Patroni's at run time."""
+
+    name: str
+    state: Literal["active", "retiring"]
+    zone: str
+    address: str
+    connect: Connect
+    architecture: Literal["x86_64", "aarch64"]
+    cores: int
+    memory_mib: int
+    virtual: Literal["vm", "container"]
+    etcd_member: bool
+    serves: tuple[str, ...]
+    volumes: tuple[Volume, ...]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Host":
+        """Build from JSON that the schema has accepted."""
+        nested = {
+            "connect": Connect(**value["connect"]),
+            "serves": tuple(value["serves"]),
+            "volumes": tuple(Volume(**volume) for volume in value["volumes"]),
+        }
+        return cls(**{**value, **nested})
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointNames:
+    """Names in certificates and in the hosts' /etc/hosts."""
+
+    pooled: str
+    direct: str
+    read_only: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoints:
+    """Where clients connect, each `host:port`: a balancer is one entry, a plain cluster has one for each host."""
+
+    pooled: tuple[str, ...]
+    direct: tuple[str, ...]
+    read_only_direct: tuple[str, ...]
+    names: EndpointNames
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Endpoints":
+        """Build from JSON that the schema has accepted."""
+        lists = {key: tuple(value[key]) for key in ("pooled", "direct", "read_only_direct")}
+        return cls(**lists, names=EndpointNames(**value["names"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostRepository:
+    """Backups lie on a service host."""
+
+    type: Literal["host"]
+    host: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketRepository:
+    """Backups lie in an S3 bucket."""
+
+    type: Literal["s3"]
+    bucket: str
+    region: str
+    kms_key_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateAuthority:
+    """References to the environment's CA."""
+
+    certificate: str
+    private_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """One replicated PostgreSQL cluster."""
+
+    hosts: tuple[Host, ...]
+    endpoints: Endpoints
+    repository: HostRepository | BucketRepository
+    certificate_authority: CertificateAuthority
+    secrets: Mapping[str, str]
+    clients: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Cluster":
+        """Build from JSON that the schema has accepted."""
+        kind = HostRepository if value["repository"]["type"] == "host" else BucketRepository
+        return cls(
+            hosts=tuple(Host.from_json(host) for host in value["hosts"]),
+            endpoints=Endpoints.from_json(value["endpoints"]),
+            repository=kind(**value["repository"]),
+            certificate_authority=CertificateAuthority(**value["certificate_authority"]),
+            secrets=dict(value["secrets"]),
+            clients=tuple(value["clients"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """The whole environment. Raises ContractError for what no schema can say (see `_check`)."""
+
+    project: str
+    environment: str
+    network: str
+    operator_network: str
+    clusters: Mapping[str, Cluster]
+    services: tuple[Host, ...]
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        try:
+            _check(self)
+        except ContractError:
+            raise
+        except ValueError as error:  # an address or network that only looks like one
+            raise ContractError(f"contract: {error}") from error
+
+    @classmethod
+    def from_json(cls, value: object) -> "Contract":
+        """Read a contract from decoded JSON; refuse another version, a foreign shape or a contradiction."""
+        check_schema(value)
+        assert isinstance(value, Mapping)  # noqa: S101 - the schema said so; this tells the type checker
+        nested = {
+            "clusters": {name: Cluster.from_json(cluster) for name, cluster in value["clusters"].items()},
+            "services": tuple(Host.from_json(host) for host in value["services"]),
+        }
+        return cls(**{**value, **nested})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, checked against the schema before anyone can export them."""
+        value: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        check_schema(value)
+        return value
+
+
+@cache
+def _validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+
+
+def check_schema(value: object) -> None:
+    """Refuse a value that is no contract of this version. Raises ContractError."""
+    if not isinstance(value, Mapping) or "version" not in value:
+        raise ContractError("no contract: a JSON object with `version` is expected; run `pulumi up` and read it again")
+    if value["version"] != VERSION:
+        raise ContractError(
+            f"contract version {value['version']!r}: this checkout reads version {VERSION}; "
+            "run `pulumi up` from this checkout so that it exports its own version"
+        )
+    error = jsonschema.exceptions.best_match(_validator().iter_errors(value))
+    if error is not None:
+        raise ContractError(f"contract: {error.json_path}: {error.message}; run `pulumi up` so that it is written anew")
+
+
+def _check(contract: Contract) -> None:
+    network = ip_network(contract.network)
+    everyone = [*contract.services, *(host for cluster in contract.clusters.values() for host in cluster.hosts)]
+    for field in ("name", "address"):
+        twice = [value for value, count in Counter(getattr(host, field) for host in everyone).items() if count > 1]
+        if twice:
+            raise ContractError(f"contract: {field} {twice[0]} is used by more than one host; give each its own")
+    for host in everyone:
+        if ip_address(host.address) not in network:
+            raise ContractError(f"contract: {host.name}'s address {host.address} lies outside of {network}")
+    serving = {host.name for host in contract.services if "repository" in host.serves}
+    for name, cluster in contract.clusters.items():
+        members = sum(host.etcd_member for host in cluster.hosts)
+        if members not in ETCD_SIZES:
+            raise ContractError(f"contract: cluster {name} has {members} etcd members; 1, 3 or 5 are possible")
+        repository = cluster.repository
+        if isinstance(repository, HostRepository) and repository.host not in serving:
+            raise ContractError(f"contract: cluster {name} backs up to {repository.host}, which serves no repository")
