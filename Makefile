@@ -1,0 +1,59 @@
+# Thin names for the bare commands: each line is what you would type yourself after `source activate.sh`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+MEMORY_GIB ?= 32
+CORES ?= 8
+PROFILE ?= oltp
+ENVIRONMENT ?= lab
+HOST ?= db1
+
+.PHONY: help up down destroy status card ssh psql test lint unit engine molecule molecule-all app host proofs report sizing docs requirements bench drills
+
+help: ## Show what can be done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- the lab
+up: ## From nothing to a running, verified, migrated cluster and its connection card
+	@lab/up
+down: ## Stop the lab's hosts; all data is kept
+	@lab/down
+destroy: ## Remove the lab with its volumes (asks you to type its name; YES=1 answers)
+	@lab/destroy
+status: ## Hosts, volumes, cluster members and services at a glance
+	@lab/status
+card: ## Print the connection card
+	@source activate.sh && ansible-playbook ansible/playbooks/show_card.yml
+ssh: ## A shell on a host: make ssh HOST=db1
+	@lab/ssh $(HOST)
+psql: ## psql as postgres on the leader
+	@lab/psql
+
+# ---- proofs
+test: ## Everything that proves the repository
+	@tests/run
+lint: ## ruff, mypy, ansible-lint, yamllint, shellcheck
+	@tests/run lint types
+unit: ## Tests that need no host
+	@tests/run unit
+engine: ## The Pulumi program through the real engine
+	@tests/run engine
+molecule: ## Each role's default scenario on real hosts
+	@tests/run molecule
+molecule-all: ## Each scenario of each role
+	@tests/run molecule-all
+app: ## The Django project on a real PostgreSQL 17
+	@tests/run app
+host: ## Verify an environment's hosts: make host ENVIRONMENT=production
+	@source activate.sh && pytest tests/host --environment $(ENVIRONMENT)
+proofs: ## Drift, reboot and failover on the running lab
+	@tests/run proofs
+report: ## Host verification as an HTML page
+	@source activate.sh && pytest tests/host --environment $(ENVIRONMENT) --report dist/report.html
+bench: ## Speed, as ratios measured in one run, into docs/results
+	@tests/run bench
+
+# ---- tools
+sizing: ## Explain each PostgreSQL setting: make sizing MEMORY_GIB=32 CORES=8 PROFILE=oltp
+	@python3 ansible/plugins/filter/sizing.py --memory-gib $(MEMORY_GIB) --cores $(CORES) --profile $(PROFILE)
+requirements: ## Compile requirements.in to requirements.txt
+	@source activate.sh && uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
