@@ -1,0 +1,50 @@
+"""The inventory plugin as a module, and a saved contract of the lab to alter."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+GOLDEN = ROOT / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def plugin() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("pulumi_stack", ROOT / "ansible/plugins/inventory/pulumi_stack.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["pulumi_stack"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def contract() -> dict[str, Any]:
+    return dict(json.loads((GOLDEN / "contract.lab.json").read_text(encoding="utf-8")))
+
+
+@pytest.fixture
+def saved(tmp_path: Path, plugin: ModuleType) -> Callable[..., Any]:
+    """Save a contract and return the Source that reads it."""
+
+    def save(contract: object, **changes: object) -> Any:
+        path = tmp_path / "contract.json"
+        if contract is not None:
+            path.write_text(contract if isinstance(contract, str) else json.dumps(contract), encoding="utf-8")
+        values = {
+            "stack": "lab",
+            "environment": "lab",
+            "project": "freelance-platform",
+            "contract_file": str(path),
+            "remedy": "make up",
+        }
+        return plugin.Source(**{**values, **changes})
+
+    return save
