@@ -55,5 +55,7 @@ bench: ## Speed, as ratios measured in one run, into docs/results
 # ---- tools
 sizing: ## Explain each PostgreSQL setting: make sizing MEMORY_GIB=32 CORES=8 PROFILE=oltp
 	@python3 ansible/plugins/filter/sizing.py --memory-gib $(MEMORY_GIB) --cores $(CORES) --profile $(PROFILE)
+docs: ## Write each role's README from its argument_specs
+	@source activate.sh && python lab/role_readme.py
 requirements: ## Compile requirements.in to requirements.txt
 	@source activate.sh && uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
