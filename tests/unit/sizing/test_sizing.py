@@ -1,0 +1,154 @@
+"""The sizing function: the guide's numbers on the reference host, and what must hold on every host."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+SCRIPT = Path(__file__).parents[3] / "ansible" / "plugins" / "filter" / "sizing.py"
+spec = importlib.util.spec_from_file_location("sizing", SCRIPT)
+assert spec is not None
+assert spec.loader is not None
+sizing = importlib.util.module_from_spec(spec)
+sys.modules["sizing"] = sizing
+spec.loader.exec_module(sizing)
+
+KIB = {"kB": 1, "MB": 1024, "GB": 1024 * 1024}
+GUIDE = {
+    "shared_buffers": "8GB",
+    "effective_cache_size": "24GB",
+    "maintenance_work_mem": "2GB",
+    "wal_buffers": "64MB",
+    "checkpoint_completion_target": 0.9,
+    "random_page_cost": 1.1,
+    "default_statistics_target": 100,
+}
+AMOUNTS = ("shared_buffers", "effective_cache_size", "maintenance_work_mem", "autovacuum_work_mem", "work_mem")
+
+memories = st.integers(min_value=1024, max_value=1024 * 1024)
+machines = st.fixed_dictionaries(
+    {
+        "memory_mib": memories,
+        "cores": st.integers(1, 128),
+        "profile": st.sampled_from(sorted(sizing.PROFILES)),
+        "hosts": st.sampled_from([1, 3, 4, 5, 9]),
+        "wal_gib": st.integers(1, 500),
+        "data_gib": st.integers(1, 16000),
+        "pooler_db_connections": st.integers(5, 100),
+    }
+)
+
+
+def kib(amount: object) -> int:
+    text = str(amount)
+    return int(text[:-2]) * KIB[text[-2:]]
+
+
+def sized_or_none(machine: dict[str, Any]) -> Any:
+    try:
+        return sizing.size(**machine)
+    except sizing.SizingError:
+        return None
+
+
+@pytest.mark.parametrize("memory_mib", [32768, 32256, 31744])
+def test_the_reference_host_gets_the_guides_numbers(memory_mib: int) -> None:
+    found = sizing.size(memory_mib=memory_mib, cores=8).to_dict()
+    assert {name: found["parameters"][name] for name in GUIDE} == GUIDE
+    assert found["huge_pages"] * 2 >= 8192
+
+
+@given(machines)
+def test_the_worst_case_fits_into_memory(machine: dict[str, Any]) -> None:
+    found = sized_or_none(machine)
+    if found is not None:
+        assert found.worst_case_mib < machine["memory_mib"]
+
+
+@given(machines, st.integers(1, 4096))
+def test_more_memory_never_gives_less(machine: dict[str, Any], more_mib: int) -> None:
+    smaller = sized_or_none(machine)
+    if smaller is not None:
+        larger = sizing.size(**(machine | {"memory_mib": machine["memory_mib"] + more_mib})).of("parameter")
+        assert all(kib(larger[name]) >= kib(smaller.of("parameter")[name]) for name in AMOUNTS)
+
+
+@given(machines)
+def test_huge_pages_hold_the_shared_memory(machine: dict[str, Any]) -> None:
+    found = sized_or_none(machine)
+    if found is not None and machine["profile"] != "tiny":
+        pages = found.to_dict()["huge_pages"]
+        assert pages * 2 * 1024 >= kib(found.of("parameter")["shared_buffers"])
+        assert pages * 2 < machine["memory_mib"] / 2
+
+
+@given(machines)
+def test_all_poolers_and_direct_connections_fit(machine: dict[str, Any]) -> None:
+    found = sized_or_none(machine)
+    if found is not None:
+        parameters = found.of("parameter")
+        reserved = parameters["superuser_reserved_connections"] + parameters["reserved_connections"]
+        pooled = machine["hosts"] * 2 * machine["pooler_db_connections"]
+        assert pooled + sizing.DIRECT_CONNECTIONS + reserved < parameters["max_connections"]
+
+
+@given(machines)
+def test_write_ahead_log_stays_below_the_alert_of_its_volume(machine: dict[str, Any]) -> None:
+    found = sized_or_none(machine)
+    if found is not None:
+        parameters = found.of("parameter")
+        kept = kib(parameters["max_wal_size"]) + kib(parameters["max_slot_wal_keep_size"])
+        assert kept * 10 <= machine["wal_gib"] * 1024 * 1024 * 7
+        assert kib(parameters["min_wal_size"]) >= 2 * 16 * 1024
+
+
+@given(machines)
+def test_every_value_has_a_reason_and_a_source(machine: dict[str, Any]) -> None:
+    found = sized_or_none(machine)
+    if found is not None:
+        assert all(value.reason and value.source for value in found.values)
+
+
+def test_growing_from_one_to_four_hosts_changes_nothing() -> None:
+    sizes = [sizing.size(memory_mib=2048, cores=2, profile="tiny", wal_gib=2, data_gib=4, hosts=n) for n in (1, 3, 4)]
+    assert sizes[0].of("parameter") == sizes[1].of("parameter") == sizes[2].of("parameter")
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        ({"memory_mib": 2048}, ["memory_mib=2048", "4096 MiB", "larger host"]),
+        ({"memory_mib": 1024, "profile": "tiny"}, ["memory_mib=1024", "1024 kB", "pooler_db_connections=50"]),
+        ({"max_connections": 100}, ["max_connections=100", "440", "441 or more"]),
+        ({"pooler_db_connections": 0}, ["pooler_db_connections=0", "at least 1"]),
+        ({"profile": "huge"}, ["profile=huge", "mixed, oltp, tiny"]),
+    ],
+)
+def test_a_refusal_names_value_limit_and_remedy(machine: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(sizing.SizingError) as refusal:
+        sizing.size(**({"memory_mib": 32768, "cores": 8} | machine))
+    assert [word for word in words if word not in str(refusal.value)] == []
+
+
+def test_a_cluster_is_sized_by_its_smallest_host() -> None:
+    volumes = [{"purpose": "data", "size_gib": 100}, {"purpose": "wal", "size_gib": 20}]
+    small = {"memory_mib": 8192, "cores": 4, "volumes": volumes}
+    large = {"memory_mib": 65536, "cores": 16, "volumes": volumes}
+    assert sizing.size_cluster([large, small, large]) == sizing.size(memory_mib=8192, cores=4).to_dict()
+
+
+def test_the_command_line_explains_and_refuses() -> None:
+    command = [sys.executable, str(SCRIPT)]
+    shown = subprocess.run([*command, "--memory-gib", "32"], check=True, capture_output=True, text=True)
+    assert "shared_buffers" in shown.stdout
+    machine = subprocess.run([*command, "--json"], check=True, capture_output=True, text=True)
+    assert json.loads(machine.stdout)["parameters"]["shared_buffers"] == "8GB"
+    refused = subprocess.run([*command, "--memory-gib", "1"], check=False, capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "memory_mib=1024" in refused.stderr
