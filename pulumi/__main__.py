@@ -1,0 +1,26 @@
+"""The platform's Pulumi program: a stack's settings become hosts, volumes and a contract that describes them."""
+
+import importlib
+
+import pulumi
+from infra import export, previous, stack_config, topology
+from infra.problems import SettingsError
+from infra.target import Declare
+
+
+def main() -> None:
+    """Settings, then topology, then a target's resources, then the contract."""
+    try:
+        settings = stack_config.read(
+            pulumi.runtime.config.CONFIG.get(), project=pulumi.get_project(), stack=pulumi.get_stack()
+        )
+        plan = topology.plan(settings)
+        previous.refuse_unmarked_removal(previous.exported_contract(), plan)
+    except SettingsError as error:
+        raise pulumi.RunError(f"Settings of stack {pulumi.get_stack()} refused:\n{error}") from None
+    # Only the chosen target is imported: each brings its own provider's package.
+    declare: Declare = importlib.import_module(f"infra.{settings.target}").declare
+    pulumi.export("contract", export.contract(plan, declare(plan)))
+
+
+main()

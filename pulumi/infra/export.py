@@ -1,0 +1,105 @@
+"""Puts the contract together from the topology and what a target declared; the same way for each target."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from infra.contract import Contract
+from infra.target import Declared
+from infra.topology import HostPlan, Topology
+
+PORTS = {"pooled": 6432, "direct": 5000, "read_only_direct": 5001}
+NAMES = {"pooled": "pooled", "direct": "rw", "read_only": "ro"}
+SECRETS = (
+    "replicator_password",
+    "rewind_password",
+    "freelance_user_password",
+    "freelance_migrator_password",
+    "freelance_staff_password",
+    "reporting_user_password",
+    "pgbouncer_auth_password",
+    "stats_password",
+    "monitor_password",
+    "backup_password",
+    "etcd_root_password",
+    "etcd_patroni_password",
+    "repository_cipher_passphrase",
+    "cache_app_password",
+    "django_secret_key",
+    "superuser_password",
+    "field_encryption_key",
+    "blind_index_key",
+)
+
+
+def contract(topology: Topology, declared: Declared) -> pulumi.Output[dict[str, Any]]:
+    """Return the contract as JSON, checked; unknown as long as something in it is."""
+    resolved = pulumi.Output.all(
+        hosts={
+            name: {"connect": dict(host.connect), "devices": dict(host.devices)}
+            for name, host in declared.hosts.items()
+        },
+        repository=dict(declared.repository),
+        secret_reference=declared.secret_reference,
+        ca_certificate=declared.ca_certificate,
+        ca_private_key=declared.ca_private_key,
+    )
+    return resolved.apply(lambda known: build(topology, declared, known))
+
+
+def build(topology: Topology, declared: Declared, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Build the contract from known values. Raises ContractError when it would not be one."""
+    settings = topology.settings
+
+    def host(plan: HostPlan) -> dict[str, Any]:
+        there = known["hosts"][plan.name]
+        return {
+            "name": plan.name,
+            "state": plan.state,
+            "zone": plan.zone,
+            "address": str(plan.address),
+            "connect": {**there["connect"], "port": int(there["connect"]["port"])},
+            "architecture": declared.architecture,
+            "cores": plan.cores,
+            "memory_mib": plan.memory_mib,
+            "virtual": declared.virtual,
+            "etcd_member": plan.etcd_member,
+            "serves": list(plan.serves),
+            "volumes": [
+                {
+                    "purpose": volume.purpose,
+                    "device": there["devices"][volume.purpose],
+                    "mount": volume.mount,
+                    "size_gib": volume.size_gib,
+                }
+                for volume in plan.volumes
+            ],
+        }
+
+    active = [plan.address for plan in topology.database_hosts if plan.state == "active"]
+    value = {
+        "version": 1,
+        "project": settings.project,
+        "environment": settings.environment,
+        "network": str(settings.network),
+        "operator_network": str(settings.operator_network),
+        "clusters": {
+            "main": {
+                "hosts": [host(plan) for plan in topology.database_hosts],
+                "endpoints": {
+                    **{name: [f"{address}:{port}" for address in active] for name, port in PORTS.items()},
+                    "names": {name: f"{prefix}.{settings.environment}" for name, prefix in NAMES.items()},
+                },
+                "repository": known["repository"],
+                "certificate_authority": {
+                    "certificate": known["ca_certificate"],
+                    "private_key": known["ca_private_key"],
+                },
+                "secrets": {name: known["secret_reference"].format(name=name) for name in SECRETS},
+                "clients": [str(network) for network in settings.clients],
+            }
+        },
+        "services": [host(plan) for plan in topology.service_hosts],
+    }
+    return Contract.from_json(value).to_json()

@@ -1,0 +1,87 @@
+"""A stack's settings as frozen dataclasses that refuse what can't work, before anything is changed.
+
+Pure: nothing of Pulumi. `infra.stack_config` reads them from a stack's configuration.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Literal
+
+from infra.problems import SettingsError
+from infra.settings_rules import DATABASES_PER_POOLER, TARGETS, TargetFacts, problems_of
+
+Target = Literal["lab", "aws"]
+Architecture = Literal["x86_64", "aarch64"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSize:
+    """Cores and memory of one kind of host."""
+
+    cores: int
+    memory_mib: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ssh:
+    """How the controller reaches the hosts; empty `proxy_command`: directly."""
+
+    user: str
+    private_key_file: str
+    known_hosts_file: str
+    proxy_command: str
+    public_key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connections:
+    """PostgreSQL's connections and who takes them."""
+
+    maximum: int
+    pooler_processes: int
+    per_pooler_database: int
+    direct: int
+    reserved: int
+
+    def needed(self, hosts: int) -> int:
+        """Return how many connections this many hosts may open at once."""
+        pooled = hosts * self.pooler_processes * DATABASES_PER_POOLER * self.per_pooler_database
+        return pooled + self.direct + self.reserved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One environment. Raises SettingsError with all problems at once."""
+
+    project: str
+    environment: str
+    region: str  # empty outside of a cloud
+    target: Target
+    network: IPv4Network
+    operator_network: IPv4Network
+    zones: tuple[str, ...]
+    clients: tuple[IPv4Network, ...]
+    database_hosts: int
+    retiring_hosts: tuple[str, ...]
+    etcd_members: int
+    database_size: HostSize
+    service_size: HostSize
+    service_serves: tuple[str, ...]
+    data_volume_gib: int
+    wal_volume_gib: int
+    etcd_volume_gib: int
+    repository_volume_gib: int
+    architecture: Architecture
+    connections: Connections
+    ssh: Ssh
+    image_id: str
+
+    def __post_init__(self) -> None:
+        problems = list(problems_of(self))
+        if problems:
+            raise SettingsError(problems)
+
+    @property
+    def target_facts(self) -> TargetFacts:
+        """What the chosen target allows."""
+        return TARGETS[self.target]

@@ -1,0 +1,182 @@
+"""What settings must hold: each rule yields problems with value, limit and remedy."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from infra.instance_types import choices, instance_type
+from infra.problems import Problem
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+DATABASES_PER_POOLER = 2  # the database and its read-only twin: PgBouncer's limits count for each of them
+HOSTS_FOR_FAILOVER = 3
+ETCD_SIZES = (1, 3, 5)  # an even number of members tolerates no more failures than one fewer
+CONTRACT_SERVES = ("repository", "cache")
+DATABASE_MEMORY_MIB_MIN = 1024  # below, the smallest profile leaves no memory for the system
+SERVICE_MEMORY_MIB_MIN = 512
+# A data volume holds an empty cluster (60 MiB) and its growth; XFS itself refuses less than 300 MiB.
+VOLUME_GIB_MIN = {"data": 2, "wal": 1, "etcd": 1, "repository": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetFacts:
+    """What differs between targets as far as settings are concerned."""
+
+    network_per_zone: bool
+    volume_gib_max: int
+    prefixes: range  # sizes a network may have
+    serves: tuple[str, ...]
+
+
+TARGETS = {
+    "lab": TargetFacts(network_per_zone=False, volume_gib_max=1024, prefixes=range(16, 29), serves=CONTRACT_SERVES),
+    # Volume: EBS user guide, "General Purpose SSD volumes", gp3; other pages say 65,536: the smaller one always works.
+    # Network: VPC user guide, "VPC CIDR blocks". Backups are in a bucket there, so no host serves the repository.
+    "aws": TargetFacts(network_per_zone=True, volume_gib_max=16_384, prefixes=range(16, 29), serves=("cache",)),
+}
+
+
+def problems_of(settings: "Settings") -> Iterator[Problem]:
+    """Yield all that is wrong with the settings."""
+    for rule in (_hosts, _retiring, _networks, _sizes, _connections, _aws):
+        yield from rule(settings)
+
+
+def _hosts(settings: "Settings") -> Iterator[Problem]:
+    hosts, zones, members = settings.database_hosts, settings.zones, settings.etcd_members
+    if hosts < 1 or hosts == HOSTS_FOR_FAILOVER - 1:
+        yield Problem(
+            "database_hosts",
+            f"{hosts}; 1 or at least 3 are possible"
+            + (": two hosts can't tell a dead partner from a cut link, so neither may lead alone" if hosts > 1 else ""),
+            "take 3 for failover, or 1",
+        )
+    elif hosts >= HOSTS_FOR_FAILOVER and len(set(zones)) < HOSTS_FOR_FAILOVER:
+        yield Problem(
+            "zones",
+            f"{len(set(zones))} for {hosts} database hosts; at least 3 are needed: a lost zone may take one vote only",
+            "name three zones, or take database_hosts 1",
+        )
+    if not zones or len(set(zones)) != len(zones):
+        yield Problem("zones", f"{list(zones)}; one or more, each once, are needed", "name each zone once")
+    if members not in ETCD_SIZES or members > max(hosts, 1):
+        yield Problem(
+            "etcd_members",
+            f"{members} on {hosts} database hosts; 1, 3 or 5 and no more than hosts are possible",
+            "leave it out, or take 3",
+        )
+    unknown = [name for name in settings.service_serves if name not in settings.target_facts.serves]
+    if unknown or len(set(settings.service_serves)) != len(settings.service_serves):
+        yield Problem(
+            "service_serves",
+            f"{list(settings.service_serves)}; each once of {list(settings.target_facts.serves)} is possible "
+            f"with target {settings.target}",
+            "remove the others",
+        )
+    if settings.target == "lab" and "repository" not in settings.service_serves:
+        yield Problem("service_serves", "no repository; backups need a place", "add repository")
+
+
+def _retiring(settings: "Settings") -> Iterator[Problem]:
+    hosts, retiring = settings.database_hosts, settings.retiring_hosts
+    if not retiring:
+        return
+    last = {f"db{number}" for number in range(hosts - len(retiring) + 1, hosts + 1)}
+    staying = hosts - len(retiring)
+    if set(retiring) != last:
+        yield Problem(
+            "retiring_hosts",
+            f"{list(retiring)}; only the last of the {hosts} database hosts may retire: {sorted(last)}",
+            "name those",
+        )
+    elif staying < max(HOSTS_FOR_FAILOVER, settings.etcd_members):
+        yield Problem(
+            "retiring_hosts",
+            f"{list(retiring)} would leave {staying} database hosts; 3 and each of the {settings.etcd_members} "
+            "etcd members must stay",
+            "retire fewer",
+        )
+
+
+def _networks(settings: "Settings") -> Iterator[Problem]:
+    network, prefixes = settings.network, settings.target_facts.prefixes
+    if network.prefixlen not in prefixes:
+        yield Problem(
+            "network", f"{network}; /{prefixes[0]} to /{prefixes[-1]} are possible", "take a network of such a size"
+        )
+    if network.overlaps(settings.operator_network):
+        yield Problem(
+            "operator_network",
+            f"{settings.operator_network} overlaps the hosts' network {network}; they must be apart",
+            "take another network for one of them",
+        )
+
+
+def _sizes(settings: "Settings") -> Iterator[Problem]:
+    for kind, size, least in (
+        ("database", settings.database_size, DATABASE_MEMORY_MIB_MIN),
+        ("service", settings.service_size, SERVICE_MEMORY_MIB_MIN),
+    ):
+        if size.memory_mib < least:
+            finding = f"{size.memory_mib}; a {kind} host needs at least {least} MiB"
+            yield Problem(f"{kind}_memory_mib", finding, f"take {least} or more")
+        if size.cores < 1:
+            yield Problem(f"{kind}_cores", f"{size.cores}; at least 1 is needed", "take 1 or more")
+    most = settings.target_facts.volume_gib_max
+    for purpose, least in VOLUME_GIB_MIN.items():
+        size_gib = getattr(settings, f"{purpose}_volume_gib")
+        if not least <= size_gib <= most:
+            finding = f"{size_gib}; {least} to {most} GiB are possible with target {settings.target}"
+            yield Problem(f"{purpose}_volume_gib", finding, "take a size between them")
+    if "repository" in settings.service_serves and settings.repository_volume_gib < settings.data_volume_gib:
+        yield Problem(
+            "repository_volume_gib",
+            f"{settings.repository_volume_gib}; less than the {settings.data_volume_gib} GiB of data to be backed up",
+            f"take {2 * settings.data_volume_gib} or more",
+        )
+
+
+def _connections(settings: "Settings") -> Iterator[Problem]:
+    given = settings.connections
+    for name, value, least in (
+        ("pooler_processes", given.pooler_processes, 1),
+        ("pooler_connections", given.per_pooler_database, 1),
+        ("direct_connections", given.direct, 0),
+        ("reserved_connections", given.reserved, 3),  # PostgreSQL's superuser_reserved_connections
+    ):
+        if value < least:
+            yield Problem(name, f"{value}; at least {least} is needed", f"take {least} or more")
+    needed = given.needed(settings.database_hosts)
+    if needed > given.maximum:
+        yield Problem(
+            "max_connections",
+            f"{given.maximum}; {settings.database_hosts} hosts x {given.pooler_processes} pooler processes x "
+            f"{DATABASES_PER_POOLER} databases x {given.per_pooler_database} + {given.direct} direct + "
+            f"{given.reserved} reserved = {needed}",
+            f"take {needed} or more, or lower pooler_connections",
+        )
+
+
+def _aws(settings: "Settings") -> Iterator[Problem]:
+    if settings.target != "aws":
+        return
+    if not settings.region:
+        yield Problem("aws:region", "not set; the zones' region is needed", "pulumi config set aws:region <region>")
+    foreign = [zone for zone in settings.zones if not zone.startswith(settings.region)]
+    if foreign:
+        yield Problem("zones", f"{foreign} lie outside of aws:region {settings.region}", "name zones of that region")
+    if not settings.ssh.public_key.startswith(("ssh-ed25519 ", "ecdsa-sha2-", "sk-ssh-", "ssh-rsa ")):
+        finding = f"{settings.ssh.public_key!r}; new hosts would let nobody in"
+        yield Problem("ssh_public_key", finding, "give the public key that belongs to ssh_private_key_file")
+    sizes = [("database", settings.database_size)]
+    if settings.service_serves:
+        sizes.append(("service", settings.service_size))
+    for kind, size in sizes:
+        if size.cores > 0 and instance_type(size.cores, size.memory_mib, settings.architecture) is None:
+            yield Problem(
+                f"{kind}_cores",
+                f"{size.cores} with {size.memory_mib} MiB; no {settings.architecture} instance type has these",
+                f"take {choices(settings.architecture)}",
+            )

@@ -1,0 +1,55 @@
+"""What a target (`infra.aws`, `infra.lab`) gives: a function `declare(topology) -> Declared` that makes the resources.
+
+A target turns one topology into resources and says how each host is reached and where its volumes appear. The contract
+is put together from the topology and this, in the same way for each target (`infra.export`).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pulumi
+
+from infra.settings import Architecture
+from infra.topology import HostPlan, Topology
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredHost:
+    """One host that exists: `connect` is the contract's object; `devices` maps a volume's purpose to its path."""
+
+    connect: Mapping[str, pulumi.Input[str | int | None]]
+    devices: Mapping[str, pulumi.Input[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """All that only the target knows.
+
+    `hosts` by name, one for each host of the topology; `repository` is the contract's object;
+    `secret_reference` and `ca_references` give the contract's references, never a value.
+    """
+
+    architecture: Architecture
+    virtual: Literal["vm", "container"]
+    hosts: Mapping[str, DeclaredHost]
+    repository: Mapping[str, pulumi.Input[str]]
+    secret_reference: pulumi.Input[str]  # `{name}` stands for the secret's name
+    ca_certificate: pulumi.Input[str]
+    ca_private_key: pulumi.Input[str]
+
+
+Declare = Callable[[Topology], Declared]
+
+
+def connect_to(topology: Topology, host: HostPlan) -> dict[str, pulumi.Input[str | int | None]]:
+    """Return the contract's `connect` for a host that is reached at its own address."""
+    ssh = topology.settings.ssh
+    return {
+        "host": str(host.address),
+        "port": 22,
+        "user": ssh.user,
+        "private_key_file": ssh.private_key_file,
+        "known_hosts_file": ssh.known_hosts_file,
+        "proxy_command": ssh.proxy_command or None,
+    }

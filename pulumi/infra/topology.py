@@ -1,0 +1,134 @@
+"""From settings to hosts: names, zones, addresses, volumes. Pure, so that it can be tested by properties.
+
+Each host's place follows from its number alone, so that adding a host never moves another one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal
+
+from infra.problems import Problem, SettingsError
+from infra.settings import Settings
+
+DATABASE_OFFSET = 10  # db1 is .11 in its zone's network: room for what a cloud or a gateway reserves at the start
+SERVICE_OFFSET = 20  # service1 is .21: room for ten database hosts before it
+ZONE_BITS = 4  # A network split by zone has sixteen parts: later zones and subnets find room
+MOUNTS = {
+    "data": "/var/lib/postgresql",
+    "wal": "/var/lib/postgresql-wal",
+    "etcd": "/var/lib/etcd",
+    "repository": "/var/lib/pgbackrest",
+}
+
+Purpose = Literal["data", "wal", "etcd", "repository"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumePlan:
+    """A block device to be made; a target says under which name the host finds it."""
+
+    purpose: Purpose
+    mount: str
+    size_gib: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostPlan:
+    """A host to be made. `serves` is empty for database hosts."""
+
+    name: str
+    state: Literal["active", "retiring"]
+    zone: str
+    address: IPv4Address
+    cores: int
+    memory_mib: int
+    etcd_member: bool
+    serves: tuple[str, ...]
+    volumes: tuple[VolumePlan, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topology:
+    """The whole environment before it has resources. `zone_networks` holds one network for each zone."""
+
+    settings: Settings
+    zone_networks: Mapping[str, IPv4Network]
+    database_hosts: tuple[HostPlan, ...]
+    service_hosts: tuple[HostPlan, ...]
+
+    @property
+    def hosts(self) -> tuple[HostPlan, ...]:
+        """Database hosts, then service hosts."""
+        return self.database_hosts + self.service_hosts
+
+
+def plan(settings: Settings) -> Topology:
+    """Place the hosts. Raises SettingsError when the network is too small for them."""
+    networks = _zone_networks(settings)
+    return Topology(
+        settings=settings,
+        zone_networks=networks,
+        database_hosts=tuple(
+            _database_host(settings, networks, number) for number in range(1, settings.database_hosts + 1)
+        ),
+        service_hosts=(_service_host(settings, networks),) if settings.service_serves else (),
+    )
+
+
+def _zone_networks(settings: Settings) -> dict[str, IPv4Network]:
+    if not settings.target_facts.network_per_zone:
+        return dict.fromkeys(settings.zones, settings.network)
+    parts = settings.network.subnets(prefixlen_diff=ZONE_BITS)
+    return dict(zip(settings.zones, parts, strict=False))
+
+
+def _database_host(settings: Settings, networks: Mapping[str, IPv4Network], number: int) -> HostPlan:
+    zone = settings.zones[(number - 1) % len(settings.zones)]
+    name = f"db{number}"
+    member = number <= settings.etcd_members
+    volumes = [
+        VolumePlan(purpose="data", mount=MOUNTS["data"], size_gib=settings.data_volume_gib),
+        VolumePlan(purpose="wal", mount=MOUNTS["wal"], size_gib=settings.wal_volume_gib),
+    ]
+    if member:
+        volumes.append(VolumePlan(purpose="etcd", mount=MOUNTS["etcd"], size_gib=settings.etcd_volume_gib))
+    return HostPlan(
+        name=name,
+        state="retiring" if name in settings.retiring_hosts else "active",
+        zone=zone,
+        address=_address(networks[zone], DATABASE_OFFSET + number, name),
+        cores=settings.database_size.cores,
+        memory_mib=settings.database_size.memory_mib,
+        etcd_member=member,
+        serves=(),
+        volumes=tuple(volumes),
+    )
+
+
+def _service_host(settings: Settings, networks: Mapping[str, IPv4Network]) -> HostPlan:
+    zone = settings.zones[0]
+    volumes = (
+        (VolumePlan(purpose="repository", mount=MOUNTS["repository"], size_gib=settings.repository_volume_gib),)
+        if "repository" in settings.service_serves
+        else ()
+    )
+    return HostPlan(
+        name="service1",
+        state="active",
+        zone=zone,
+        address=_address(networks[zone], SERVICE_OFFSET + 1, "service1"),
+        cores=settings.service_size.cores,
+        memory_mib=settings.service_size.memory_mib,
+        etcd_member=False,
+        serves=settings.service_serves,
+        volumes=volumes,
+    )
+
+
+def _address(network: IPv4Network, offset: int, host: str) -> IPv4Address:
+    # The last address is the network's broadcast; clouds reserve it as well.
+    if offset >= network.num_addresses - 1:
+        finding = f"too small: {host} needs address number {offset} of {network}, which has {network.num_addresses}"
+        raise SettingsError([Problem("network", finding, "take a larger one (a smaller number after the slash)")])
+    return network[offset]
