@@ -1,0 +1,229 @@
+"""People: what is public, what is private, and what they can do."""
+
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+
+from apps.accounts.managers import UserManager
+from apps.common.models import StatefulModel, TimestampedModel, Transitions
+
+
+class User(AbstractBaseUser, PermissionsMixin, StatefulModel):
+    """An account: login and public columns only. What is private lives in UserPrivate."""
+
+    class Type(models.TextChoices):
+        CLIENT = "client", "客户"
+        FREELANCER = "freelancer", "自由职业者"
+        BOTH = "both", "客户兼自由职业者"
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "待激活"
+        ACTIVE = "active", "正常"
+        SUSPENDED = "suspended", "已冻结"
+        DEACTIVATED = "deactivated", "已停用"
+        ERASED = "erased", "已注销"
+
+    TRANSITIONS: ClassVar[Transitions] = {
+        "": ("pending", "active"),
+        "pending": ("active", "suspended", "erased"),
+        "active": ("suspended", "deactivated", "erased"),
+        "suspended": ("active", "deactivated", "erased"),
+        "deactivated": ("active", "erased"),
+    }
+
+    username = models.CharField("用户名", max_length=64)
+    nickname = models.CharField("昵称", max_length=50, blank=True)
+    user_type = models.CharField("用户类型", max_length=16, choices=Type, default=Type.CLIENT)
+    status = models.CharField("账户状态", max_length=16, choices=Status, default=Status.PENDING)
+    avatar_url = models.URLField("头像", max_length=500, blank=True)
+    headline = models.CharField("一句话简介", max_length=120, blank=True)
+    # GB/T 2260 administrative division, two digits of the province and four more to the county.
+    region_code = models.CharField("所在地区代码", max_length=6, blank=True)
+    is_staff = models.BooleanField("后台人员", default=False)
+    skills = models.ManyToManyField("Skill", through="UserSkill", related_name="users", verbose_name="技能")
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "username"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        verbose_name = "用户"
+        verbose_name_plural = "用户"
+        constraints = [
+            models.UniqueConstraint(fields=["username"], name="accounts_user_username_unique"),
+            models.CheckConstraint(
+                condition=Q(username__regex=r"^[^\s]{3,64}$") & Q(username=Lower(F("username"))),
+                name="accounts_user_username_lower_case_no_space",
+                violation_error_message="用户名须为 3 到 64 个字符，不含空格和大写字母。",
+            ),
+            models.CheckConstraint(
+                condition=Q(user_type__in=["client", "freelancer", "both"]), name="accounts_user_type_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["pending", "active", "suspended", "deactivated", "erased"]),
+                name="accounts_user_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(region_code__regex=r"^([1-9][0-9]{5})?$"),
+                name="accounts_user_region_code_six_digits",
+                violation_error_message="地区代码须为 6 位数字（GB/T 2260）。",
+            ),
+        ]
+        indexes = [
+            # Staff: people by state and type, newest first.
+            models.Index(fields=["status", "user_type", "-created_at"], name="users_by_status_and_type"),
+            # UserQuerySet.freelancers: keyset pages over active people who offer services.
+            models.Index(
+                fields=["-created_at", "-id"],
+                name="users_active_freelancers",
+                condition=Q(status="active", user_type__in=["freelancer", "both"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.nickname or self.username
+
+    @property
+    def is_active(self) -> bool:  # type: ignore[override]  # Django has a plain attribute; the state decides here
+        return self.status == self.Status.ACTIVE
+
+
+class UserPrivate(models.Model):
+    """What only the person sees. One row per account, its key is the account's."""
+
+    # CASCADE: private data must not outlive the account.
+    user = models.OneToOneField(
+        User, on_delete=models.CASCADE, primary_key=True, related_name="private", verbose_name="用户"
+    )
+    phone_number = models.CharField("手机号", max_length=16, null=True, blank=True)
+    phone_verified_at = models.DateTimeField("手机验证时间", null=True, blank=True)
+    email = models.EmailField("电子邮箱", max_length=254, null=True, blank=True)
+    email_verified_at = models.DateTimeField("邮箱验证时间", null=True, blank=True)
+    wechat_id = models.CharField("微信号", max_length=20, null=True, blank=True)
+    alipay_account = models.CharField("支付宝账号", max_length=100, blank=True)
+    real_name = models.CharField("真实姓名", max_length=50, blank=True)
+    updated_at = models.DateTimeField("更新时间", auto_now=True, db_default=models.functions.Now())
+
+    class Meta:
+        verbose_name = "用户私密信息"
+        verbose_name_plural = "用户私密信息"
+        constraints = [
+            models.UniqueConstraint(fields=["phone_number"], name="accounts_userprivate_phone_unique"),
+            models.UniqueConstraint(Lower("email"), name="accounts_userprivate_email_unique"),
+            models.UniqueConstraint(fields=["wechat_id"], name="accounts_userprivate_wechat_unique"),
+            models.CheckConstraint(
+                # E.164; numbers of mainland China must be mobile numbers.
+                condition=Q(phone_number__regex=r"^\+(861[3-9][0-9]{9}|(?!86)[1-9][0-9]{6,14})$"),
+                name="accounts_userprivate_phone_e164",
+                violation_error_message="手机号须为 E.164 格式，例如 +8613800138000。",
+            ),
+            models.CheckConstraint(
+                condition=Q(email__regex=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), name="accounts_userprivate_email_shape"
+            ),
+            models.CheckConstraint(
+                condition=Q(wechat_id__regex=r"^[A-Za-z][-_A-Za-z0-9]{5,19}$"),
+                name="accounts_userprivate_wechat_shape",
+                violation_error_message="微信号须以字母开头，6 到 20 位字母、数字、下划线或减号。",
+            ),
+            models.CheckConstraint(
+                condition=Q(phone_verified_at__isnull=True) | Q(phone_number__isnull=False),
+                name="accounts_userprivate_verified_phone_exists",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        # Nothing private: this text ends up in logs.
+        return str(self.pk)
+
+
+class Skill(TimestampedModel):
+    """An entry of the catalogue of skills."""
+
+    class Area(models.TextChoices):
+        DESIGN = "design", "设计创意"
+        DEVELOPMENT = "development", "程序开发"
+        DATA = "data", "数据与人工智能"
+        WRITING = "writing", "文案写作"
+        TRANSLATION = "translation", "翻译"
+        VIDEO = "video", "视频动画"
+        AUDIO = "audio", "音频音乐"
+        MARKETING = "marketing", "营销推广"
+        BUSINESS = "business", "商务服务"
+        EDUCATION = "education", "教育咨询"
+
+    name = models.CharField("技能名称", max_length=50)
+    slug = models.CharField("拼音标识", max_length=80)
+    area = models.CharField("领域", max_length=16, choices=Area)
+    sort_order = models.PositiveSmallIntegerField("排序", default=0)
+    is_active = models.BooleanField("启用", default=True)
+
+    class Meta:
+        verbose_name = "技能"
+        verbose_name_plural = "技能"
+        constraints = [
+            models.UniqueConstraint(fields=["name"], name="accounts_skill_name_unique"),
+            models.UniqueConstraint(fields=["slug"], name="accounts_skill_slug_unique"),
+            models.CheckConstraint(
+                condition=Q(slug__regex=r"^[a-z0-9]+(-[a-z0-9]+)*$"), name="accounts_skill_slug_shape"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    area__in=[
+                        "design", "development", "data", "writing", "translation",
+                        "video", "audio", "marketing", "business", "education",
+                    ]
+                ),
+                name="accounts_skill_area_known",
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserSkill(TimestampedModel):
+    """That a person has a skill, and how well."""
+
+    class Level(models.TextChoices):
+        BEGINNER = "beginner", "入门"
+        INTERMEDIATE = "intermediate", "熟练"
+        ADVANCED = "advanced", "精通"
+        EXPERT = "expert", "专家"
+
+    # CASCADE: a statement about a person goes with the account.
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="user_skills", verbose_name="用户", db_index=False
+    )
+    # PROTECT: a skill in use is switched off (is_active), not deleted.
+    skill = models.ForeignKey(
+        Skill, on_delete=models.PROTECT, related_name="user_skills", verbose_name="技能", db_index=False
+    )
+    level = models.CharField("熟练程度", max_length=16, choices=Level, default=Level.INTERMEDIATE)
+    years_of_experience = models.PositiveSmallIntegerField("从业年限", default=0)
+
+    class Meta:
+        verbose_name = "用户技能"
+        verbose_name_plural = "用户技能"
+        constraints = [
+            # Its index also finds a person's skills.
+            models.UniqueConstraint(fields=["user", "skill"], name="accounts_userskill_once_per_user"),
+            models.CheckConstraint(
+                condition=Q(level__in=["beginner", "intermediate", "advanced", "expert"]),
+                name="accounts_userskill_level_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(years_of_experience__lte=60), name="accounts_userskill_years_at_most_60"
+            ),
+        ]
+        indexes = [
+            # UserQuerySet.with_skill; also the foreign key's index.
+            models.Index(fields=["skill", "-years_of_experience"], name="users_with_skill_experienced"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.skill_id} {self.get_level_display()}"

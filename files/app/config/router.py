@@ -1,0 +1,57 @@
+"""Reads go to a replica unless this reader wrote a moment ago; writes go to the leader."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Model
+
+LEADER = "default"
+REPLICA = "replica"
+
+# Monotonic time until which the current thread or task reads from the leader.
+_pinned_until: ContextVar[float] = ContextVar("pinned_until", default=0.0)
+
+
+def pin_to_leader() -> None:
+    """Read from the leader for a while: a replica may not have this reader's own write yet."""
+    _pinned_until.set(time.monotonic() + settings.REPLICA_PIN_SECONDS)
+
+
+@contextmanager
+def fresh_reader() -> Iterator[None]:
+    """Start without a pin and forget pins at the end: one request must not slow the next one's reads."""
+    token = _pinned_until.set(0.0)
+    try:
+        yield
+    finally:
+        _pinned_until.reset(token)
+
+
+class ReplicationRouter:
+    """Django's database router over the aliases `default`, `replica` and `direct`."""
+
+    def db_for_read(self, model: type[Model], **hints: Any) -> str:  # noqa: ARG002 (Django passes both by name)
+        if REPLICA not in settings.DATABASES:
+            return LEADER
+        if time.monotonic() < _pinned_until.get():
+            return LEADER
+        # Inside a transaction on the leader everything is read there: it may have written already.
+        if transaction.get_connection(LEADER).in_atomic_block:
+            return LEADER
+        return REPLICA
+
+    def db_for_write(self, model: type[Model], **hints: Any) -> str:  # noqa: ARG002 (Django passes both by name)
+        pin_to_leader()
+        return LEADER
+
+    def allow_relation(self, obj1: Model, obj2: Model, **hints: Any) -> bool:  # noqa: ARG002 (the same)
+        # Every alias is the same database, seen through another door.
+        return True
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:  # noqa: ARG002 (the same)
+        return False if db == REPLICA else None

@@ -1,0 +1,56 @@
+"""Settings of the freelance platform. Every value that differs between environments comes from the environment.
+
+Variables are read from the process and from `.env` beside manage.py (or the file that ENV_FILE names).
+"""
+
+from pathlib import Path
+
+from config import cache, databases
+from config.environment import Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+_env = Environment.of_process(BASE_DIR / ".env")
+
+SECRET_KEY = _env.text("DJANGO_SECRET_KEY")
+DEBUG = _env.boolean("DJANGO_DEBUG", default=False)
+ALLOWED_HOSTS = _env.items("DJANGO_ALLOWED_HOSTS", "")
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.postgres",
+    "apps.common",
+    "apps.accounts",
+    "apps.gigs",
+    "apps.orders",
+    "apps.payments",
+]
+
+DATABASES = databases.databases(_env)
+DATABASE_ROUTERS = ["config.router.ReplicationRouter"]
+# How long a reader that wrote keeps reading from the leader.
+REPLICA_PIN_SECONDS = _env.integer("DB_REPLICA_PIN_SECONDS", 5, range(601))
+CACHES = cache.caches(_env)
+
+_env.refuse_problems(also_known=(*databases.OPTIONAL_NAMES, *cache.OPTIONAL_NAMES))
+
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    # Reads older hashes; they are renewed at the next login.
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+LANGUAGE_CODE = "zh-hans"
+TIME_ZONE = "Asia/Shanghai"
+USE_TZ = True
+# Keys of our own tables are UUIDv7; this is for tables of Django's own apps and many-to-many links.
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+FIXTURE_DIRS = [BASE_DIR / "fixtures"]
