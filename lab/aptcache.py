@@ -1,0 +1,52 @@
+"""The apt cache: apt-cacher-ng on the machine's loopback and a socket file that leads to it."""
+
+import socket
+
+from lab import processes
+from lab.paths import APT_CACHE_PORT, CACHE, LOGS, RUN
+from lab.errors import LabError
+
+SOCKET = RUN / "apt.sock"
+
+
+def up() -> None:
+    """Start what is not running yet."""
+    if processes.running("apt-cache") is None:
+        _refuse_taken_port()
+        folder = CACHE / "apt"
+        for name in ("cache", "log"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        config = folder / "config"
+        config.mkdir(exist_ok=True)
+        (config / "acng.conf").write_text(
+            f"CacheDir: {folder}/cache\n"
+            f"LogDir: {folder}/log\n"
+            "SupportDir: /usr/lib/apt-cacher-ng\n"
+            f"Port: {APT_CACHE_PORT}\n"
+            "BindAddress: 127.0.0.1\n"
+        )
+        processes.start("apt-cache", ["apt-cacher-ng", "-c", config, "ForeGround=1"], LOGS / "apt-cache.log")
+    if processes.running("apt-forward") is None:
+        SOCKET.unlink(missing_ok=True)
+        log = LOGS / "apt-forward.log"
+        processes.start("apt-forward", ["socat", f"UNIX-LISTEN:{SOCKET},fork", f"TCP:127.0.0.1:{APT_CACHE_PORT}"], log)
+        processes.wait_for(SOCKET, "apt-forward", log)
+
+
+def down() -> None:
+    """End both processes; what was downloaded stays."""
+    processes.end("apt-forward")
+    processes.end("apt-cache")
+    SOCKET.unlink(missing_ok=True)
+
+
+def _refuse_taken_port() -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", APT_CACHE_PORT))
+        except OSError as error:
+            raise LabError(
+                f"port 127.0.0.1:{APT_CACHE_PORT} is taken by another program and the lab's apt cache needs it: "
+                f"find it with `ss -ltnp 'sport = :{APT_CACHE_PORT}'`, stop it, then `make up`"
+            ) from error

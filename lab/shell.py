@@ -1,0 +1,42 @@
+"""Run programs: argument lists, captured output, errors that show what was said."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.errors import LabError
+
+TIMEOUT_S = 120.0
+
+
+def run(  # noqa: PLR0913  each is an option of subprocess.run
+    argv: Sequence[str | Path],
+    *,
+    check: bool = True,
+    stdin: str | None = None,
+    timeout: float | None = TIMEOUT_S,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run `argv` to its end. LabError when it is missing, too slow, or (with `check`) exits with another status."""
+    command = [str(word) for word in argv]
+    try:
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, text=True, check=False, timeout=timeout, env=env, cwd=cwd
+        )
+    except FileNotFoundError as error:
+        raise LabError(f"{command[0]}: not found; `make up` installs what the lab needs") from error
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{' '.join(command)}: no answer within {timeout:g} s") from error
+    if check and done.returncode:
+        raise LabError(
+            f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.strip() or done.stdout.strip()}"
+        )
+    return done
+
+
+def as_root(argv: Sequence[str | Path]) -> list[str]:
+    """The same command with root's rights: as it is for root, by sudo (asking nothing) for anybody else."""
+    command = [str(word) for word in argv]
+    return command if os.geteuid() == 0 else ["sudo", "--non-interactive", *command]
