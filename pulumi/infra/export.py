@@ -26,6 +26,7 @@ SECRETS = (
     "etcd_patroni_password",
     "repository_cipher_passphrase",
     "cache_app_password",
+    "cache_operator_password",
     "django_secret_key",
     "superuser_password",
     "field_encryption_key",

@@ -164,6 +164,8 @@ def _aws(settings: "Settings") -> Iterator[Problem]:
         return
     if not settings.region:
         yield Problem("aws:region", "not set; the zones' region is needed", "pulumi config set aws:region <region>")
+    if settings.region.startswith("cn-") and not settings.image_id:
+        yield Problem("image_id", "not set; who publishes Debian's images in China is not known here", "name an image")
     foreign = [zone for zone in settings.zones if not zone.startswith(settings.region)]
     if foreign:
         yield Problem("zones", f"{foreign} lie outside of aws:region {settings.region}", "name zones of that region")

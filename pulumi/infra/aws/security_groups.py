@@ -1,0 +1,115 @@
+"""Who may open a connection to whom: one security group for database hosts and one for service hosts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+SSH = 22
+CLUSTER_PORTS = {"postgresql": 5432, "patroni": 8008, "etcd-client": 2379, "etcd-peer": 2380}
+CLIENT_PORTS = {"pooled": 6432, "direct": 5000, "read-only-direct": 5001}
+CACHE_PORT = 6379
+MIRROR_PORTS = {"http": 80, "https": 443}  # packages come from a mirror in these networks
+S3_PORT = 443
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityGroupsArgs:
+    """Inputs, networks as CIDRs. `clients` reach the database's endpoints and the cache, `operator` also SSH."""
+
+    vpc_id: pulumi.Input[str]
+    network: str
+    operator: str
+    clients: Sequence[str]
+    s3_prefix_list_id: pulumi.Input[str]
+    tags: Mapping[str, str]
+
+
+class SecurityGroups(pulumi.ComponentResource):
+    """Outputs: `database_id`, `service_id`."""
+
+    def __init__(self, name: str, args: SecurityGroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("freelance:network:SecurityGroups", name, None, opts)
+        self._name, self._tags = name, args.tags
+        database = self._group("database", "PostgreSQL hosts", args.vpc_id)
+        service = self._group("service", "Hosts beside the database", args.vpc_id)
+        for purpose, port in CLUSTER_PORTS.items():
+            self._ingress(database, f"database-{purpose}", port, f"{purpose} between database hosts", group=database)
+            self._egress(database, f"database-{purpose}", port, f"{purpose} between database hosts", group=database)
+        for source in dict.fromkeys((*args.clients, args.operator)):
+            for purpose, port in CLIENT_PORTS.items():
+                key = f"database-{purpose}-{slug(source)}"
+                self._ingress(database, key, port, f"{purpose} connections", cidr=source)
+            self._ingress(service, f"service-cache-{slug(source)}", CACHE_PORT, "cache", cidr=source)
+        for kind, group in (("database", database), ("service", service)):
+            self._ingress(group, f"{kind}-ssh", SSH, "SSH of operators and the controller", cidr=args.operator)
+            for source in dict.fromkeys((args.network, args.operator)):
+                for purpose, port in MIRROR_PORTS.items():
+                    self._egress(group, f"{kind}-{purpose}-{slug(source)}", port, "package mirror", cidr=source)
+        self._egress(database, "database-s3", S3_PORT, "backups to S3", prefix_list=args.s3_prefix_list_id)
+        self.database_id: pulumi.Output[str] = database.id
+        self.service_id: pulumi.Output[str] = service.id
+        self.register_outputs({"database_id": self.database_id, "service_id": self.service_id})
+
+    def _group(self, kind: str, description: str, vpc_id: pulumi.Input[str]) -> aws.ec2.SecurityGroup:
+        return aws.ec2.SecurityGroup(
+            f"{self._name}-{kind}",
+            description=description,
+            tags={**self._tags, "Name": f"{self._name}-{kind}"},
+            vpc_id=vpc_id,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _ingress(  # noqa: PLR0913 - a rule has this many parts
+        self,
+        target: aws.ec2.SecurityGroup,
+        key: str,
+        port: int,
+        description: str,
+        *,
+        cidr: str | None = None,
+        group: aws.ec2.SecurityGroup | None = None,
+    ) -> None:
+        aws.vpc.SecurityGroupIngressRule(
+            f"{self._name}-{key}-in",
+            cidr_ipv4=cidr,
+            description=description,
+            from_port=port,
+            ip_protocol="tcp",
+            referenced_security_group_id=group.id if group else None,
+            security_group_id=target.id,
+            tags=self._tags,
+            to_port=port,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _egress(  # noqa: PLR0913 - a rule has this many parts
+        self,
+        source: aws.ec2.SecurityGroup,
+        key: str,
+        port: int,
+        description: str,
+        *,
+        cidr: str | None = None,
+        group: aws.ec2.SecurityGroup | None = None,
+        prefix_list: pulumi.Input[str] | None = None,
+    ) -> None:
+        aws.vpc.SecurityGroupEgressRule(
+            f"{self._name}-{key}-out",
+            cidr_ipv4=cidr,
+            description=description,
+            from_port=port,
+            ip_protocol="tcp",
+            prefix_list_id=prefix_list,
+            referenced_security_group_id=group.id if group else None,
+            security_group_id=source.id,
+            tags=self._tags,
+            to_port=port,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def slug(cidr: str) -> str:
+    """Return a network as part of a resource's name."""
+    return cidr.replace(".", "-").replace("/", "-")

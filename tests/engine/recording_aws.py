@@ -1,0 +1,198 @@
+"""A stand-in for the aws provider, for tests: it keeps every input, invents what AWS would assign and writes a journal.
+
+It proves order, protection, state and the contract. It proves nothing about AWS's own checks.
+`RECORDING_AWS_JOURNAL` names the journal: one JSON object for each create, update and delete.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pulumi.provider.experimental import provider as p
+from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.provider.experimental.server import main
+from pulumi.runtime.rpc import UNKNOWN
+
+VERSION = "7.51.1"
+ACCOUNT, REGION, PARTITION = "123456789012", "eu-central-1", "aws"
+ZONES = [f"{REGION}{letter}" for letter in "abc"]
+REPLACING = {
+    "ami",
+    "availabilityZone",
+    "bucket",
+    "cidrBlock",
+    "instanceId",
+    "privateIp",
+    "subnetId",
+    "volumeId",
+    "vpcId",
+}
+Properties = Mapping[str, PropertyValue]
+
+
+def digest(text: str, length: int) -> str:
+    """Return a stable id."""
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+# type: (prefix of its ids, the outputs that AWS adds)
+TYPES: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
+    "aws:ebs/volume:Volume": ("vol-", lambda _: {}),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": ("sg-", lambda _: {}),
+    "aws:ec2/instance:Instance": ("i-", lambda _: {"instanceState": "running"}),
+    "aws:ec2/routeTable:RouteTable": ("rtb-", lambda _: {}),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": ("rtbassoc-", lambda _: {}),
+    "aws:ec2/securityGroup:SecurityGroup": ("sg-", lambda _: {}),
+    "aws:ec2/subnet:Subnet": ("subnet-", lambda _: {}),
+    "aws:ec2/volumeAttachment:VolumeAttachment": ("vai-", lambda _: {}),
+    "aws:ec2/vpc:Vpc": ("vpc-", lambda _: {}),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": ("vpce-", lambda i: {"prefixListId": "pl-" + digest(i, 8)}),
+    "aws:iam/instanceProfile:InstanceProfile": ("", lambda i: {"name": i}),
+    "aws:iam/role:Role": ("", lambda i: {"name": i}),
+    "aws:iam/rolePolicy:RolePolicy": ("", lambda _: {}),
+    "aws:kms/key:Key": ("", lambda i: {"keyId": i}),
+    "aws:s3/bucket:Bucket": ("", lambda _: {}),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("", lambda _: {}),
+    "aws:s3/bucketPolicy:BucketPolicy": ("", lambda _: {}),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("", lambda _: {}),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": ("", lambda _: {}),
+    "aws:s3/bucketVersioning:BucketVersioning": ("", lambda _: {}),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ("sgr-", lambda _: {}),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ("sgr-", lambda _: {}),
+}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "aws:ec2/getAmi:getAmi": {"id": "ami-" + digest("debian-13", 17), "architecture": "x86_64"},
+    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "id": ACCOUNT},
+    "aws:index/getPartition:getPartition": {"partition": PARTITION, "id": PARTITION},
+}
+
+
+def wrap(value: object) -> PropertyValue:
+    """Turn a plain value into a property (whose numbers are floats)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return PropertyValue(float(value))
+    return PropertyValue(value)  # type: ignore[arg-type]  # texts, truth values and None
+
+
+def plain(value: PropertyValue) -> object:
+    """Return the value without secrecy and dependencies."""
+    inner = value.value
+    if isinstance(inner, Mapping):
+        return {key: plain(item) for key, item in inner.items()}
+    if isinstance(inner, (list, tuple)):
+        return [plain(item) for item in inner]
+    return inner if isinstance(inner, (str, bool, float)) or inner is None else repr(inner)
+
+
+def own_type(request: Any) -> str:
+    """Return the resource's type: before a `$` stand the types of its parents."""
+    kind = str(request.type).rsplit("$", 1)[-1]
+    if kind not in TYPES:
+        raise ValueError(f"the recording provider was not told about {kind}")
+    return kind
+
+
+def outputs(kind: str, identity: str, inputs: Properties) -> dict[str, PropertyValue]:
+    """Return all outputs of a resource."""
+    service = kind.split(":")[1].split("/")[0]
+    arn = f"arn:{PARTITION}:{service}:{REGION}:{ACCOUNT}:{'key/' if kind == 'aws:kms/key:Key' else ''}{identity}"
+    if service == "s3":
+        arn = f"arn:{PARTITION}:s3:::{identity}"
+    made = {"arn": arn, "region": REGION, **TYPES[kind][1](identity)}
+    return {**{key: wrap(value) for key, value in made.items()}, **inputs}
+
+
+def record(operation: str, request: Any, identity: str) -> None:
+    """Add one line to the journal."""
+    if path := os.environ.get("RECORDING_AWS_JOURNAL"):
+        name = str(request.urn).rsplit("::", 1)[-1]
+        line = json.dumps({"operation": operation, "type": own_type(request), "name": name, "id": identity})
+        with Path(path).open("a", encoding="utf-8") as journal:
+            journal.write(line + "\n")
+
+
+class RecordingAws(p.Provider):
+    """Accepts the resource types above and nothing else."""
+
+    async def check_config(self, request: p.CheckRequest) -> p.CheckResponse:
+        """Accept any configuration of the provider."""
+        return p.CheckResponse(inputs=request.new_inputs)
+
+    async def diff_config(self, _: p.DiffRequest) -> p.DiffResponse:
+        """See no change in the configuration."""
+        return p.DiffResponse(changes=False)
+
+    async def configure(self, _: p.ConfigureRequest) -> p.ConfigureResponse:
+        """Ask for secrets as such and for creations in previews."""
+        return p.ConfigureResponse(accept_secrets=True, supports_preview=True, accept_outputs=False)
+
+    async def check(self, request: p.CheckRequest) -> p.CheckResponse:
+        """Refuse a zone that the region does not have."""
+        zone = request.new_inputs.get("availabilityZone")
+        wrong = zone is not None and zone.value not in (*ZONES, UNKNOWN)
+        failures = [p.CheckFailure("availabilityZone", f"no such zone: {zone.value}")] if wrong and zone else None
+        return p.CheckResponse(inputs=request.new_inputs, failures=failures)
+
+    async def diff(self, request: p.DiffRequest) -> p.DiffResponse:
+        """Compare each input with the state; some can't be changed in place."""
+        kind = p.PropertyDiffKind
+        old = request.old_state
+        changed = [key for key, new in request.new_inputs.items() if key not in old or plain(new) != plain(old[key])]
+        return p.DiffResponse(
+            changes=bool(changed),
+            diffs=changed,
+            replaces=[key for key in changed if key in REPLACING],
+            delete_before_replace=False,
+            detailed_diff={
+                key: p.PropertyDiff(kind.UPDATE_REPLACE if key in REPLACING else kind.UPDATE, True) for key in changed
+            },
+        )
+
+    async def create(self, request: p.CreateRequest) -> p.CreateResponse:
+        """Invent an id; in a preview all that AWS would assign is unknown."""
+        kind = own_type(request)
+        prefix = TYPES[kind][0]
+        given = request.properties.get("bucket")
+        identity = (prefix + digest(request.urn, 17)) if given is None else str(given.value)
+        if request.preview:
+            blank = outputs(kind, "", request.properties)
+            known = request.properties
+            return p.CreateResponse("", {k: v if k in known else PropertyValue(UNKNOWN) for k, v in blank.items()})
+        record("create", request, identity)
+        return p.CreateResponse(identity, outputs(kind, identity, request.properties))
+
+    async def update(self, request: p.UpdateRequest) -> p.UpdateResponse:
+        """Take the new inputs over."""
+        if not request.preview:
+            record("update", request, request.resource_id)
+        return p.UpdateResponse({**request.olds, **outputs(own_type(request), request.resource_id, request.news)})
+
+    async def delete(self, request: p.DeleteRequest) -> None:
+        """Write it down."""
+        record("delete", request, request.resource_id)
+
+    async def read(self, request: p.ReadRequest) -> p.ReadResponse:
+        """Find each resource as it is in the state."""
+        return p.ReadResponse(request.resource_id, request.properties, request.inputs)
+
+    async def invoke(self, request: p.InvokeRequest) -> p.InvokeResponse:
+        """Answer the lookups above; refuse an unannounced one."""
+        if request.tok not in ANSWERS:
+            failure = p.CheckFailure("", f"the recording provider does not answer {request.tok}")
+            return p.InvokeResponse(failures=[failure])
+        return p.InvokeResponse({key: wrap(value) for key, value in ANSWERS[request.tok].items()})
+
+    async def get_schema(self, _: p.GetSchemaRequest) -> p.GetSchemaResponse:
+        """Name the package."""
+        return p.GetSchemaResponse(json.dumps({"name": "aws", "version": VERSION}))
+
+    async def cancel(self) -> None:
+        """Nothing is under way."""
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], VERSION, RecordingAws())
