@@ -98,7 +98,7 @@ def own_type(request: Any) -> str:
 
 def outputs(kind: str, identity: str, inputs: Properties) -> dict[str, PropertyValue]:
     """Return all outputs of a resource."""
-    service = kind.split(":")[1].split("/")[0]
+    service = kind.split(":")[1].split("/", maxsplit=1)[0]
     arn = f"arn:{PARTITION}:{service}:{REGION}:{ACCOUNT}:{'key/' if kind == 'aws:kms/key:Key' else ''}{identity}"
     if service == "s3":
         arn = f"arn:{PARTITION}:s3:::{identity}"
