@@ -1,0 +1,1 @@
+"""Declared access of a PostgreSQL cluster: model, catalog, plan (runs on the host, standard library only)."""
