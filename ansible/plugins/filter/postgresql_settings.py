@@ -90,7 +90,9 @@ def configuration_patch(
             inner = configuration_patch(live[key], wanted[key], ())
             if inner:
                 patch[key] = inner
-        elif key not in live or live[key] != wanted[key] or type(live[key]) is not type(wanted[key]):
+        elif (
+            key not in live or live[key] != wanted[key] or isinstance(live[key], bool) != isinstance(wanted[key], bool)
+        ):
             patch[key] = wanted[key]
     return patch
 

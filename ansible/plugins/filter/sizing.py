@@ -17,7 +17,7 @@ GIB: Final = 1024  # MiB
 HUGE_PAGE_MIB: Final = 2
 BACKEND_MIB: Final = 2  # Private memory of one idle server process with warm catalogue caches.
 MEMORY_SHARE: Final = 90  # Per cent of the memory that PostgreSQL may take at worst; the rest is the system's.
-WORK_MEM_MIN_KIB: Final = 1024  # Below 1 MB each small sort would go to disk.
+WORK_MEM_MIN_KIB: Final = 512  # Below it each small sort would go to disk.
 POOLERS_STEP: Final = 4  # Connections are sized for 4, 8, 12 … poolers: growing from 1 to 4 hosts restarts nothing.
 SUPERUSER_RESERVED: Final = 5
 ROLE_RESERVED: Final = 5
@@ -181,7 +181,7 @@ def size(  # noqa: PLR0913, PLR0915 - one flat calculation from top to bottom re
             f"memory_mib={memory_mib}: {connections} connections leave work_mem {max(work_kib, 0)} kB, at least "
             f"{WORK_MEM_MIN_KIB} kB are needed; take more memory or lower pooler_db_connections={pooler_db_connections}"
         )
-    work_kib = _down(work_kib, 1024)
+    work_kib = _down(work_kib, 1024 if work_kib >= 1024 else 64)  # noqa: PLR2004 - whole MB from 1 MB on
     wal_size = _down(wal_gib * GIB * 2 // 5, 16)
     slot_wal = _down(wal_gib * GIB * 3 // 10, 16)
     gather = min(chosen.workers_per_gather_max, cores // 2)

@@ -124,7 +124,7 @@ def test_growing_from_one_to_four_hosts_changes_nothing() -> None:
     ("machine", "words"),
     [
         ({"memory_mib": 2048}, ["memory_mib=2048", "4096 MiB", "larger host"]),
-        ({"memory_mib": 1024, "profile": "tiny"}, ["memory_mib=1024", "1024 kB", "pooler_db_connections=50"]),
+        ({"memory_mib": 1024, "profile": "tiny"}, ["memory_mib=1024", "512 kB", "pooler_db_connections=50"]),
         ({"max_connections": 100}, ["max_connections=100", "440", "441 or more"]),
         ({"pooler_db_connections": 0}, ["pooler_db_connections=0", "at least 1"]),
         ({"profile": "huge"}, ["profile=huge", "mixed, oltp, tiny"]),

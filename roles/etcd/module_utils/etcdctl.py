@@ -1,0 +1,88 @@
+"""Calls of etcdctl for the modules of this role: secrets go by environment and standard input, never by argument."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+CONNECTION_SPEC: dict[str, Any] = {
+    "type": "dict",
+    "required": True,
+    "options": {
+        "ca_file": {"type": "path", "required": True},
+        "certificate_file": {"type": "path", "required": True},
+        "key_file": {"type": "path", "required": True},
+        "root_password": {"type": "str", "required": True, "no_log": True},
+    },
+}
+ENDPOINTS_SPEC: dict[str, Any] = {"type": "list", "elements": "str", "required": True}
+NOT_ENABLED = "authentication is not enabled"
+WRONG_PASSWORD = "authentication failed, invalid user ID or password"  # noqa: S105 - etcd's message, not a password
+
+
+class EtcdctlError(Exception):
+    """A call failed; the text is what etcdctl said."""
+
+
+class Etcdctl:
+    """etcdctl against some endpoints, as root, or without a user as long as passwords are not required."""
+
+    def __init__(self, module: Any, endpoints: list[str]) -> None:
+        """Take the module (AnsibleModule with the parameter `connection`) and the client URLs to try."""
+        self._module = module
+        connection = module.params["connection"]
+        self._root_password: str = connection["root_password"]
+        self._environment = {
+            "ETCDCTL_API": "3",
+            "ETCDCTL_ENDPOINTS": ",".join(endpoints),
+            "ETCDCTL_CACERT": connection["ca_file"],
+            "ETCDCTL_CERT": connection["certificate_file"],
+            "ETCDCTL_KEY": connection["key_file"],
+            "ETCDCTL_DIAL_TIMEOUT": "3s",
+            "ETCDCTL_COMMAND_TIMEOUT": "10s",
+        }
+
+    def run(self, *arguments: str, user: tuple[str, str] | None = None, standard_input: str | None = None) -> str:
+        """Run one command and give its output. Raises EtcdctlError."""
+        environment = dict(self._environment)
+        if user:
+            environment |= {"ETCDCTL_USER": user[0], "ETCDCTL_PASSWORD": user[1]}
+        code, output, error = self._module.run_command(
+            ["etcdctl", *arguments], environ_update=environment, data=standard_input
+        )
+        if code != 0:
+            lines = [line for line in error.splitlines() if line.startswith("Error:")] or error.splitlines()[-1:]
+            raise EtcdctlError(" ".join(lines) or f"etcdctl {arguments[0]} ended with {code}")
+        return str(output)
+
+    def accepts(self, name: str, password: str) -> bool | None:
+        """Tell whether a user's password is right; None while passwords are not required. Raises EtcdctlError."""
+        try:
+            self.run("get", "\\x00", user=(name, password))
+        except EtcdctlError as failure:
+            if NOT_ENABLED in str(failure):
+                return None
+            if WRONG_PASSWORD in str(failure):
+                return False
+            if "permission denied" in str(failure):
+                return True
+            raise
+        return True
+
+    def root(self) -> tuple[str, str] | None:
+        """Give root's credentials as far as they are needed. Raises EtcdctlError when they are wrong."""
+        accepted = self.accepts("root", self._root_password)
+        if accepted is False:
+            raise EtcdctlError(
+                "etcd knows another password for root than the declared one: restore etcd_root_password in the secret "
+                "store, or set it by `etcdctl user passwd root` with the old one"
+            )
+        return ("root", self._root_password) if accepted else None
+
+    def members(self, user: tuple[str, str] | None) -> list[dict[str, Any]]:
+        """List the members: id (hexadecimal), name (empty before its first start), peer_urls."""
+        listed = json.loads(self.run("member", "list", "-w", "json", user=user))
+        return [
+            {"id": f"{member['ID']:x}", "name": member.get("name", ""), "peer_urls": member["peerURLs"]}
+            for member in listed["members"]
+        ]

@@ -1,0 +1,138 @@
+#!/usr/bin/python3
+"""Ansible module: directories, small files and links of one layout in one call."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: file_layout
+short_description: Keep directories, small files and links as they are declared
+description:
+  - One call for what would be a loop of C(file) and C(copy); items are handled in their order.
+  - Something of another type at a path is never replaced, but refused; a foreign link is set right.
+options:
+  items:
+    type: list
+    elements: dict
+    required: true
+    description: Items as path, type (directory, file, link), owner, group, mode, content (file), target (link).
+"""
+EXAMPLES = r"""
+- name: Lay out
+  file_layout:
+    items: [{path: /srv/x, type: directory, owner: root, group: root, mode: "0755"}]
+"""
+
+
+class LayoutError(Exception):
+    """A path cannot be brought to what is declared; the text names it."""
+
+
+def _describe(path: Path) -> dict[str, str]:
+    """Give what stands at a path in the words of an item; empty when nothing does."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return {}
+    if stat.S_ISLNK(found.st_mode):
+        return {"type": "link", "target": str(path.readlink())}
+    described = {
+        "type": "directory" if stat.S_ISDIR(found.st_mode) else "file" if stat.S_ISREG(found.st_mode) else "other",
+        "owner": str(found.st_uid),
+        "group": str(found.st_gid),
+        "mode": f"{stat.S_IMODE(found.st_mode):04o}",
+    }
+    if described["type"] == "file":
+        described["content"] = path.read_text(encoding="utf-8", errors="replace")
+    return described
+
+
+def _wanted(item: dict[str, Any]) -> dict[str, str]:
+    """Give an item with numbers for its owner and group. Raises KeyError for an unknown one."""
+    if item["type"] == "link":
+        return {"type": "link", "target": item["target"]}
+    wanted = {"type": item["type"], "mode": f"{int(item['mode'], 8):04o}"}
+    wanted["owner"] = str(pwd.getpwnam(item["owner"]).pw_uid)
+    wanted["group"] = str(grp.getgrnam(item["group"]).gr_gid)
+    if item["type"] == "file":
+        wanted["content"] = item["content"]
+    return wanted
+
+
+def _write(path: Path, wanted: dict[str, str]) -> None:
+    """Bring a path to what is wanted; files and links are replaced in one step."""
+    if wanted["type"] == "directory":
+        path.mkdir(mode=0o700, exist_ok=True)
+        target = path
+    else:
+        target = path.with_name(f".{path.name}.new")
+        target.unlink(missing_ok=True)
+        if wanted["type"] == "link":
+            target.symlink_to(wanted["target"])
+        else:
+            target.write_text(wanted["content"], encoding="utf-8")
+    if wanted["type"] != "link":
+        os.chown(target, int(wanted["owner"]), int(wanted["group"]))
+        target.chmod(int(wanted["mode"], 8))
+    if target is not path:
+        target.replace(path)
+
+
+def apply(item: dict[str, Any], check_mode: bool) -> dict[str, Any] | None:
+    """Bring one item to what it declares; give its diff, or None when nothing differs. Raises LayoutError."""
+    path = Path(item["path"])
+    before = _describe(path)
+    try:
+        wanted = _wanted(item)
+    except KeyError as unknown:
+        if check_mode:  # A dry run before the users exist.
+            return {"before": before, "after": item}
+        raise LayoutError(f"{path}: {unknown.args[0]}; make the users first (role host_baseline)") from unknown
+    if before == wanted:
+        return None
+    if before and before["type"] != wanted["type"] and wanted["type"] != "link":
+        raise LayoutError(f"{path}: holds a {before['type']}, a {wanted['type']} is declared; move it away")
+    if before.get("type") == "directory" and wanted["type"] == "link":
+        raise LayoutError(f"{path}: holds a directory, a link is declared; move it away")
+    if not check_mode:
+        _write(path, wanted)
+    return {"before": before, "after": wanted}
+
+
+def main() -> None:
+    """Bring all items to what they declare."""
+    options = {
+        "path": {"type": "path", "required": True},
+        "type": {"type": "str", "choices": ["directory", "file", "link"], "required": True},
+        "owner": {"type": "str"},
+        "group": {"type": "str"},
+        "mode": {"type": "str"},
+        "content": {"type": "str"},
+        "target": {"type": "str"},
+    }
+    module = AnsibleModule(
+        argument_spec={"items": {"type": "list", "elements": "dict", "required": True, "options": options}},
+        supports_check_mode=True,
+    )
+    changes: dict[str, dict[str, Any]] = {}
+    try:
+        for item in module.params["items"]:
+            change = apply(item, module.check_mode)
+            if change is not None:
+                changes[item["path"]] = change
+    except (LayoutError, OSError) as failure:
+        module.fail_json(msg=str(failure))
+    diff = [{"header": path, "before": change["before"], "after": change["after"]} for path, change in changes.items()]
+    module.exit_json(changed=bool(changes), changes=sorted(changes), diff=diff)
+
+
+if __name__ == "__main__":
+    main()
