@@ -3,8 +3,8 @@
 import socket
 
 from lab import processes
-from lab.paths import APT_CACHE_PORT, CACHE, LOGS, RUN
 from lab.errors import LabError
+from lab.paths import APT_CACHE_PORT, CACHE, LOGS, RUN
 
 SOCKET = RUN / "apt.sock"
 

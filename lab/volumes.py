@@ -1,5 +1,7 @@
 """Volumes: a sparse file on the machine, offered to a host as a real block device through a loop device."""
 
+import fcntl
+import itertools
 import json
 import os
 from dataclasses import dataclass
@@ -11,6 +13,8 @@ from lab.paths import VOLUMES
 from lab.shell import as_root, run
 
 GIB = 1024**3
+# Above what a machine's own tools take first (they ask for the lowest free one).
+FIRST_LOOP_NUMBER = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +53,48 @@ def ensure(name: str, size_gib: int) -> Volume:
             raise LabError(shrink_message(name, have // GIB, size_gib))
         if have < size_gib * GIB:
             file.truncate(size_gib * GIB)
-    device = _device(path)
-    if device is None:
-        device = run(as_root(["losetup", "--find", "--show", "--nooverlap", path])).stdout.strip()
-    elif have < size_gib * GIB:
+    device = attach(name)
+    if 0 < have < size_gib * GIB:
         run(as_root(["losetup", "--set-capacity", device]))
     return Volume(name=name, file=path, size_gib=size_gib, device=device)
+
+
+def attach(name: str) -> str:
+    """Offer the volume as a block device; the device's path.
+
+    The number is the volume's for its life: a host refers to it, and must find the same data there after a reboot.
+    """
+    path = file_of(name)
+    if not path.exists():
+        raise LabError(f"volume {name} has no file {path}: run `pulumi refresh`, then `pulumi up` makes an empty one")
+    device = _device(path)
+    if device is not None:
+        return device
+    with (VOLUMES / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        number = _reserve_number(name)
+        device = f"/dev/loop{number}"
+        done = run(as_root(["losetup", device, path]), check=False)
+    if done.returncode:
+        raise LabError(
+            f"{device}, which hosts know as volume {name}, can't be attached ({done.stderr.strip()}): "
+            f"see `losetup {device}` for who has it, detach that, then `make up`"
+        )
+    return device
+
+
+def _reserve_number(name: str) -> int:
+    mine = VOLUMES / f"{name}.loop"
+    if mine.exists():
+        return int(mine.read_text())
+    reserved = {int(path.read_text()) for path in VOLUMES.glob("*.loop")}
+    used = {
+        int(line.removeprefix("/dev/loop"))
+        for line in run(["losetup", "--noheadings", "--output", "NAME"]).stdout.split()
+    }
+    number = next(number for number in itertools.count(FIRST_LOOP_NUMBER) if number not in reserved | used)
+    mine.write_text(f"{number}\n")
+    return number
 
 
 def shrink_message(name: str, have_gib: int, wanted_gib: int) -> str:
@@ -76,6 +116,7 @@ def remove(name: str) -> None:
     """Remove the volume and everything on it."""
     detach(name)
     file_of(name).unlink(missing_ok=True)
+    (VOLUMES / f"{name}.loop").unlink(missing_ok=True)
 
 
 def names() -> list[str]:

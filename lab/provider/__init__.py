@@ -1,0 +1,1 @@
+"""Pulumi provider plugin `freelance`: the lab's networks, volumes and hosts as resources."""
