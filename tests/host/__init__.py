@@ -1,0 +1,1 @@
+"""Host verification: what is declared is what runs, for any environment."""

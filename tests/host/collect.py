@@ -1,0 +1,162 @@
+"""Runs on a host, as root, with the standard library alone: prints what is there as JSON.
+
+One call for each host instead of hundreds of small ones. The plan (a JSON object in argv[1]) names units, paths and
+queries; nothing is changed.
+"""
+
+import grp
+import json
+import os
+import pwd
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SECONDS_MAX = 60
+PRIVATE_KEY = b"PRIVATE KEY-----"
+KEY_BYTES_MAX = 65536
+MARK = "@@@ end of rows @@@"
+
+
+def run(*argv: str) -> str:
+    """Return the output of a program, or of its failure: the test that reads it fails and shows it."""
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{argv[0]}: {error}"
+    return done.stdout if done.returncode == 0 else f"{done.stdout}{done.stderr}"
+
+
+def as_postgres(*argv: str) -> str:
+    """Run a program as the database's system user."""
+    return run("runuser", "-u", "postgres", "--", *argv)
+
+
+def sockets() -> list[dict[str, Any]]:
+    """Return listening TCP and bound UDP sockets with the name of their program."""
+    found = []
+    for line in run("ss", "-Hlntup").splitlines():
+        protocol, _, _, _, local, *rest = line.split()
+        address, _, port = local.rpartition(":")
+        program = re.search(r'"([^"]+)"', " ".join(rest))
+        found.append(
+            {
+                "protocol": protocol,
+                "address": address.strip("[]").partition("%")[0],
+                "port": int(port),
+                "program": program[1] if program else "",
+            }
+        )
+    return found
+
+
+def units(names: list[str]) -> dict[str, dict[str, str]]:
+    """Return the state of systemd units by name."""
+    shown = run("systemctl", "show", "-p", "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload", *names)
+    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
+    return {block["Id"]: block for block in blocks if "Id" in block}
+
+
+def files(patterns: list[str]) -> dict[str, dict[str, Any]]:
+    """Return owner, group, mode and age of each path that matches."""
+    found = {}
+    for pattern in patterns:
+        for path in matching(pattern):
+            status = Path(path).lstat()
+            found[path] = {
+                "owner": name_of(pwd.getpwuid, status.st_uid),
+                "group": name_of(grp.getgrgid, status.st_gid),
+                "mode": f"{status.st_mode & 0o7777:04o}",
+                "size": status.st_size,
+                "modified": status.st_mtime,
+            }
+    return found
+
+
+def matching(pattern: str) -> list[str]:
+    """Return the paths that fit an absolute pattern."""
+    return sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
+
+
+def name_of(look_up: Any, number: int) -> str:
+    """Return the name of an id, or the id itself where none has it."""
+    try:
+        return str(look_up(number)[0])
+    except KeyError:
+        return str(number)
+
+
+def open_private_keys(folders: list[str]) -> list[str]:
+    """Return private keys that someone besides their owner may read."""
+    found = []
+    for folder in folders:
+        for path in Path(folder).rglob("*"):
+            if path.is_symlink() or not path.is_file():
+                continue
+            status = path.stat()
+            if status.st_size < KEY_BYTES_MAX and status.st_mode & 0o077 and PRIVATE_KEY in path.read_bytes():
+                found.append(str(path))
+    return found
+
+
+def certificates(pattern: str) -> dict[str, str]:
+    """Return what openssl says about each certificate."""
+    wanted = ("-noout", "-enddate", "-subject", "-issuer", "-ext", "subjectAltName,extendedKeyUsage")
+    return {path: run("openssl", "x509", "-in", path, *wanted) for path in matching(pattern)}
+
+
+def contents(patterns: list[str]) -> dict[str, str]:
+    """Return text files."""
+    paths = [path for pattern in patterns for path in matching(pattern) if Path(path).is_file()]
+    return {path: Path(path).read_text(encoding="utf-8", errors="replace") for path in paths}
+
+
+def queries(statements: dict[str, list[str]]) -> dict[str, Any]:
+    """Run each query [database, SQL] as postgres by the local socket; rows come back as JSON, errors as text."""
+    found: dict[str, Any] = {}
+    by_database: dict[str, list[str]] = {}
+    for name, (database, _) in statements.items():
+        by_database.setdefault(database, []).append(name)
+    for database, names in by_database.items():
+        rows = [f"select coalesce(json_agg(t), '[]') from ({statements[name][1]}) t" for name in names]  # noqa: S608 - the plan's own queries
+        script = "".join(f"{row};\n\\echo {MARK}\n" for row in rows)
+        done = subprocess.run(
+            ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-P", "pager=off", "-d", database],
+            input=script,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+        parts = done.stdout.split(f"{MARK}\n")
+        for name, part in zip(names, parts, strict=False):
+            found[name] = json.loads(part.replace("\n", "")) if part.strip() else done.stderr.strip()
+    return found
+
+
+def main(plan: dict[str, Any]) -> dict[str, Any]:
+    """Collect what the plan asks for."""
+    return {
+        "hostname": run("hostname").strip(),
+        "uptime_seconds": float(Path("/proc/uptime").read_text().split()[0]),
+        "sockets": sockets(),
+        "units": units(plan["units"]),
+        "failed_units": run("systemctl", "list-units", "--failed", "--plain", "--no-legend").split("\n"),
+        "files": files(plan["files"]),
+        "open_private_keys": open_private_keys(plan["key_folders"]),
+        "certificates": certificates(plan["certificates"]),
+        "contents": contents(plan["contents"]),
+        "users": {user.pw_name: [user.pw_uid, user.pw_gid, user.pw_dir] for user in pwd.getpwall()},
+        "mounts": [line.split()[:4] for line in Path("/proc/self/mounts").read_text().splitlines()],
+        "sysctl": {name: run("cat", "/proc/sys/" + name.replace(".", "/")).strip() for name in plan["sysctl"]},
+        "commands": {name: run(*argv) for name, argv in plan["commands"].items()},
+        "as_postgres": {name: as_postgres(*argv) for name, argv in plan["as_postgres"].items()},
+        "queries": queries(plan["queries"]),
+    }
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    print(json.dumps(main(json.loads(sys.argv[1]))))

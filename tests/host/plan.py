@@ -1,0 +1,133 @@
+"""What to look at on a host of each kind. The answers are in collect.py's words."""
+
+from typing import Any
+
+from tests.host.environment import Environment
+
+APP = "freelance_platform"
+UNITS = {
+    "all": ["ssh.service", "nftables.service", "systemd-journald.service"],
+    "database": [
+        "patroni.service",
+        "pgbouncer.service",
+        "haproxy.service",
+        "pgbackrest.service",
+        "cron.service",
+        "postgresql.service",
+        "postgresql@17-main.service",
+    ],
+    "etcd": ["etcd.service"],
+    "repository": ["pgbackrest.service", "cron.service"],
+    "cache": ["valkey-server.service"],
+}
+FILES = {
+    "all": ["/etc/ssl/platform", "/etc/ssl/platform/*", "/etc/cron.d/*", "/etc/hosts"],
+    "database": [
+        "/etc/patroni/config.yml",
+        "/etc/pgbouncer/*",
+        "/etc/haproxy/*",
+        "/etc/pgbackrest/*",
+        "/etc/postgresql/platform/*",
+        "/etc/freelance-platform/*",
+        "/opt/freelance-platform/current",
+        "/var/lib/postgresql/17/main",
+        "/var/lib/postgresql/17/main/pg_wal",
+        "/var/lib/postgresql-wal/17/main",
+        "/var/backups/postgresql",
+        "/var/backups/postgresql/*",
+        "/var/spool/pgbackrest",
+    ],
+    "etcd": ["/etc/default/etcd", "/etc/etcd/*", "/var/lib/etcd", "/var/lib/etcd/*"],
+    "repository": ["/etc/pgbackrest/*", "/var/lib/pgbackrest"],
+    "cache": ["/etc/valkey/*"],
+}
+PATRONI = ["patronictl", "-c", "/etc/patroni/config.yml"]
+QUERIES = {
+    "in_recovery": ["postgres", "select pg_is_in_recovery() as value"],
+    "settings": ["postgres", "select name, setting, unit, vartype, pending_restart, source from pg_settings"],
+    "hba": [
+        "postgres",
+        "select type, database, user_name, address, netmask, auth_method, error from pg_hba_file_rules"
+        " order by rule_number",
+    ],
+    "roles": [
+        "postgres",
+        "select rolname, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls, rolcanlogin,"
+        " rolconnlimit, rolpassword like 'SCRAM-SHA-256$%' as scram,"
+        " array(select g.rolname from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = a.oid"
+        " order by 1) as member_of from pg_authid a where rolname !~ '^pg_'",
+    ],
+    "databases": [
+        "postgres",
+        "select datname, pg_get_userbyid(datdba) as owner, datlocprovider, datlocale,"
+        " pg_encoding_to_char(encoding) as encoding from pg_database where not datistemplate",
+    ],
+    "replication": [
+        "postgres",
+        "select application_name, state, sync_state, pg_wal_lsn_diff(sent_lsn, replay_lsn)::bigint as lag_bytes"
+        " from pg_stat_replication where application_name !~ 'pg_basebackup'",
+    ],
+    "replication_tls": [
+        "postgres",
+        "select r.application_name, coalesce(s.ssl, false) as ssl, r.client_addr from pg_stat_replication r"
+        " left join pg_stat_ssl s using (pid)",
+    ],
+    "archiver": [
+        "postgres",
+        "select last_archived_wal, extract(epoch from now() - last_archived_time)::int as age_seconds,"
+        " failed_count, last_failed_time > last_archived_time as failing from pg_stat_archiver",
+    ],
+    "postmaster": ["postgres", "select pg_postmaster_start_time()::text as started"],
+    "extensions": [APP, "select extname, nspname from pg_extension e join pg_namespace n on n.oid = extnamespace"],
+    "schema_acl": [
+        APP,
+        "select nspname, pg_get_userbyid(nspowner) as owner, coalesce(nspacl::text, '') as acl from pg_namespace"
+        " where nspname !~ '^pg_' and nspname <> 'information_schema'",
+    ],
+    "table_owners": [
+        APP,
+        "select pg_get_userbyid(relowner) as owner, count(*) from pg_class c"
+        " join pg_namespace n on n.oid = relnamespace where"
+        " nspname = 'public' and relkind in ('r', 'p', 'v', 'm', 'S') group by 1",
+    ],
+    "privileges": [
+        APP,
+        "select grantee, array_agg(distinct privilege_type order by privilege_type) as privileges"
+        " from information_schema.role_table_grants where table_schema = 'public' and grantee <> 'freelance_owner'"
+        " group by 1",
+    ],
+    "public_execute": [
+        APP,
+        "select p.oid::regprocedure::text as function from pg_proc p join pg_namespace n on n.oid = pronamespace"
+        " where prosecdef and nspname = 'public' and has_function_privilege('public', p.oid, 'execute')",
+    ],
+    "invalid_indexes": [APP, "select indexrelid::regclass::text as name from pg_index where not indisvalid"],
+    "migrations": [APP, "select app, name from django_migrations"],
+    "skills": [APP, "select count(*) as value from accounts_skill"],
+}
+
+
+def of(environment: Environment, name: str) -> dict[str, Any]:
+    """Return the plan of one host, by the groups that it is in."""
+    groups = ["all", *(group for group in UNITS if name in environment.hosts(group))]
+    declared = environment.declared(name)
+    database = "database" in groups
+    as_postgres: dict[str, list[str]] = {}
+    if database:
+        as_postgres |= {
+            "members": [*PATRONI, "list", "-f", "json"],
+            "dynamic": [*PATRONI, "show-config"],
+            "backups": ["pgbackrest", f"--stanza={declared['platform_cluster']}", "--output=json", "info"],
+            "pool_databases": ["psql", "-h", "/run/pgbouncer", "-p", "6432", "-XAtc", "show databases", "pgbouncer"],
+        }
+    return {
+        "units": sorted({unit for group in groups for unit in UNITS.get(group, [])}),
+        "files": sorted({path for group in groups for path in FILES.get(group, [])}),
+        "key_folders": ["/etc", "/opt", "/home", "/root", "/var/lib/etcd", "/var/lib/postgresql"],
+        "certificates": "/etc/ssl/platform/*.crt",
+        "contents": ["/etc/cron.d/*", "/etc/fstab", "/var/lib/prometheus/node-exporter/*"],
+        "sysctl": ["vm.overcommit_memory", "vm.swappiness", "net.ipv4.tcp_keepalive_time"],
+        "commands": {"firewall": ["nft", "list", "ruleset"], "disk": ["df", "-B1", "--output=target,size,used"]},
+        "as_postgres": as_postgres,
+        "queries": QUERIES if database else {},
+    }

@@ -1,0 +1,1 @@
+"""Proofs on the running lab: drift, reboot, failover, refusals."""
