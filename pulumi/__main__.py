@@ -10,10 +10,10 @@ from infra.target import Declare
 
 def main() -> None:
     """Settings, then topology, then a target's resources, then the contract."""
+    config = pulumi.runtime.config.CONFIG.get()
+    secret = [key for key in config if pulumi.runtime.config.is_config_secret(key)]
     try:
-        settings = stack_config.read(
-            pulumi.runtime.config.CONFIG.get(), project=pulumi.get_project(), stack=pulumi.get_stack()
-        )
+        settings = stack_config.read(config, project=pulumi.get_project(), stack=pulumi.get_stack(), secret_keys=secret)
         plan = topology.plan(settings)
         previous.refuse_unmarked_removal(previous.exported_contract(), plan)
     except SettingsError as error:

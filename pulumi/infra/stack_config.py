@@ -6,7 +6,7 @@ because the engine accepts them in silence.
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import cast, get_args
@@ -37,10 +37,18 @@ def unknown_keys(config: Mapping[str, str], known: tuple[str, ...]) -> Iterator[
         yield Problem(key, "no such setting", f"did you mean {near}? (pulumi config rm {key})")
 
 
-def read(config: Mapping[str, str], *, project: str, stack: str) -> Settings:
+def secret_settings(keys: Collection[str]) -> Iterator[Problem]:
+    """Yield each key that is kept as a secret: resources would carry its value into the state in the clear."""
+    for key in sorted(keys):
+        remedy = f"pulumi config rm {key}; secrets belong into the secret store, the platform names them by reference"
+        yield Problem(key, "kept as a secret; a stack's settings are public", remedy)
+
+
+def read(config: Mapping[str, str], *, project: str, stack: str, secret_keys: Collection[str] = ()) -> Settings:
     """Build the settings. Raises SettingsError for unknown keys, unreadable values and what Settings refuses."""
     reader = _Reader(config, project)
     reader.problems.extend(unknown_keys(config, known_keys()))
+    reader.problems.extend(secret_settings(secret_keys))
     try:
         settings = _settings(reader, config, project, stack)
     except SettingsError:
