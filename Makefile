@@ -14,19 +14,19 @@ help: ## Show what can be done
 
 # ---- the lab
 up: ## From nothing to a running, verified, migrated cluster and its connection card
-	@lab/up
+	@lab/run up
 down: ## Stop the lab's hosts; all data is kept
-	@lab/down
+	@lab/run down
 destroy: ## Remove the lab with its volumes (asks you to type its name; YES=1 answers)
-	@lab/destroy
+	@lab/run destroy
 status: ## Hosts, volumes, cluster members and services at a glance
-	@lab/status
+	@lab/run status
 card: ## Print the connection card
 	@source activate.sh && ansible-playbook ansible/playbooks/show_card.yml
 ssh: ## A shell on a host: make ssh HOST=db1
-	@lab/ssh $(HOST)
+	@lab/run ssh $(HOST)
 psql: ## psql as postgres on the leader
-	@lab/psql
+	@lab/run psql
 
 # ---- proofs
 test: ## Everything that proves the repository
