@@ -21,6 +21,8 @@ from lab import adhoc, podman
 from lab.errors import LabError
 
 NETWORK = "molecule"
+# SSH connections to the hosts are shared: .config/molecule/config.yml names this folder too.
+CONNECTIONS = Path("/tmp/freelance-molecule")  # noqa: S108  a short path, as a socket's is at most 107 bytes; mode 0700
 
 
 def wishes(molecule_file: Path) -> list[adhoc.Wish]:
@@ -36,7 +38,16 @@ def make_authority(folder: Path) -> None:
     if (folder / "ca.crt").exists():
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = ["-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.crt"), "-days", "2", "-subj", "/CN=Molecule CA"]
+    made = [
+        "-keyout",
+        str(folder / "ca.key"),
+        "-out",
+        str(folder / "ca.crt"),
+        "-days",
+        "365",
+        "-subj",
+        "/CN=Molecule CA",
+    ]
     kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
     subprocess.run(["openssl", "req", "-x509", *kind, *usage, *made], check=True, capture_output=True)
@@ -56,6 +67,10 @@ def create(molecule_file: Path, instance_config: Path) -> None:
     adhoc.destroy(NETWORK, [wish.name for wish in wanted])
     hosts = adhoc.create(NETWORK, wanted)
     introduce(hosts)
+    CONNECTIONS.mkdir(mode=0o700, exist_ok=True)
+    for host in hosts:
+        # A connection to a former host of this address leads nowhere.
+        (CONNECTIONS / host["address"]).unlink(missing_ok=True)
     make_authority(instance_config.parent / "ca")
     login = [
         {
