@@ -7,9 +7,16 @@ from lab.errors import LabError
 
 # Command to the module whose main(words) it is: imported on use, so a broken one breaks no other.
 COMMANDS = {
+    "up": "lab.commands.up",
+    "down": "lab.commands.down",
+    "destroy": "lab.commands.destroy",
+    "status": "lab.commands.status",
+    "ssh": "lab.commands.connect",
+    "psql": "lab.commands.psql",
     "hosts": "lab.adhoc",
-    "sandbox": "lab.commands.sandbox",
     "image": "lab.commands.image",
+    "part": "lab.commands.part",
+    "sandbox": "lab.commands.sandbox",
 }
 
 

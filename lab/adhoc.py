@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from lab import known_hosts, podman, ssh, volumes
+from lab import keys, known_hosts, podman, volumes
 from lab.errors import LabError
 from lab.paths import APT_PORT, IMAGE_HOST, IMAGE_PACKAGES, KNOWN_HOSTS, NETWORKS, RUN, SSH_KEY
 
@@ -46,7 +46,7 @@ class Wish:
 def create(network: str, wishes: list[Wish]) -> list[dict[str, Any]]:
     """Make the hosts side by side; one that exists already is started and kept."""
     podman.ensure_network(network, NETWORKS[network])
-    key = ssh.ensure_key()
+    key = keys.ensure_key()
     RUN.mkdir(exist_ok=True)
     with (RUN / f"{network}.lock").open("w") as lock:
         # Held until the hosts exist: two scenarios at a time never get the same address.

@@ -1,6 +1,8 @@
 """The apt cache: apt-cacher-ng on the machine's loopback and a socket file that leads to it."""
 
+import fcntl
 import socket
+from pathlib import Path
 
 from lab import processes
 from lab.errors import LabError
@@ -10,27 +12,19 @@ SOCKET = RUN / "apt.sock"
 
 
 def up() -> None:
-    """Start what is not running yet."""
-    if processes.running("apt-cache") is None:
-        _refuse_taken_port()
-        folder = CACHE / "apt"
-        for name in ("cache", "log"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        config = folder / "config"
-        config.mkdir(exist_ok=True)
-        (config / "acng.conf").write_text(
-            f"CacheDir: {folder}/cache\n"
-            f"LogDir: {folder}/log\n"
-            "SupportDir: /usr/lib/apt-cacher-ng\n"
-            f"Port: {APT_CACHE_PORT}\n"
-            "BindAddress: 127.0.0.1\n"
-        )
-        processes.start("apt-cache", ["apt-cacher-ng", "-c", config, "ForeGround=1"], LOGS / "apt-cache.log")
-    if processes.running("apt-forward") is None:
-        SOCKET.unlink(missing_ok=True)
-        log = LOGS / "apt-forward.log"
-        processes.start("apt-forward", ["socat", f"UNIX-LISTEN:{SOCKET},fork", f"TCP:127.0.0.1:{APT_CACHE_PORT}"], log)
-        processes.wait_for(SOCKET, "apt-forward", log)
+    """Start what is not running yet. Several callers may ask at once."""
+    RUN.mkdir(mode=0o755, exist_ok=True)
+    with (RUN / "apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if processes.running("apt-cache") is None:
+            _refuse_taken_port()
+            processes.start("apt-cache", ["apt-cacher-ng", "-c", _config(), "ForeGround=1"], LOGS / "apt-cache.log")
+        if processes.running("apt-forward") is None:
+            SOCKET.unlink(missing_ok=True)
+            log = LOGS / "apt-forward.log"
+            forward = ["socat", f"UNIX-LISTEN:{SOCKET},fork", f"TCP:127.0.0.1:{APT_CACHE_PORT}"]
+            processes.start("apt-forward", forward, log)
+            processes.wait_for(SOCKET, "apt-forward", log)
 
 
 def down() -> None:
@@ -38,6 +32,20 @@ def down() -> None:
     processes.end("apt-forward")
     processes.end("apt-cache")
     SOCKET.unlink(missing_ok=True)
+
+
+def _config() -> Path:
+    folder = CACHE / "apt"
+    for name in ("cache", "config", "log"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "config" / "acng.conf").write_text(
+        f"CacheDir: {folder}/cache\n"
+        f"LogDir: {folder}/log\n"
+        "SupportDir: /usr/lib/apt-cacher-ng\n"
+        f"Port: {APT_CACHE_PORT}\n"
+        "BindAddress: 127.0.0.1\n"
+    )
+    return folder / "config"
 
 
 def _refuse_taken_port() -> None:

@@ -23,7 +23,7 @@ def up() -> bool:
     refuse_other_owner()
     if healthy():
         return False
-    down()
+    _down_hosts_side()
     RUN.mkdir(mode=0o755, exist_ok=True)
     OWNER.write_text(f"{STATE}\n")
     write_settings()
@@ -49,16 +49,8 @@ def healthy() -> bool:
 
 def down() -> None:
     """End every process of the lab. Volumes, images and stopped hosts stay."""
-    processes.end("podman")
-    processes.end("sandbox-inner", number=signal.SIGKILL)
-    processes.end("sandbox", number=signal.SIGKILL)
-    for name in network.gateways():
-        processes.end(f"apt-{name}")
+    _down_hosts_side()
     aptcache.down()
-    network.unlink()
-    for path in (PODMAN_SOCKET, READY):
-        path.unlink(missing_ok=True)
-    _remove_cgroup()
 
 
 def forget() -> None:
@@ -120,6 +112,19 @@ def inside(argv: list[str]) -> list[str]:
     procs = _cgroup() / "control" / "cgroup.procs"
     enter = ["nsenter", f"--target={pid}", "--mount", "--net", "--pid", "--cgroup", "--wd=/"]
     return ["sh", "-c", f'echo $$ > "{procs}" && exec "$@"', "sh", *enter, "--", *environment, *argv]
+
+
+def _down_hosts_side() -> None:
+    # The apt cache is left alone: an image may be in the making from it.
+    processes.end("podman")
+    processes.end("sandbox-inner", number=signal.SIGKILL)
+    processes.end("sandbox", number=signal.SIGKILL)
+    for name in network.gateways():
+        processes.end(f"apt-{name}")
+    network.unlink()
+    for path in (PODMAN_SOCKET, READY):
+        path.unlink(missing_ok=True)
+    _remove_cgroup()
 
 
 def _start_sandbox() -> None:

@@ -1,0 +1,43 @@
+"""`make destroy`: remove the lab with everything on its volumes. Asks for its name; YES=1 answers."""
+
+import os
+import shutil
+import sys
+
+from lab import machine, podman, preflight, sandbox, volumes
+from lab.errors import LabError
+from lab.paths import CACHE, STATE
+from lab.shell import as_root, run
+
+NAME = "lab"
+
+
+def main(words: list[str]) -> int:
+    """The command line: no arguments."""
+    del words
+    preflight.refuse_no_root()
+    sandbox.refuse_other_owner()
+    _confirm()
+    if not machine.detect().sandbox and sandbox.healthy():
+        # Without a sandbox the hosts' mounts are the machine's: podman has to undo them.
+        podman.podman("rm", "--all", "--force", "--time", "0")
+    sandbox.forget()
+    for name in volumes.names():
+        volumes.remove(name)
+    run(as_root(["rm", "--recursive", "--force", "--one-file-system", STATE]))
+    shutil.rmtree(STATE, ignore_errors=True)
+    print(
+        f"The lab is gone. {CACHE} keeps what is built once (image, engine, packages): remove it by hand if you like."
+    )
+    return 0
+
+
+def _confirm() -> None:
+    if os.environ.get("YES") == "1":
+        return
+    found = ", ".join(volumes.names()) or "none"
+    print(f"This removes every host of the lab and all data. Volumes: {found}")
+    if not sys.stdin.isatty():
+        raise LabError("nobody is there to confirm it: run it in a terminal, or with YES=1")
+    if input(f"Type {NAME} to go on: ").strip() != NAME:
+        raise LabError("not confirmed, nothing was removed")

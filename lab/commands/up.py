@@ -1,0 +1,89 @@
+"""`make up`: everything from nothing to a running, verified, migrated cluster in the lab.
+
+Each step may have been done before; killed anywhere and run again, it goes on from there.
+"""
+
+import argparse
+import json
+import sys
+import time
+
+from lab import machine, preflight
+from lab.paths import LOGS, ROOT, STATE
+from lab.shell import as_root
+from lab.steps import Result, Runner, Step
+
+PLAYBOOKS = "ansible/playbooks"
+TIMES = STATE / "times.json"
+
+
+def steps(*, verify: bool = True) -> list[Step]:
+    """What has to be done, in the order of the numbers that are printed."""
+    lab = [sys.executable, "-m", "lab"]
+    pythonpath = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def own(name: str, *words: str, needs: tuple[str, ...], root: bool = False) -> Step:
+        argv = as_root([*lab, *words]) if root else [*lab, *words]
+        return Step(
+            name=name, argv=argv, needs=needs, environment=pythonpath, activated=not root and words[0] == "part"
+        )
+
+    plan = [
+        Step(name="system packages", argv=[*lab, "part", "packages"], environment=pythonpath),
+        Step(
+            name="virtual environment",
+            argv=[*lab, "part", "environment"],
+            needs=["system packages"],
+            environment=pythonpath,
+        ),
+        Step(name="Pulumi engine", argv=["lab/engine/build"], needs=["system packages"]),
+        own("host image", "image", "tar", needs=("system packages",), root=True),
+        own("sandbox", "sandbox", "up", needs=("system packages",), root=True),
+        own("image into podman", "image", "host", needs=("host image", "sandbox"), root=True),
+        Step(
+            name="secrets",
+            argv=["ansible-playbook", "-i", "localhost,", f"{PLAYBOOKS}/initialise_secrets.yml"],
+            needs=["virtual environment"],
+            activated=True,
+        ),
+        own("stack", "part", "stack", needs=("virtual environment", "Pulumi engine")),
+        own("hosts", "part", "hosts", needs=("stack", "secrets", "image into podman")),
+        Step(name="site", argv=["ansible-playbook", f"{PLAYBOOKS}/site.yml"], needs=["hosts"], activated=True),
+    ]
+    if verify:
+        plan.append(Step(name="verification", argv=["pytest", "tests/host"], needs=["site"], activated=True))
+    last = plan[-1].name
+    card = ["ansible-playbook", f"{PLAYBOOKS}/show_card.yml"]
+    return [*plan, Step(name="connection card", argv=card, needs=[last], activated=True)]
+
+
+def main(words: list[str]) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="lab/up", description=__doc__)
+    parser.add_argument("--no-verification", action="store_true", help="leave out `pytest tests/host`")
+    given = parser.parse_args(words)
+    preflight.refuse()
+    print(f"This machine: {machine.detect().reason}.")
+    results = Runner(steps(verify=not given.no_verification), root=ROOT, logs=LOGS / "up").run()
+    _keep_times(results)
+    if any(result.status != "done" for result in results):
+        print("\nThe lab is not up. Mend what is said above and run `make up` again: it goes on from there.")
+        return 1
+    print(f"\n{results[-1].log.read_text()}")
+    return 0
+
+
+def _keep_times(results: list[Result]) -> None:
+    TIMES.write_text(
+        json.dumps(
+            {
+                "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "steps": [
+                    {"name": one.name, "status": one.status, "seconds": round(one.seconds, 1), "remark": one.remark}
+                    for one in results
+                ],
+            },
+            indent=2,
+        )
+        + "\n"
+    )

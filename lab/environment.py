@@ -1,0 +1,71 @@
+"""The virtual environment `.venv` with exactly what requirements.txt pins."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.paths import CACHE, ROOT
+from lab.shell import run
+
+UV_VERSION = "0.13.9"
+VENV = ROOT / ".venv"
+REQUIREMENTS = ROOT / "requirements.txt"
+STAMP = VENV / ".requirements"
+INSTALL_TIMEOUT_S = 900.0
+
+
+def ensure() -> bool:
+    """Make it as pinned; False when it already was."""
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
+    if STAMP.exists() and STAMP.read_text().strip() == wanted:
+        return False
+    if not (VENV / "bin" / "python").exists():
+        shutil.rmtree(VENV, ignore_errors=True)
+        run([sys.executable, "-m", "venv", VENV])
+    _install()
+    STAMP.write_text(f"{wanted}\n")
+    return True
+
+
+def _install() -> None:
+    try:
+        uv = _uv()
+        index = run([VENV / "bin" / "pip", "config", "get", "global.index-url"], check=False).stdout.strip()
+        environment = {**os.environ, "UV_DEFAULT_INDEX": index} if index else None
+        arguments: list[str | Path] = ["pip", "sync", "--quiet", "--python", VENV / "bin" / "python", REQUIREMENTS]
+        run([uv, *arguments], timeout=INSTALL_TIMEOUT_S, env=environment)
+    except LabError as error:
+        print(f"uv did not do it, pip will: {error}", flush=True)
+        _install_by_pip()
+
+
+def _install_by_pip() -> None:
+    pip = [
+        str(VENV / "bin" / "python"),
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "--quiet",
+        "--retries",
+        "3",
+    ]
+    if subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=False).returncode:
+        raise LabError(
+            f"pip can't install {REQUIREMENTS} after 3 tries: is the package index reachable "
+            "(`pip config list` shows which)? `make up` goes on from here"
+        )
+
+
+def _uv() -> Path:
+    """The pinned uv, in a small environment of its own for all clones (`uv pip sync` would remove it from ours)."""
+    folder = CACHE / f"uv-{UV_VERSION}"
+    if not (folder / "bin" / "uv").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        run([sys.executable, "-m", "venv", folder])
+        run([folder / "bin" / "pip", "--disable-pip-version-check", "install", "--quiet", f"uv=={UV_VERSION}"])
+    return folder / "bin" / "uv"

@@ -1,0 +1,60 @@
+"""Debian packages that the lab needs on the machine itself."""
+
+from lab.errors import LabError
+from lab.shell import as_root, run
+
+PACKAGES = (
+    "apt-cacher-ng",
+    "ca-certificates",
+    "conmon",
+    "git",
+    "iproute2",
+    "iptables",
+    "mmdebstrap",
+    "netavark",
+    "nftables",
+    "openssh-client",
+    "podman",
+    "procps",
+    "python3-venv",
+    "runc",
+    "socat",
+    "util-linux",
+)
+INSTALL_TIMEOUT_S = 900.0
+RETRIES = 3
+
+
+def missing() -> list[str]:
+    """Those of PACKAGES that are not installed."""
+    answer = run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *PACKAGES], check=False)
+    installed = {
+        name
+        for name, _, status in (line.partition(" ") for line in answer.stdout.splitlines())
+        if status == "installed"
+    }
+    return [name for name in PACKAGES if name not in installed]
+
+
+def ensure() -> list[str]:
+    """Install what is missing; the names. apt tries each download again before it gives up."""
+    absent = missing()
+    if not absent:
+        return []
+    options = ["--quiet", "--option", f"Acquire::Retries={RETRIES}"]
+    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *options]
+    update = run(as_root([*quiet, "update"]), check=False, timeout=INSTALL_TIMEOUT_S)
+    install = run(
+        as_root([*quiet, "install", "--yes", "--no-install-recommends", *absent]),
+        check=False,
+        timeout=INSTALL_TIMEOUT_S,
+    )
+    if install.returncode:
+        raise LabError(
+            f"apt can't install {', '.join(absent)} after {RETRIES} tries: {(update.stderr + install.stderr).strip()}\n"
+            "Is the package archive of /etc/apt/sources.list.d reachable? Try `apt-get update`, then `make up` goes on"
+        )
+    if "apt-cacher-ng" in absent:
+        # The package starts a service for the whole network; the lab runs its own on loopback.
+        run(as_root(["systemctl", "disable", "--now", "apt-cacher-ng.service"]), check=False)
+    return absent

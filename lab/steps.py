@@ -1,0 +1,166 @@
+"""Run steps side by side where one does not need another: progress, a log each, a table of times at the end.
+
+Only the standard library: it runs before a virtual environment exists.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Literal, TextIO
+
+HEARTBEAT_S = 30.0
+TAIL_LINES = 40
+STOP_TIMEOUT_S = 20.0
+
+Status = Literal["done", "failed", "stopped", "not run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One command. `needs` names the steps that have to be done before; `activated` runs it after activate.sh."""
+
+    name: str
+    argv: Sequence[str]
+    needs: Sequence[str] = ()
+    activated: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a step ended. `remark` is the last line that a step printed as `remark: …`."""
+
+    name: str
+    status: Status
+    seconds: float
+    log: Path
+    remark: str = ""
+
+
+class Runner:
+    """Runs a list of steps once. `parallel`: how many at a time."""
+
+    def __init__(self, steps: Sequence[Step], *, root: Path, logs: Path, parallel: int = 3, out: TextIO | None = None):
+        unknown = {need for step in steps for need in step.needs} - {step.name for step in steps}
+        if unknown:
+            raise ValueError(f"steps need what is not there: {', '.join(sorted(unknown))}")
+        self._steps = list(steps)
+        self._root = root
+        self._logs = logs
+        self._parallel = parallel
+        self._out = out or sys.stdout
+        self._lock = threading.Condition()
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._results: dict[str, Result] = {}
+        self._stopping = False
+
+    def run(self) -> list[Result]:
+        """Run all; after a failure nothing new starts and what runs is ended. Results in the order of the steps."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        threads: list[threading.Thread] = []
+        started: set[str] = set()
+        try:
+            with self._lock:
+                while not self._stopping and len(started) < len(self._steps):
+                    for step in self._ready(started):
+                        started.add(step.name)
+                        threads.append(threading.Thread(target=self._work, args=(step,)))
+                        threads[-1].start()
+                    self._lock.wait(1.0)
+        except KeyboardInterrupt:
+            # The terminal sent the signal to the steps' processes as well: they are given time to end in order.
+            self._say("interrupted: waiting for the running steps to end")
+            self._stopping = True
+        for thread in threads:
+            thread.join()
+        results = [self._results.get(step.name) or self._not_run(step) for step in self._steps]
+        self._table(results, time.monotonic() - began)
+        return results
+
+    def _ready(self, started: set[str]) -> list[Step]:
+        done = {name for name, result in self._results.items() if result.status == "done"}
+        room = self._parallel - len(started - set(self._results))
+        waiting = [step for step in self._steps if step.name not in started and done.issuperset(step.needs)]
+        return waiting[: max(room, 0)]
+
+    def _work(self, step: Step) -> None:
+        label = f"[{self._steps.index(step) + 1}/{len(self._steps)}] {step.name}"
+        log = self._log(step)
+        began = time.monotonic()
+        self._say(f"{label} …")
+        status: Status = "failed"
+        try:
+            with log.open("wb") as output:
+                process = self._start(step, output)
+                while True:
+                    try:
+                        process.wait(HEARTBEAT_S)
+                        break
+                    except subprocess.TimeoutExpired:
+                        self._say(f"{label} … {time.monotonic() - began:.0f} s")
+            status = "done" if process.returncode == 0 else "failed"
+        except OSError as error:
+            log.write_text(f"{step.argv[0]}: {error}\n")
+        seconds = time.monotonic() - began
+        with self._lock:
+            self._running.pop(step.name, None)
+            if status == "failed" and self._stopping:
+                status = "stopped"
+            lines = log.read_text(errors="replace").splitlines()
+            remarks = [line.removeprefix("remark: ") for line in lines if line.startswith("remark: ")]
+            result = Result(
+                name=step.name, status=status, seconds=seconds, log=log, remark=remarks[-1] if remarks else ""
+            )
+            self._results[step.name] = result
+            self._say(f"{label} {status} {seconds:.1f} s{f' ({result.remark})' if result.remark else ''}")
+            if status == "failed":
+                self._say(f"--- the last lines of {log}:")
+                self._say("\n".join(lines[-TAIL_LINES:]))
+                self._stop()
+            self._lock.notify_all()
+
+    def _start(self, step: Step, output: BinaryIO) -> "subprocess.Popen[bytes]":
+        argv = list(step.argv)
+        if step.activated:
+            argv = ["bash", "-c", 'source activate.sh && exec "$@"', "bash", *argv]
+        with self._lock:
+            process = subprocess.Popen(
+                argv,
+                cwd=self._root,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **step.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            self._running[step.name] = process
+        return process
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for process in self._running.values():
+            # Like Ctrl+C: pulumi and ansible-playbook end in order on it.
+            process.send_signal(signal.SIGINT)
+            threading.Timer(STOP_TIMEOUT_S, process.kill).start()
+
+    def _log(self, step: Step) -> Path:
+        return self._logs / f"{step.name.replace(' ', '_')}.log"
+
+    def _not_run(self, step: Step) -> Result:
+        return Result(name=step.name, status="not run", seconds=0.0, log=self._log(step))
+
+    def _say(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+    def _table(self, results: Sequence[Result], seconds: float) -> None:
+        width = max(len(result.name) for result in results)
+        self._say("")
+        for result in sorted(results, key=lambda one: -one.seconds):
+            self._say(f"  {result.name:<{width}}  {result.seconds:7.1f} s  {result.status:<8} {result.remark}".rstrip())
+        self._say(f"  {'all together':<{width}}  {seconds:7.1f} s")
