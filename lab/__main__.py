@@ -1,9 +1,13 @@
 """The lab's command line: `lab/run COMMAND …`."""
 
 import importlib
+import os
 import sys
 
+from lab import preflight
 from lab.errors import LabError
+from lab.paths import CACHE
+from lab.shell import as_root
 
 # Command to the module whose main(words) it is: imported on use, so a broken one breaks no other.
 COMMANDS = {
@@ -19,6 +23,9 @@ COMMANDS = {
     "sandbox": "lab.commands.sandbox",
 }
 
+# Namespaces, routes and images are root's; keys, state and volumes belong to whoever runs the rest.
+ROOT_COMMANDS = {"destroy", "down", "image", "sandbox"}
+
 
 def main(words: list[str]) -> int:
     """Run one command. Status 1 with one line on standard error when it is refused or fails."""
@@ -26,6 +33,11 @@ def main(words: list[str]) -> int:
         print(f"usage: lab/run {{{','.join(COMMANDS)}}} …", file=sys.stderr)
         return 2
     try:
+        if words[0] in ROOT_COMMANDS and os.geteuid():
+            preflight.refuse_no_root()
+            kept = [f"{name}={os.environ[name]}" for name in ("PYTHONPATH", "YES") if name in os.environ]
+            again = ["env", *kept, f"FREELANCE_CACHE={CACHE}", sys.executable, "-m", "lab", *words]
+            os.execvp("sudo", as_root(again))  # noqa: S606  the same command, with root's rights
         return int(importlib.import_module(COMMANDS[words[0]]).main(words[1:]))
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)

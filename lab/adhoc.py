@@ -15,7 +15,7 @@ from typing import Any
 
 from lab import keys, known_hosts, podman, volumes
 from lab.errors import LabError
-from lab.paths import APT_PORT, IMAGE_HOST, IMAGE_PACKAGES, KNOWN_HOSTS, NETWORKS, RUN, SSH_KEY
+from lab.paths import APT_PORT, IMAGE_HOST, IMAGE_PACKAGES, KNOWN_HOSTS, NETWORKS, SSH_KEY, STATE
 
 FIRST_OCTET = 11
 IMAGES = {"host": IMAGE_HOST, "packages": IMAGE_PACKAGES}
@@ -47,8 +47,7 @@ def create(network: str, wishes: list[Wish]) -> list[dict[str, Any]]:
     """Make the hosts side by side; one that exists already is started and kept."""
     podman.ensure_network(network, NETWORKS[network])
     key = keys.ensure_key()
-    RUN.mkdir(exist_ok=True)
-    with (RUN / f"{network}.lock").open("w") as lock:
+    with (STATE / f"{network}.lock").open("w") as lock:
         # Held until the hosts exist: two scenarios at a time never get the same address.
         fcntl.flock(lock, fcntl.LOCK_EX)
         addresses = _addresses(network, [wish.name for wish in wishes])

@@ -17,7 +17,7 @@ def up() -> None:
     with (RUN / "apt.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if processes.running("apt-cache") is None:
-            _refuse_taken_port()
+            refuse_taken_port()
             processes.start("apt-cache", ["apt-cacher-ng", "-c", _config(), "ForeGround=1"], LOGS / "apt-cache.log")
         if processes.running("apt-forward") is None:
             SOCKET.unlink(missing_ok=True)
@@ -48,7 +48,10 @@ def _config() -> Path:
     return folder / "config"
 
 
-def _refuse_taken_port() -> None:
+def refuse_taken_port() -> None:
+    """LabError when another program listens where the apt cache would."""
+    if processes.running("apt-cache") is not None:
+        return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

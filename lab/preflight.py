@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from lab import network, sandbox
+from lab import aptcache, network, sandbox
 from lab.errors import LabError
 from lab.paths import ROOT
 from lab.shell import run
@@ -19,7 +19,9 @@ def refuse() -> None:
     refuse_no_root()
     refuse_small_disk(ROOT)
     sandbox.refuse_other_owner()
-    network.refuse_taken_routes()
+    if shutil.which("ip"):  # a machine without it gets it by the first step, and is looked at again by the sandbox
+        network.refuse_taken_routes()
+    aptcache.refuse_taken_port()
 
 
 def refuse_no_root(uid: int | None = None) -> None:

@@ -10,7 +10,6 @@ import time
 
 from lab import machine, preflight
 from lab.paths import LOGS, ROOT, STATE
-from lab.shell import as_root
 from lab.steps import Result, Runner, Step
 
 PLAYBOOKS = "ansible/playbooks"
@@ -22,24 +21,17 @@ def steps(*, verify: bool = True) -> list[Step]:
     lab = [sys.executable, "-m", "lab"]
     pythonpath = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def own(name: str, *words: str, needs: tuple[str, ...], root: bool = False) -> Step:
-        argv = as_root([*lab, *words]) if root else [*lab, *words]
-        return Step(
-            name=name, argv=argv, needs=needs, environment=pythonpath, activated=not root and words[0] == "part"
-        )
+    def own(name: str, *words: str, needs: tuple[str, ...] = ("system packages",)) -> Step:
+        activated = words in {("part", "stack"), ("part", "hosts")}
+        return Step(name=name, argv=[*lab, *words], needs=needs, environment=pythonpath, activated=activated)
 
     plan = [
-        Step(name="system packages", argv=[*lab, "part", "packages"], environment=pythonpath),
-        Step(
-            name="virtual environment",
-            argv=[*lab, "part", "environment"],
-            needs=["system packages"],
-            environment=pythonpath,
-        ),
+        own("system packages", "part", "packages", needs=()),
+        own("virtual environment", "part", "environment"),
         Step(name="Pulumi engine", argv=["lab/engine/build"], needs=["system packages"]),
-        own("host image", "image", "tar", needs=("system packages",), root=True),
-        own("sandbox", "sandbox", "up", needs=("system packages",), root=True),
-        own("image into podman", "image", "host", needs=("host image", "sandbox"), root=True),
+        own("host image", "image", "tar"),
+        own("sandbox", "sandbox", "up"),
+        own("image into podman", "image", "host", needs=("host image", "sandbox")),
         Step(
             name="secrets",
             argv=["ansible-playbook", "-i", "localhost,", f"{PLAYBOOKS}/initialise_secrets.yml"],
@@ -63,6 +55,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--no-verification", action="store_true", help="leave out `pytest tests/host`")
     given = parser.parse_args(words)
     preflight.refuse()
+    LOGS.mkdir(parents=True, exist_ok=True)
     print(f"This machine: {machine.detect().reason}.")
     results = Runner(steps(verify=not given.no_verification), root=ROOT, logs=LOGS / "up").run()
     _keep_times(results)
