@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,7 @@ def environment_variables(contract: Mapping[str, Any]) -> dict[str, Any]:
         "platform_network": contract["network"],
         "platform_operator_network": contract["operator_network"],
         "platform_clusters": contract["clusters"],
+        "platform_names": _members(host for host, _ in each_host(contract)),
         "platform_service_hosts": [host for host in contract["services"] if host["state"] == "active"],
     }
 
@@ -203,12 +204,19 @@ def cluster_variables(contract: Mapping[str, Any], name: str) -> dict[str, Any]:
         "platform_cluster": name,
         "platform_hosts": active,
         "platform_etcd_hosts": [host for host in active if host["etcd_member"]],
+        "platform_members": _members(active),
+        "platform_etcd_members": _members(host for host in active if host["etcd_member"]),
         "platform_endpoints": cluster["endpoints"],
         "platform_repository": cluster["repository"],
         "platform_certificate_authority": cluster["certificate_authority"],
         "platform_secrets": cluster["secrets"],
         "platform_clients": cluster["clients"],
     }
+
+
+def _members(hosts: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return name and address alone, as roles take them."""
+    return [{"name": host["name"], "address": host["address"]} for host in hosts]
 
 
 def fill(inventory: Any, contract: Mapping[str, Any]) -> None:
