@@ -55,8 +55,9 @@ def normal(value: object, vartype: str, unit: str | None) -> str | float | bool:
 def settings_drift(rows: Iterable[Mapping[str, Any]], wanted: Mapping[str, object]) -> list[dict[str, object]]:
     """List what differs from `wanted` on a live server.
 
-    `rows` come from pg_settings: name, setting, unit, vartype, pending_restart. The result has one entry for each
-    setting that is unknown, different or waiting for a restart: name, wanted, live, pending_restart.
+    `rows` come from pg_settings: name, setting, unit, vartype, context, pending_restart.
+    The result has one entry for each setting that is unknown, different or waiting for a restart: name, wanted, live,
+    pending_restart.
     """
     live = {str(row["name"]).lower(): row for row in rows}
     drift: list[dict[str, object]] = []
@@ -67,11 +68,11 @@ def settings_drift(rows: Iterable[Mapping[str, Any]], wanted: Mapping[str, objec
             continue
         vartype, unit = str(row["vartype"]), row.get("unit")
         same = normal(value, vartype, unit) == normal(row["setting"], vartype, unit)
-        if not same or row["pending_restart"]:
+        # Patroni hands some parameters over on the command line, and those never show as pending.
+        waits = bool(row["pending_restart"]) or (not same and row.get("context") == "postmaster")
+        if not same or waits:
             shown = f"{row['setting']} {unit or ''}".strip()
-            drift.append(
-                {"name": name, "wanted": value, "live": shown, "pending_restart": bool(row["pending_restart"])}
-            )
+            drift.append({"name": name, "wanted": value, "live": shown, "pending_restart": waits})
     return drift
 
 
