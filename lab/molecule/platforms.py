@@ -30,7 +30,13 @@ def wishes(molecule_file: Path) -> list[adhoc.Wish]:
     platforms: list[dict[str, Any]] = yaml.safe_load(molecule_file.read_text())["platforms"]
     if not platforms:
         raise LabError(f"{molecule_file} lists no platforms: give it at least one with a name")
-    return [adhoc.Wish.parse(platform) for platform in platforms]
+    return [adhoc.Wish.parse({**platform, "volumes": volumes_of(platform)}) for platform in platforms]
+
+
+def volumes_of(platform: dict[str, Any]) -> list[dict[str, Any]]:
+    """Volumes are written `PURPOSE=GIB`: molecule's own schema wants a list of texts."""
+    pairs = [str(text).partition("=") for text in platform.get("volumes", [])]
+    return [{"name": purpose, "size_gib": size} for purpose, _, size in pairs]
 
 
 def make_authority(folder: Path) -> None:
