@@ -7,6 +7,7 @@ because the engine accepts them in silence.
 import difflib
 import json
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import cast, get_args
@@ -22,6 +23,7 @@ PROJECT_FILE = Path(__file__).parents[2] / "Pulumi.yaml"
 AWS_KEYS = ("region", "profile", "allowedAccountIds", "forbiddenAccountIds", "assumeRoles", "defaultTags", "maxRetries")
 
 
+@cache
 def known_keys() -> tuple[str, ...]:
     """Return each key that a stack may set, with its namespace."""
     project = yaml.safe_load(PROJECT_FILE.read_text(encoding="utf-8"))

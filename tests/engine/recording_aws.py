@@ -4,22 +4,20 @@ It proves order, protection, state and the contract. It proves nothing about AWS
 `RECORDING_AWS_JOURNAL` names the journal: one JSON object for each create, update and delete.
 """
 
-import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aws_inventions import ANSWERS, TYPES, ZONES, made_by_aws, new_id
 from pulumi.provider.experimental import provider as p
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import main
 from pulumi.runtime.rpc import UNKNOWN
 
 VERSION = "7.51.1"
-ACCOUNT, REGION, PARTITION = "123456789012", "eu-central-1", "aws"
-ZONES = [f"{REGION}{letter}" for letter in "abc"]
 REPLACING = {
     "ami",
     "availabilityZone",
@@ -32,43 +30,6 @@ REPLACING = {
     "vpcId",
 }
 Properties = Mapping[str, PropertyValue]
-
-
-def digest(text: str, length: int) -> str:
-    """Return a stable id."""
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
-
-
-# type: (prefix of its ids, the outputs that AWS adds)
-TYPES: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
-    "aws:ebs/volume:Volume": ("vol-", lambda _: {}),
-    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": ("sg-", lambda _: {}),
-    "aws:ec2/instance:Instance": ("i-", lambda _: {"instanceState": "running"}),
-    "aws:ec2/routeTable:RouteTable": ("rtb-", lambda _: {}),
-    "aws:ec2/routeTableAssociation:RouteTableAssociation": ("rtbassoc-", lambda _: {}),
-    "aws:ec2/securityGroup:SecurityGroup": ("sg-", lambda _: {}),
-    "aws:ec2/subnet:Subnet": ("subnet-", lambda _: {}),
-    "aws:ec2/volumeAttachment:VolumeAttachment": ("vai-", lambda _: {}),
-    "aws:ec2/vpc:Vpc": ("vpc-", lambda _: {}),
-    "aws:ec2/vpcEndpoint:VpcEndpoint": ("vpce-", lambda i: {"prefixListId": "pl-" + digest(i, 8)}),
-    "aws:iam/instanceProfile:InstanceProfile": ("", lambda i: {"name": i}),
-    "aws:iam/role:Role": ("", lambda i: {"name": i}),
-    "aws:iam/rolePolicy:RolePolicy": ("", lambda _: {}),
-    "aws:kms/key:Key": ("", lambda i: {"keyId": i}),
-    "aws:s3/bucket:Bucket": ("", lambda _: {}),
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("", lambda _: {}),
-    "aws:s3/bucketPolicy:BucketPolicy": ("", lambda _: {}),
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("", lambda _: {}),
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": ("", lambda _: {}),
-    "aws:s3/bucketVersioning:BucketVersioning": ("", lambda _: {}),
-    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ("sgr-", lambda _: {}),
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ("sgr-", lambda _: {}),
-}
-ANSWERS: dict[str, dict[str, Any]] = {
-    "aws:ec2/getAmi:getAmi": {"id": "ami-" + digest("debian-13", 17), "architecture": "x86_64"},
-    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "id": ACCOUNT},
-    "aws:index/getPartition:getPartition": {"partition": PARTITION, "id": PARTITION},
-}
 
 
 def wrap(value: object) -> PropertyValue:
@@ -98,12 +59,7 @@ def own_type(request: Any) -> str:
 
 def outputs(kind: str, identity: str, inputs: Properties) -> dict[str, PropertyValue]:
     """Return all outputs of a resource."""
-    service = kind.split(":")[1].split("/", maxsplit=1)[0]
-    arn = f"arn:{PARTITION}:{service}:{REGION}:{ACCOUNT}:{'key/' if kind == 'aws:kms/key:Key' else ''}{identity}"
-    if service == "s3":
-        arn = f"arn:{PARTITION}:s3:::{identity}"
-    made = {"arn": arn, "region": REGION, **TYPES[kind][1](identity)}
-    return {**{key: wrap(value) for key, value in made.items()}, **inputs}
+    return {**{key: wrap(value) for key, value in made_by_aws(kind, identity).items()}, **inputs}
 
 
 def record(operation: str, request: Any, identity: str) -> None:
@@ -155,9 +111,8 @@ class RecordingAws(p.Provider):
     async def create(self, request: p.CreateRequest) -> p.CreateResponse:
         """Invent an id; in a preview all that AWS would assign is unknown."""
         kind = own_type(request)
-        prefix = TYPES[kind][0]
-        given = request.properties.get("bucket")
-        identity = (prefix + digest(request.urn, 17)) if given is None else str(given.value)
+        bucket = request.properties.get("bucket") if kind == "aws:s3/bucket:Bucket" else None
+        identity = new_id(kind, request.urn, str(bucket.value) if bucket else None)
         if request.preview:
             blank = outputs(kind, "", request.properties)
             known = request.properties

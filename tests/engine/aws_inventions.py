@@ -1,0 +1,66 @@
+"""What AWS would invent for the resource types that the platform declares; used by both recording engines.
+
+Source of the outputs: the aws provider's reference of each type. Whatever is not listed is refused.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+ACCOUNT, REGION, PARTITION = "123456789012", "eu-central-1", "aws"
+ZONES = [f"{REGION}{letter}" for letter in "abc"]
+
+
+def digest(text: str, length: int) -> str:
+    """Return a stable id."""
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+# type: (prefix of its ids, the outputs that AWS adds)
+TYPES: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
+    "aws:ebs/volume:Volume": ("vol-", lambda _: {}),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": ("sg-", lambda _: {}),
+    "aws:ec2/instance:Instance": ("i-", lambda _: {"instanceState": "running"}),
+    "aws:ec2/routeTable:RouteTable": ("rtb-", lambda _: {}),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": ("rtbassoc-", lambda _: {}),
+    "aws:ec2/securityGroup:SecurityGroup": ("sg-", lambda _: {}),
+    "aws:ec2/subnet:Subnet": ("subnet-", lambda _: {}),
+    "aws:ec2/volumeAttachment:VolumeAttachment": ("vai-", lambda _: {}),
+    "aws:ec2/vpc:Vpc": ("vpc-", lambda _: {}),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": ("vpce-", lambda i: {"prefixListId": "pl-" + digest(i, 8)}),
+    "aws:iam/instanceProfile:InstanceProfile": ("", lambda i: {"name": i}),
+    "aws:iam/role:Role": ("", lambda i: {"name": i}),
+    "aws:iam/rolePolicy:RolePolicy": ("", lambda _: {}),
+    "aws:kms/key:Key": ("", lambda i: {"keyId": i}),
+    "aws:s3/bucket:Bucket": ("", lambda _: {}),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("", lambda _: {}),
+    "aws:s3/bucketPolicy:BucketPolicy": ("", lambda _: {}),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("", lambda _: {}),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": ("", lambda _: {}),
+    "aws:s3/bucketVersioning:BucketVersioning": ("", lambda _: {}),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ("sgr-", lambda _: {}),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ("sgr-", lambda _: {}),
+}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "aws:ec2/getAmi:getAmi": {"id": "ami-" + digest("debian-13", 17), "architecture": "x86_64"},
+    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "id": ACCOUNT},
+    "aws:index/getPartition:getPartition": {"partition": PARTITION, "id": PARTITION},
+}
+
+
+def arn(kind: str, identity: str) -> str:
+    """Return the ARN of a resource of this type."""
+    service = kind.split(":")[1].split("/", maxsplit=1)[0]
+    if service == "s3":
+        return f"arn:{PARTITION}:s3:::{identity}"
+    return f"arn:{PARTITION}:{service}:{REGION}:{ACCOUNT}:{'key/' if kind == 'aws:kms/key:Key' else ''}{identity}"
+
+
+def new_id(kind: str, urn: str, bucket: str | None) -> str:
+    """Return the id of a new resource: the same for the same URN."""
+    return bucket or TYPES[kind][0] + digest(urn, 17)
+
+
+def made_by_aws(kind: str, identity: str) -> dict[str, Any]:
+    """Return the outputs that are no inputs."""
+    return {"arn": arn(kind, identity), "region": REGION, **TYPES[kind][1](identity)}

@@ -1,0 +1,149 @@
+"""Runs the Pulumi program to its end without an engine and keeps every request that it made."""
+
+import json
+import runpy
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+ROOT = Path(__file__).parents[3]
+for folder in ("pulumi", "tests/engine"):
+    sys.path.insert(0, str(ROOT / folder))
+
+import pulumi  # noqa: E402 - after the paths above
+import yaml  # noqa: E402 - the same
+from aws_inventions import ANSWERS, TYPES, made_by_aws, new_id  # noqa: E402 - the same
+from pulumi.runtime import mocks, rpc  # noqa: E402 - the same
+
+PROJECT = "freelance-platform"
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEexampleexampleexampleexampleexampleexample operator@example"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One registration: inputs as the provider sees them, and the options of the raw request."""
+
+    type: str
+    name: str
+    urn: str
+    parent: str
+    inputs: Mapping[str, Any]
+    protect: bool
+    retain: bool
+    delete_before_replace: bool
+    ignore_changes: tuple[str, ...]
+
+
+@dataclass
+class Recording:
+    """What a run of the program declared and exported."""
+
+    resources: list[Resource] = field(default_factory=list)
+    contract: dict[str, Any] = field(default_factory=dict)
+    lookups: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def of_type(self, suffix: str) -> list[Resource]:
+        """Return the resources of one type, such as `aws:ebs/volume:Volume`; fail when there are none."""
+        found = [resource for resource in self.resources if resource.type == suffix]
+        assert found, f"no {suffix} was declared"
+        return found
+
+    def named(self, name: str, kind: str) -> Resource:
+        """Return the one resource of this name and type."""
+        (found,) = [resource for resource in self.of_type(kind) if resource.name == name]
+        return found
+
+
+class _Answers(mocks.Mocks):
+    def __init__(self, previous: Mapping[str, Any] | None, recording: Recording) -> None:
+        self.previous, self.recording = previous, recording
+        self.request = threading.local()  # mocks are told no URN, and requests come from several threads
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        if args.token == "pulumi:pulumi:readStackOutputs":
+            return {"outputs": {"contract": self.previous} if self.previous else {}}, []
+        if args.token not in ANSWERS:
+            raise AssertionError(f"unannounced lookup: {args.token}")
+        self.recording.lookups[args.token] = args.args
+        return ANSWERS[args.token], []
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if not args.custom:
+            return "", args.inputs
+        assert args.typ in TYPES, f"unannounced type: {args.typ}"
+        bucket = args.inputs.get("bucket") if args.typ == "aws:s3/bucket:Bucket" else None
+        identity = new_id(args.typ, self.request.urn, bucket)
+        return identity, {**made_by_aws(args.typ, identity), **args.inputs}
+
+
+class _Monitor(mocks.MockMonitor):
+    """Keeps the raw requests: mocks see no options."""
+
+    def __init__(self, answers: _Answers, recording: Recording) -> None:
+        super().__init__(answers)
+        self.answers, self.recording = answers, recording
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - protocol
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if request.type != "pulumi:pulumi:Stack":
+            self.recording.resources.append(
+                Resource(
+                    type=request.type,
+                    name=request.name,
+                    urn=urn,
+                    parent=request.parent.rsplit("::", 1)[-1],
+                    inputs=rpc.deserialize_properties(request.object),
+                    protect=request.protect,
+                    retain=request.retainOnDelete,
+                    delete_before_replace=request.deleteBeforeReplace,
+                    ignore_changes=tuple(request.ignoreChanges),
+                )
+            )
+        self.answers.request.urn = urn
+        return super().RegisterResource(request)
+
+
+@cache
+def config_in(file: str) -> Mapping[str, Any]:
+    """Return the part `config` of a file at the repository's root."""
+    value: Mapping[str, Any] = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["config"]
+    return value
+
+
+def config_of(stack: str, **settings: object) -> dict[str, str]:
+    """Return a stack's configuration as the engine passes it: the example over the defaults, with changes."""
+    defaults, example = config_in("Pulumi.yaml"), config_in(f"Pulumi.{stack}.yaml")
+    values = {f"{PROJECT}:{key}": entry["default"] for key, entry in defaults.items() if "default" in entry}
+    values.update(example)
+    if stack == "production":
+        values[f"{PROJECT}:ssh_public_key"] = PUBLIC_KEY
+    for key, value in settings.items():
+        values[key if ":" in key else f"{PROJECT}:{key}"] = value
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+
+
+def record(stack: str, *, previous: Mapping[str, Any] | None = None, **settings: object) -> Recording:
+    """Run the whole program for a stack; return once everything that it started has ended."""
+    recording = Recording()
+    answers = _Answers(previous, recording)
+    pulumi.runtime.set_mocks(answers, project=PROJECT, stack=stack, monitor=_Monitor(answers, recording))
+    pulumi.runtime.set_all_config(config_of(stack, **settings))
+
+    exports: dict[str, Any] = {}
+
+    @pulumi.runtime.test
+    def program() -> pulumi.Output[None]:
+        runpy.run_path(str(ROOT / "pulumi" / "__main__.py"), run_name="__main__")
+        return pulumi.Output.from_input(exports["contract"]).apply(recording.contract.update)
+
+    try:
+        with mock.patch.object(pulumi, "export", exports.__setitem__):  # without an engine there is no stack
+            program()
+    finally:
+        pulumi.runtime.set_all_config({})
+    return recording

@@ -1,0 +1,176 @@
+"""Network, bucket, key and permissions on AWS."""
+
+import json
+from typing import Any
+
+import pytest
+from pulumi_recorder import Recording, record
+
+INGRESS, EGRESS = (f"aws:vpc/securityGroup{way}Rule:SecurityGroup{way}Rule" for way in ("Ingress", "Egress"))
+BUCKET = "aws:s3/bucket:Bucket"
+KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/"
+TAGGED = ("aws:ec2", "aws:ebs", "aws:kms", "aws:s3/bucket:", "aws:iam/role:", "aws:iam/instanceProfile:", "aws:vpc")
+UNTAGGED = ("routeTableAssociation", "volumeAttachment")
+
+
+def only(recording: Recording, kind: str) -> dict[str, Any]:
+    (resource,) = recording.of_type(kind)
+    return dict(resource.inputs)
+
+
+def rules(recording: Recording, kind: str, group: str) -> set[tuple[int, str]]:
+    """Return (port, other side) of a group's rules; `group` for the group itself."""
+    found = set()
+    for rule in recording.of_type(kind):
+        if rule.name.startswith(f"access-{group}-"):
+            assert rule.inputs["fromPort"] == rule.inputs["toPort"], rule.name
+            assert rule.inputs["ipProtocol"] == "tcp"
+            assert rule.inputs["description"]
+            other = rule.inputs.get("cidrIpv4") or ("s3" if rule.inputs.get("prefixListId") else "group")
+            found.add((int(rule.inputs["fromPort"]), other))
+    return found
+
+
+def test_database_hosts_accept_exactly_these_connections(production: Recording) -> None:
+    clients = ("10.20.0.0/16", "10.40.0.0/16", "10.30.0.0/24")
+    assert rules(production, INGRESS, "database") == {
+        (22, "10.30.0.0/24"),
+        *((port, "group") for port in (5432, 8008, 2379, 2380)),
+        *((port, network) for port in (6432, 5000, 5001) for network in clients),
+    }
+
+
+def test_service_hosts_accept_exactly_these_connections(production: Recording) -> None:
+    assert rules(production, INGRESS, "service") == {
+        (22, "10.30.0.0/24"),
+        *((6379, network) for network in ("10.20.0.0/16", "10.40.0.0/16", "10.30.0.0/24")),
+    }
+
+
+def test_database_hosts_open_exactly_these_connections(production: Recording) -> None:
+    assert rules(production, EGRESS, "database") == {
+        (443, "s3"),
+        *((port, "group") for port in (5432, 8008, 2379, 2380)),
+        *((port, network) for port in (80, 443) for network in ("10.20.0.0/16", "10.30.0.0/24")),
+    }
+
+
+def test_no_rule_names_the_whole_internet(production: Recording) -> None:
+    assert "0.0.0.0/0" not in json.dumps([resource.inputs for resource in production.resources])
+
+
+def test_the_group_that_aws_makes_itself_allows_nothing(production: Recording) -> None:
+    group = only(production, "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
+    assert not group.get("ingress")
+    assert not group.get("egress")
+
+
+def test_one_private_subnet_lies_in_each_zone(production: Recording) -> None:
+    subnets = {s.inputs["availabilityZone"]: s.inputs["cidrBlock"] for s in production.of_type("aws:ec2/subnet:Subnet")}
+    assert subnets == {
+        "eu-central-1a": "10.20.0.0/20",
+        "eu-central-1b": "10.20.16.0/20",
+        "eu-central-1c": "10.20.32.0/20",
+    }
+
+
+def test_the_key_rotates_and_outlives_the_stack(production: Recording) -> None:
+    (key,) = production.of_type("aws:kms/key:Key")
+    assert key.inputs["enableKeyRotation"] is True
+    assert key.inputs["deletionWindowInDays"] == 30
+    assert key.protect
+    assert key.retain
+    (statement,) = json.loads(key.inputs["policy"])["Statement"]
+    assert statement["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+
+
+def test_the_bucket_keeps_each_version_and_outlives_the_stack(production: Recording) -> None:
+    (bucket,) = production.of_type(BUCKET)
+    assert bucket.protect
+    assert bucket.retain
+    assert bucket.inputs["forceDestroy"] is False
+    versions = only(production, "aws:s3/bucketVersioning:BucketVersioning")
+    assert versions["versioningConfiguration"] == {"status": "Enabled"}
+
+
+def test_the_bucket_encrypts_with_the_platforms_key(production: Recording) -> None:
+    kind = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+    (rule,) = only(production, kind)["rules"]
+    default = rule["applyServerSideEncryptionByDefault"]
+    assert default["sseAlgorithm"] == "aws:kms"
+    assert default["kmsMasterKeyId"].startswith(KEY_ARN)
+    assert rule["bucketKeyEnabled"] is True
+
+
+def test_the_bucket_is_private(production: Recording) -> None:
+    block = only(production, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
+    names = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+    assert all(block[name] is True for name in names)
+    owner = only(production, "aws:s3/bucketOwnershipControls:BucketOwnershipControls")
+    assert owner["rule"] == {"objectOwnership": "BucketOwnerEnforced"}
+
+
+def test_the_bucket_refuses_whoever_comes_without_tls(production: Recording) -> None:
+    policy = json.loads(only(production, "aws:s3/bucketPolicy:BucketPolicy")["policy"])
+    (statement,) = policy["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    bucket = "arn:aws:s3:::freelance-platform-production-backup-123456789012"
+    assert statement["Resource"] == [bucket, f"{bucket}/*"]
+
+
+def test_a_database_host_may_use_its_own_backups_and_nothing_else(production: Recording) -> None:
+    policy = json.loads(only(production, "aws:iam/rolePolicy:RolePolicy")["policy"])
+    bucket = "arn:aws:s3:::freelance-platform-production-backup-123456789012"
+    listing, objects, key = policy["Statement"]
+    assert listing["Action"] == ["s3:ListBucket", "s3:ListBucketVersions"]
+    assert listing["Resource"] == bucket
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["main", "main/*"]}}
+    assert objects["Action"] == [
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:PutObject",
+        "s3:PutObjectTagging",
+    ]
+    assert objects["Resource"] == f"{bucket}/main/*"
+    assert key["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert key["Resource"].startswith(KEY_ARN)
+    assert key["Condition"] == {"StringEquals": {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}}
+    assert {statement["Effect"] for statement in policy["Statement"]} == {"Allow"}
+
+
+def test_only_ec2_takes_the_role(production: Recording) -> None:
+    (statement,) = json.loads(only(production, "aws:iam/role:Role")["assumeRolePolicy"])["Statement"]
+    assert statement["Principal"] == {"Service": "ec2.amazonaws.com"}
+    assert statement["Action"] == "sts:AssumeRole"
+
+
+def test_everything_says_whose_it_is(production: Recording) -> None:
+    for resource in production.resources:
+        if resource.type.startswith(TAGGED) and not any(word in resource.type for word in UNTAGGED):
+            tags = resource.inputs["tags"]
+            expected = {"Project": "freelance-platform", "Environment": "production", "ManagedBy": "pulumi"}
+            assert expected.items() <= tags.items(), resource.name
+
+
+def test_each_resource_belongs_to_a_component(production: Recording) -> None:
+    components = {resource.name for resource in production.resources if resource.type.startswith("freelance:")}
+    for resource in production.resources:
+        if not resource.type.startswith("freelance:"):
+            assert resource.parent in components, resource.urn
+
+
+@pytest.mark.parametrize(
+    ("region", "service", "via"),
+    [
+        ("eu-central-1", "com.amazonaws.eu-central-1.s3", "s3.eu-central-1.amazonaws.com"),
+        ("cn-north-1", "cn.com.amazonaws.cn-north-1.s3", "s3.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_names_follow_the_partition(region: str, service: str, via: str) -> None:
+    zones = [f"{region}{letter}" for letter in "abc"]
+    recording = record("production", zones=zones, image_id="ami-0123456789abcdef0", **{"aws:region": region})
+    assert only(recording, "aws:ec2/vpcEndpoint:VpcEndpoint")["serviceName"] == service
+    policy = json.loads(only(recording, "aws:iam/rolePolicy:RolePolicy")["policy"])
+    assert policy["Statement"][2]["Condition"]["StringEquals"]["kms:ViaService"] == via

@@ -1,0 +1,105 @@
+"""The contract: one shape for each target, the same in dataclasses and schema, and refusals with a remedy."""
+
+import copy
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from infra import contract
+from infra.contract import SCHEMA_FILE, Contract, ContractError
+from pulumi_recorder import ROOT
+
+GOLDEN = {
+    name: json.loads((ROOT / f"tests/golden/contract.{name}.json").read_text(encoding="utf-8"))
+    for name in ("lab", "production")
+}
+SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+SHAPES = {
+    contract.Contract: SCHEMA,
+    contract.Cluster: SCHEMA["$defs"]["cluster"],
+    contract.Host: SCHEMA["$defs"]["host"],
+    contract.Connect: SCHEMA["$defs"]["connect"],
+    contract.Volume: SCHEMA["$defs"]["volume"],
+    contract.Endpoints: SCHEMA["$defs"]["cluster"]["properties"]["endpoints"],
+    contract.EndpointNames: SCHEMA["$defs"]["cluster"]["properties"]["endpoints"]["properties"]["names"],
+    contract.CertificateAuthority: SCHEMA["$defs"]["cluster"]["properties"]["certificate_authority"],
+    contract.HostRepository: SCHEMA["$defs"]["repository"]["oneOf"][0],
+    contract.BucketRepository: SCHEMA["$defs"]["repository"]["oneOf"][1],
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_a_contract_comes_back_as_it_was(name: str) -> None:
+    assert Contract.from_json(GOLDEN[name]).to_json() == GOLDEN[name]
+
+
+@pytest.mark.parametrize("kind", SHAPES, ids=lambda kind: kind.__name__)
+def test_dataclasses_and_schema_have_the_same_fields(kind: type) -> None:
+    fields = {field.name for field in dataclasses.fields(kind)}
+    assert fields == set(SHAPES[kind]["properties"]) == set(SHAPES[kind]["required"])
+    assert SHAPES[kind]["additionalProperties"] is False
+
+
+def shape(value: Any) -> Any:
+    """Return the keys and types of a value; lists by their first item."""
+    if isinstance(value, dict):
+        return {key: shape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value).__name__
+
+
+def test_both_targets_have_the_same_shape() -> None:
+    lab, production = copy.deepcopy(GOLDEN["lab"]), copy.deepcopy(GOLDEN["production"])
+    for value in (lab, production):  # the two things in which targets may differ
+        del value["clusters"]["main"]["repository"]
+        value["services"][0]["volumes"] = []
+    assert shape(lab) == shape(production)
+
+
+def test_nothing_declares_a_leader() -> None:
+    assert "leader" not in json.dumps(GOLDEN)
+    assert "primary" not in json.dumps(GOLDEN)
+
+
+def hosts(value: dict[str, Any]) -> list[dict[str, Any]]:
+    return value["clusters"]["main"]["hosts"]  # type: ignore[no-any-return]  # decoded JSON
+
+
+REFUSALS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "another version": (lambda v: v.update(version=2), r"version 2: this checkout reads version 1; run `pulumi up`"),
+    "no version": (lambda v: v.pop("version"), r"no contract"),
+    "an unknown key": (lambda v: v.update(leader="db1"), r"'leader' was unexpected"),
+    "a missing key": (lambda v: v.pop("network"), r"'network' is a required property"),
+    "a secret's value": (
+        lambda v: v["clusters"]["main"]["secrets"].update(stats_password="hunter2"),
+        r"\$\.clusters\.main\.secrets\.stats_password",
+    ),
+    "a name with a quote": (lambda v: hosts(v)[0].update(name="db'1"), r"does not match"),
+    "an address twice": (lambda v: hosts(v)[1].update(address="10.99.0.11"), r"address 10\.99\.0\.11 is used by more"),
+    "a name twice": (lambda v: hosts(v)[1].update(name="db1"), r"name db1 is used by more than one host"),
+    "an address elsewhere": (lambda v: hosts(v)[0].update(address="10.1.0.1"), r"db1's address 10\.1\.0\.1 lies outs"),
+    "an address that is none": (lambda v: hosts(v)[0].update(address="10.99.0.999"), r"10\.99\.0\.999"),
+    "an even etcd": (lambda v: hosts(v)[0].update(etcd_member=False), r"2 etcd members; 1, 3 or 5"),
+    "a repository nobody serves": (
+        lambda v: v["clusters"]["main"]["repository"].update(host="service2"),
+        r"backs up to service2, which serves no repository",
+    ),
+    "a device elsewhere": (lambda v: hosts(v)[0]["volumes"][0].update(device="/etc/passwd"), r"device"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_wrong_contract_is_refused(change: Callable[[dict[str, Any]], object], message: str) -> None:
+    value = copy.deepcopy(GOLDEN["lab"])
+    change(value)
+    with pytest.raises(ContractError, match=message):
+        Contract.from_json(value)
+
+
+@pytest.mark.parametrize("value", [None, [], "contract", 1, {}])
+def test_what_is_no_contract_is_refused(value: object) -> None:
+    with pytest.raises(ContractError, match="run `pulumi up`"):
+        Contract.from_json(value)

@@ -1,0 +1,118 @@
+"""Reading a stack's settings. Refusals by the user's own command are in tests/engine."""
+
+import dataclasses
+from ipaddress import IPv4Network
+
+import pytest
+import yaml
+from infra import previous, stack_config, topology
+from infra.problems import SettingsError
+from infra.settings import Settings
+from pulumi_recorder import PROJECT, ROOT, config_of
+
+SCHEMA = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+
+
+def read(stack: str = "production", **settings: object) -> Settings:
+    return stack_config.read(config_of(stack, **settings), project=PROJECT, stack=stack)
+
+
+@pytest.mark.parametrize("key", SCHEMA)
+def test_each_setting_of_the_project_is_read(key: str) -> None:
+    config = config_of("production")
+    del config[f"{PROJECT}:{key}"]
+    with pytest.raises(SettingsError, match=rf"^{key}: not set; pulumi config set {key}"):
+        stack_config.read(config, project=PROJECT, stack="production")
+
+
+@pytest.mark.parametrize("key", SCHEMA)
+def test_each_setting_has_a_type_and_a_description(key: str) -> None:
+    assert SCHEMA[key]["type"] in ("string", "integer", "boolean", "array")
+    assert len(SCHEMA[key]["description"]) > 20
+
+
+def test_settings_cannot_be_changed_once_they_are_checked() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        read().database_hosts = 2  # type: ignore[misc]  # what is tested
+
+
+def test_clients_are_the_hosts_own_network_when_none_are_given() -> None:
+    assert read("lab").clients == (IPv4Network("10.99.0.0/24"),)
+    assert read(clients=["10.50.0.0/16"]).clients == (IPv4Network("10.50.0.0/16"),)
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("freelance-platform:databse_hosts", "freelance-platform:database_hosts"),
+        ("freelance-platform:retiring_host", "freelance-platform:retiring_hosts"),
+        ("freelance-platform:walVolumeGib", "freelance-platform:wal_volume_gib"),
+        ("freelance_platform:zones", "freelance-platform:zones"),
+        ("aws:regoin", "aws:region"),
+        ("aws:Profile", "aws:profile"),
+    ],
+)
+def test_the_nearest_known_setting_is_named(key: str, near: str) -> None:
+    with pytest.raises(SettingsError, match=f"did you mean {near}\\?"):
+        read(**{key: "x"})
+
+
+def test_the_engines_own_keys_are_left_alone() -> None:
+    assert read(**{"pulumi:tags": {"team": "platform"}}).target == "aws"
+
+
+def test_unreadable_values_are_named_together_and_without_their_consequences() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(database_hosts="three", network="10.20.0.1/16", zones="eu-central-1a")
+    assert [problem.setting for problem in refused.value.problems] == ["network", "database_hosts", "zones"]
+
+
+def test_a_host_may_stand_alone_in_one_zone() -> None:
+    alone = read(database_hosts=1, zones=["eu-central-1a"])
+    assert (alone.database_hosts, alone.etcd_members) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("stack", "settings", "message"),
+    [
+        ("lab", {"service_serves": ["cache"]}, "service_serves: no repository; backups need a place"),
+        ("lab", {"service_serves": ["repository", "repository"]}, "each once"),
+        ("production", {"service_serves": ["repository"]}, r"each once of \['cache'\] is possible with target aws"),
+        ("lab", {"repository_volume_gib": 3}, "less than the 4 GiB of data"),
+        ("production", {"aws:region": ""}, "aws:region: not set"),
+        ("production", {"aws:region": "cn-north-1", "zones": [f"cn-north-1{z}" for z in "abc"]}, "image_id: not set"),
+        ("production", {"reserved_connections": 1}, "reserved_connections: 1; at least 3"),
+        ("production", {"network": "10.0.0.0/8"}, "network: 10.0.0.0/8; /16 to /28 are possible"),
+        ("production", {"database_hosts": 0}, "database_hosts: 0; 1 or at least 3"),
+        ("production", {"database_hosts": 4, "etcd_members": 5}, "etcd_members: 5 on 4 database hosts"),
+        ("production", {"database_hosts": 5, "etcd_members": 5, "retiring_hosts": ["db5"]}, "5 etcd members must stay"),
+    ],
+)
+def test_what_cannot_work_is_refused(stack: str, settings: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        read(stack, **settings)
+
+
+def test_pools_may_fill_max_connections_to_the_last() -> None:
+    assert read(max_connections=350).connections.needed(3) == 350
+    with pytest.raises(SettingsError, match="= 350; take 350 or more"):
+        read(max_connections=349)
+
+
+def test_a_secret_setting_is_refused() -> None:
+    key = f"{PROJECT}:ssh_proxy_command"
+    with pytest.raises(SettingsError, match=f"{key}: kept as a secret"):
+        stack_config.read(config_of("production"), project=PROJECT, stack="production", secret_keys=[key])
+
+
+def exported(*states: str) -> dict[str, object]:
+    hosts = [{"name": f"db{n}", "state": state} for n, state in enumerate(states, start=1)]
+    return {"clusters": {"main": {"hosts": hosts}}}
+
+
+def test_a_host_goes_only_after_it_was_marked() -> None:
+    three = topology.plan(read())
+    previous.refuse_unmarked_removal(None, three)
+    previous.refuse_unmarked_removal(exported("active", "active", "active", "retiring"), three)
+    with pytest.raises(SettingsError, match=r"3 would remove db4, .*set retiring_hosts to \['db4'\]"):
+        previous.refuse_unmarked_removal(exported("active", "active", "active", "active"), three)
