@@ -72,8 +72,8 @@ class ForgivingRedisCache(RedisCache):
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         return int(self._forgive(lambda: super(ForgivingRedisCache, self).incr(key, delta, version), delta))
 
-    def clear(self) -> bool:
-        return bool(self._forgive(lambda: super(ForgivingRedisCache, self).clear(), False))
+    def clear(self) -> None:
+        self._forgive(lambda: super(ForgivingRedisCache, self).clear(), None)
 
 
 def caches(env: Environment) -> dict[str, dict[str, Any]]:

@@ -12,9 +12,27 @@ from django.db.models import Model
 
 LEADER = "default"
 REPLICA = "replica"
+DIRECT = "direct"
 
 # Monotonic time until which the current thread or task reads from the leader.
 _pinned_until: ContextVar[float] = ContextVar("pinned_until", default=0.0)
+# Alias that takes all queries of the current thread, "" for the usual routing.
+_only: ContextVar[str] = ContextVar("only", default="")
+
+
+@contextmanager
+def all_on(alias: str) -> Iterator[None]:
+    """Send every query to one alias. A migration's own queries would wait for its locks on any other connection."""
+    token = _only.set(alias)
+    try:
+        yield
+    finally:
+        _only.reset(token)
+
+
+def direct_alias() -> str:
+    """Return the alias for migrations: the direct endpoint where the environment names one."""
+    return DIRECT if DIRECT in settings.DATABASES else LEADER
 
 
 def pin_to_leader() -> None:
@@ -36,6 +54,8 @@ class ReplicationRouter:
     """Django's database router over the aliases `default`, `replica` and `direct`."""
 
     def db_for_read(self, model: type[Model], **hints: Any) -> str:  # noqa: ARG002 (Django passes both by name)
+        if only := _only.get():
+            return only
         if REPLICA not in settings.DATABASES:
             return LEADER
         if time.monotonic() < _pinned_until.get():
@@ -46,6 +66,8 @@ class ReplicationRouter:
         return REPLICA
 
     def db_for_write(self, model: type[Model], **hints: Any) -> str:  # noqa: ARG002 (Django passes both by name)
+        if only := _only.get():
+            return only
         pin_to_leader()
         return LEADER
 

@@ -44,7 +44,9 @@ class User(AbstractBaseUser, PermissionsMixin, StatefulModel):
     # GB/T 2260 administrative division, two digits of the province and four more to the county.
     region_code = models.CharField("所在地区代码", max_length=6, blank=True)
     is_staff = models.BooleanField("后台人员", default=False)
-    skills = models.ManyToManyField("Skill", through="UserSkill", related_name="users", verbose_name="技能")
+    skills: "models.ManyToManyField[Skill, UserSkill]" = models.ManyToManyField(
+        "Skill", through="UserSkill", related_name="users", verbose_name="技能"
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 

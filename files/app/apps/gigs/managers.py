@@ -7,7 +7,8 @@ from django.db import models
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from apps.gigs.models import Category
+    from apps.gigs.models import Category, Gig  # noqa: F401 (named in a string below)
+
 
 HIGH_RATING = "4.50"
 

@@ -8,6 +8,8 @@ from django.db.models.functions import Now
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from apps.orders.models import Order  # noqa: F401 (named in a string below)
+
 
 class OrderQuerySet(models.QuerySet["Order"]):
     def with_people(self) -> "OrderQuerySet":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 if TYPE_CHECKING:
-    from apps.payments.models import Wallet
+    from apps.payments.models import Transaction, Wallet  # noqa: F401 (named in a string below)
 
 
 class TransactionQuerySet(models.QuerySet["Transaction"]):

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.common.triggers import status_transitions
+from apps.common.sql import privileges, status_transitions
 
 
 class Migration(migrations.Migration):
@@ -16,4 +16,9 @@ class Migration(migrations.Migration):
                 "deactivated": ("active", "erased"),
             },
         ),
+        # The hash of a password is for the application alone, what is private for the person.
+        privileges("accounts_user", "freelance_staff", "SELECT", except_columns=["password"]),
+        privileges("accounts_user", "reporting_user", "SELECT", except_columns=["password"]),
+        privileges("accounts_userprivate", "freelance_staff", ""),
+        privileges("accounts_userprivate", "reporting_user", ""),
     ]

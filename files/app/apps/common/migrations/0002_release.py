@@ -4,7 +4,7 @@ import django.db.models.functions.datetime
 from django.db import migrations, models
 
 import apps.common.keys
-from apps.common.triggers import append_only, revoke
+from apps.common.sql import append_only, privileges
 
 
 class Migration(migrations.Migration):
@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
             },
         ),
         append_only("common_release"),
-        revoke("common_release", "INSERT, UPDATE, DELETE"),
+        privileges("common_release", "freelance_user", "SELECT"),
         # Otherwise the application could claim that a migration ran.
-        revoke("django_migrations", "INSERT, UPDATE, DELETE"),
+        privileges("django_migrations", "freelance_user", "SELECT"),
     ]

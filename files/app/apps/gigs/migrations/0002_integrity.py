@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.common.triggers import status_transitions
+from apps.common.sql import status_transitions
 
 
 class Migration(migrations.Migration):

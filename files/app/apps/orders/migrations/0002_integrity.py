@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.common.triggers import append_only, revoke, status_transitions
+from apps.common.sql import append_only, privileges, status_transitions
 
 OWNERSHIP = """
 ALTER TABLE orders_order
@@ -95,5 +95,5 @@ class Migration(migrations.Migration):
             """,
         ),
         append_only("orders_orderstatushistory"),
-        revoke("orders_orderstatushistory", "INSERT, UPDATE, DELETE"),
+        privileges("orders_orderstatushistory", "freelance_user", "SELECT"),
     ]

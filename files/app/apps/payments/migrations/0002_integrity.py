@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.common.triggers import append_only, revoke, status_transitions
+from apps.common.sql import append_only, privileges, status_transitions
 
 POST = """
 -- After the row is really there: a row that ON CONFLICT skips moves no money. The wallet's row lock puts entries of
@@ -36,16 +36,6 @@ CREATE TRIGGER payments_wallet_opens_empty BEFORE INSERT ON payments_wallet
     FOR EACH ROW WHEN (NEW.balance <> 0) EXECUTE FUNCTION payments_wallet_refuse_opening_balance();
 """
 
-# The application may freeze or close a wallet; only the ledger's trigger moves its balance.
-GRANT_STATUS = """
-DO $grant$
-BEGIN
-    IF to_regrole('freelance_user') IS NOT NULL THEN
-        GRANT UPDATE (status, updated_at) ON payments_wallet TO freelance_user;
-    END IF;
-END $grant$;
-"""
-
 
 class Migration(migrations.Migration):
     dependencies = [("payments", "0001_initial"), ("orders", "0002_integrity")]
@@ -69,7 +59,7 @@ class Migration(migrations.Migration):
             """,
         ),
         append_only("payments_transaction"),
-        revoke("payments_transaction", "UPDATE, DELETE"),
-        revoke("payments_wallet", "UPDATE, DELETE"),
-        migrations.RunSQL(GRANT_STATUS, migrations.RunSQL.noop),
+        # The application writes entries; a balance moves only by the trigger above.
+        privileges("payments_transaction", "freelance_user", "SELECT, INSERT"),
+        privileges("payments_wallet", "freelance_user", "SELECT, INSERT"),
     ]

@@ -1,4 +1,4 @@
-"""SQL for the triggers of migrations. What a migration passes in is frozen there; only the wording is shared."""
+"""SQL of migrations for triggers and privileges. What a migration passes in is frozen there, the wording is shared."""
 
 from collections.abc import Mapping, Sequence
 
@@ -41,26 +41,31 @@ def append_only(table: str) -> RunSQL:
     )
 
 
-def revoke(table: str, privileges: str) -> RunSQL:
-    """Take `privileges` from every role but the owner; the way back gives them to the application's role again."""
-    take = f"""
-        DO $revoke$
-        DECLARE holder regrole;
+def privileges(table: str, role: str, wanted: str, except_columns: Sequence[str] = ()) -> RunSQL:
+    """Give `role` these privileges on `table` and no others; where the role is missing, nothing happens.
+
+    `postgresql_access_table_exceptions` of the environment declares the same, so that drift is repaired. The way
+    back restores what every table gives the role by default.
+    """
+    default = "SELECT, INSERT, UPDATE, DELETE" if role == "freelance_user" else "SELECT"
+    hidden = ", ".join(f"'{column}'" for column in except_columns) or "NULL"
+    columns = f"""
+                SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+                WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped
+                    AND attname NOT IN ({hidden});
+                EXECUTE format('GRANT {wanted} (%s) ON {table} TO {role}', columns);"""  # noqa: S608 (from migrations)
+    grant = columns if except_columns else f"GRANT {wanted} ON {table} TO {role};" if wanted else ""
+
+    def block(body: str) -> str:
+        return f"""
+        DO $privileges$
+        DECLARE columns text;
         BEGIN
-            FOR holder IN
-                SELECT DISTINCT entry.grantee::regrole FROM pg_class, aclexplode(relacl) AS entry
-                WHERE pg_class.oid = '{table}'::regclass AND entry.grantee NOT IN (0, relowner)
-            LOOP
-                EXECUTE format('REVOKE {privileges} ON {table} FROM %s', holder);
-            END LOOP;
-        END $revoke$;
-        """  # noqa: S608 (both come from migrations, never from outside)
-    give_back = f"""
-        DO $grant$
-        BEGIN
-            IF to_regrole('freelance_user') IS NOT NULL THEN
-                GRANT {privileges} ON {table} TO freelance_user;
+            IF to_regrole('{role}') IS NOT NULL THEN
+                REVOKE ALL ON {table} FROM {role};
+                {body}
             END IF;
-        END $grant$;
+        END $privileges$;
         """
-    return RunSQL(take, give_back)
+
+    return RunSQL(block(grant), block(f"GRANT {default} ON {table} TO {role};"))

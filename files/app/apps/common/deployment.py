@@ -1,0 +1,169 @@
+"""What a deployment does to the database, step by step, under one lock."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, OperationalError, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
+
+from apps.common.models import Release
+
+# Chosen once: every deployment of this application to one database asks for the same lock.
+ADVISORY_LOCK = 7_301_960_241
+FIXTURE = "initial_data"
+# SQLSTATE of "lock not available" and "deadlock detected": the same migration may succeed a moment later.
+WORTH_RETRYING = {"55P03", "40P01"}
+
+
+def sqlstate(error: BaseException) -> str:
+    """Return the SQLSTATE of a database error, "" when it has none."""
+    return str(getattr(error.__cause__, "sqlstate", None) or getattr(error, "sqlstate", None) or "")
+
+
+@contextmanager
+def deployment_lock(connection: BaseDatabaseWrapper, wait_seconds: float) -> Iterator[None]:
+    """Hold the lock in the session that migrates: it ends with that session, however that ends."""
+    deadline = time.monotonic() + wait_seconds
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY_LOCK])
+            if cursor.fetchone() == (True,):
+                break
+            if time.monotonic() >= deadline:
+                cursor.execute(
+                    "SELECT pid, application_name, client_addr FROM pg_locks AS l JOIN pg_stat_activity USING (pid)"
+                    " WHERE l.locktype = 'advisory' AND l.granted AND (l.classid::bigint << 32 | l.objid::bigint) = %s",
+                    [ADVISORY_LOCK],
+                )
+                holder = cursor.fetchone() or ("?", "?", "?")
+                raise CommandError(
+                    f"Another deployment holds the lock: process {holder[0]} ({holder[1]}) from {holder[2]}. Waited "
+                    f"{wait_seconds:.0f} s. Wait for it to end, or end it with pg_terminate_backend({holder[0]})."
+                )
+            time.sleep(0.5)
+    try:
+        yield
+    finally:
+        # A broken session has no lock any more.
+        if connection.connection is not None and not connection.connection.closed:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
+
+
+def pending_plan(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return the names of the migrations that are not applied yet, in order. Raises CommandError on a conflict."""
+    executor = MigrationExecutor(connection)
+    executor.loader.check_consistent_history(connection)
+    if conflicts := executor.loader.detect_conflicts():
+        raise CommandError(f"Two migrations claim to be the last one: {conflicts}. Run makemigrations --merge.")
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+
+
+def applied(connection: BaseDatabaseWrapper) -> set[str]:
+    """Return the names of all applied migrations."""
+    return {f"{app}.{name}" for app, name in MigrationRecorder(connection).applied_migrations()}
+
+
+def apply_migrations(
+    connection: BaseDatabaseWrapper, lock_timeout_ms: int, attempts: int, pause_seconds: float, verbosity: int
+) -> list[str]:
+    """Run what is pending and return its names.
+
+    Each migration is one transaction. A lock that is not free within the time-out is given up, so that the queue
+    behind it can go on, and asked for again. Raises CommandError naming the migration that failed; what came before
+    it stays applied, itself it left nothing behind.
+    """
+    before = applied(connection)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{lock_timeout_ms}ms"])
+    for attempt in range(1, attempts + 1):
+        try:
+            call_command("migrate", database=connection.alias, interactive=False, verbosity=verbosity)
+            break
+        except DatabaseError as error:
+            if isinstance(error, OperationalError) and sqlstate(error) in WORTH_RETRYING and attempt < attempts:
+                time.sleep(pause_seconds * attempt)
+                continue
+            raise CommandError(_failure(connection, before, error, attempt)) from error
+    refuse_invalid_indexes(connection)
+    return sorted(applied(connection) - before)
+
+
+def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseError, attempt: int) -> str:
+    connection.close()
+    done = sorted(applied(connection) - before)
+    pending = pending_plan(connection)
+    return (
+        f"Migration {pending[0] if pending else '?'} failed (attempt {attempt}): {str(error).strip()}\n"
+        f"It was rolled back. Applied before it and kept: {', '.join(done) or 'none'}. "
+        "Mend the migration or what it found, then run the same command again: it goes on from there."
+    )
+
+
+def refuse_invalid_indexes(connection: BaseDatabaseWrapper) -> None:
+    """Raise CommandError when an index is left half-built: queries do not use it and writes pay for it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid ORDER BY 1")
+        invalid = [name for (name,) in cursor.fetchall()]
+    if invalid:
+        raise CommandError(
+            f"Half-built indexes: {', '.join(invalid)}. Drop each with DROP INDEX CONCURRENTLY, then run this again."
+        )
+
+
+def fixture_digest() -> str:
+    """Return the hash of the initial data that this release carries."""
+    return hashlib.sha256((Path(settings.BASE_DIR) / "fixtures" / f"{FIXTURE}.json").read_bytes()).hexdigest()
+
+
+def newest_release(connection: BaseDatabaseWrapper) -> Release | None:
+    """Return the last recorded deployment; None where nothing was deployed yet."""
+    if Release._meta.db_table not in connection.introspection.table_names():
+        return None
+    return Release.objects.using(connection.alias).order_by("-created_at", "-id").first()
+
+
+def superuser_change(alias: str, username: str, password: str) -> str:
+    """Return what `ensure_superuser` would do: "created", "updated" or "" for nothing."""
+    users = get_user_model().objects.db_manager(alias)
+    user = users.filter(username=username).first()
+    if user is None:
+        return "created"
+    in_order = user.is_superuser and user.is_staff and user.is_active and user.check_password(password)
+    return "" if in_order else "updated"
+
+
+def ensure_superuser(alias: str, username: str, password: str) -> None:
+    """Make the account, or put its rights and password right. Raises IntegrityError for an erased account."""
+    users = get_user_model().objects.db_manager(alias)
+    user = users.filter(username=username).first()
+    if user is None:
+        users.create_superuser(username=username, password=password, nickname="平台管理员")
+        return
+    user.is_superuser = user.is_staff = True
+    user.status = "active"
+    if not user.check_password(password):
+        user.set_password(password)
+    user.save(using=alias)
+
+
+def load_fixture(alias: str) -> None:
+    """Insert or overwrite the initial data, all of it or nothing."""
+    with transaction.atomic(using=alias):
+        call_command("loaddata", FIXTURE, database=alias, verbosity=0)
+
+
+def restore_point(connection: BaseDatabaseWrapper) -> str:
+    """Return the leader's WAL position."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_lsn()::text")
+        return str(cursor.fetchone()[0])

@@ -1,0 +1,85 @@
+#!/bin/bash
+# Turn a Debian 13 host into a PostgreSQL 17 server for tests: TLS by a throwaway authority, the platform's roles,
+# an empty database. Runs as root on the host; run again it only starts what stopped.
+#   postgresql_host.sh CLIENT_NETWORK[,…] NAME_OR_ADDRESS…
+# Passwords are `test-<role>`: the host lives as long as the tests and is reached by nobody else.
+set -euo pipefail
+
+clients=$1
+shift
+names=$(printf 'DNS:%s,IP:127.0.0.1' localhost)
+for name in "$@"; do
+    if [[ $name =~ ^[0-9.]+$ ]]; then names+=",IP:$name"; else names+=",DNS:$name"; fi
+done
+tls=/etc/ssl/platform
+conf=/etc/postgresql/17/main
+
+if [[ ! -x /usr/lib/postgresql/17/bin/postgres ]]; then
+    mkdir -p /etc/postgresql-common/createcluster.d
+    echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/test.conf
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -qq --no-install-recommends postgresql-17 openssl > /dev/null 2>&1 ||
+        { apt-get update -qq && apt-get install -qq --no-install-recommends postgresql-17 openssl > /dev/null; }
+fi
+
+if [[ ! -e $tls/postgresql.crt ]]; then
+    mkdir -p $tls
+    authority=$(mktemp -d)
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj '/CN=Test authority' \
+        -keyout "$authority/ca.key" -out $tls/ca.crt 2> /dev/null
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$(hostname)" \
+        -keyout $tls/postgresql.key -out "$authority/request.pem" 2> /dev/null
+    openssl x509 -req -in "$authority/request.pem" -CA $tls/ca.crt -CAkey "$authority/ca.key" -CAcreateserial -days 2 \
+        -extfile <(echo "subjectAltName=$names") -out $tls/postgresql.crt 2> /dev/null
+    rm -r "$authority"
+    chown postgres: $tls/postgresql.key
+    chmod 0600 $tls/postgresql.key
+fi
+
+if [[ ! -e $conf/postgresql.conf ]]; then
+    pg_createcluster 17 main -- --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C.UTF-8 > /dev/null
+    cat > $conf/conf.d/test.conf << EOF
+listen_addresses = '*'
+ssl = on
+ssl_ca_file = '$tls/ca.crt'
+ssl_cert_file = '$tls/postgresql.crt'
+ssl_key_file = '$tls/postgresql.key'
+shared_buffers = 256MB
+fsync = off
+full_page_writes = off
+synchronous_commit = off
+max_wal_size = 2GB
+timezone = 'UTC'
+EOF
+    {
+        echo 'local all all peer'
+        tr , '\n' <<< "$clients" | sed 's/.*/hostssl all all & scram-sha-256/'
+        echo 'hostssl all all 127.0.0.1/32 scram-sha-256'
+    } > $conf/pg_hba.conf
+fi
+systemctl is-active --quiet postgresql@17-main || systemctl start postgresql@17-main
+
+# The platform's roles and rights as role postgresql_access makes them.
+sudo -u postgres psql -qX -v ON_ERROR_STOP=1 postgres << 'EOF'
+SELECT format('CREATE ROLE %I %s', name, login)
+FROM (VALUES ('freelance_owner', 'NOLOGIN'), ('freelance_migrator', 'LOGIN'), ('freelance_user', 'LOGIN'),
+             ('freelance_staff', 'LOGIN'), ('reporting_user', 'LOGIN')) AS wanted (name, login)
+WHERE name NOT IN (SELECT rolname FROM pg_roles) \gexec
+SELECT format('ALTER ROLE %I PASSWORD %L', rolname, 'test-' || rolname) FROM pg_roles
+WHERE rolname IN ('freelance_migrator', 'freelance_user', 'freelance_staff', 'reporting_user') \gexec
+GRANT freelance_owner TO freelance_migrator WITH INHERIT FALSE, SET TRUE;
+SELECT 'CREATE DATABASE freelance_platform OWNER freelance_owner'
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'freelance_platform') \gexec
+\connect freelance_platform
+ALTER SCHEMA public OWNER TO freelance_owner;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO freelance_user, freelance_staff, reporting_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
+    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO freelance_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO freelance_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT ON TABLES TO freelance_staff, reporting_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
+    GRANT EXECUTE ON FUNCTIONS TO freelance_user, freelance_staff;
+EOF
+cat $tls/ca.crt
