@@ -6,8 +6,9 @@ CORES ?= 8
 PROFILE ?= oltp
 ENVIRONMENT ?= lab
 HOST ?= db1
+TEST := python3 -m tests.everything
 
-.PHONY: help up down destroy status card ssh psql test lint unit engine molecule molecule-all app host proofs report sizing docs requirements bench drills
+.PHONY: help up down destroy status card ssh psql test lint unit engine molecule molecule-all app lab host proofs report bench sizing docs requirements
 
 help: ## Show what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,27 +31,29 @@ psql: ## psql as postgres on the leader
 
 # ---- proofs
 test: ## Everything that proves the repository
-	@tests/run
+	@$(TEST)
 lint: ## ruff, mypy, ansible-lint, yamllint, shellcheck
-	@tests/run lint types
+	@$(TEST) lint
 unit: ## Tests that need no host
-	@tests/run unit
+	@$(TEST) unit
 engine: ## The Pulumi program through the real engine
-	@tests/run engine
+	@$(TEST) engine
 molecule: ## Each role's default scenario on real hosts
-	@tests/run molecule
+	@$(TEST) molecule
 molecule-all: ## Each scenario of each role
-	@tests/run molecule-all
+	@$(TEST) molecule-all
 app: ## The Django project on a real PostgreSQL 17
-	@tests/run app
+	@$(TEST) app
 host: ## Verify an environment's hosts: make host ENVIRONMENT=production
 	@source activate.sh && pytest tests/host --environment $(ENVIRONMENT)
+lab: ## The lab's own resources: hosts removed, stopped, added and taken away
+	@$(TEST) lab
 proofs: ## Drift, reboot and failover on the running lab
-	@tests/run proofs
+	@$(TEST) proofs
 report: ## Host verification as an HTML page
 	@source activate.sh && pytest tests/host --environment $(ENVIRONMENT) --report dist/report.html
 bench: ## Speed, as ratios measured in one run, into docs/results
-	@tests/run bench
+	@$(TEST) bench
 
 # ---- tools
 sizing: ## Explain each PostgreSQL setting: make sizing MEMORY_GIB=32 CORES=8 PROFILE=oltp

@@ -6,13 +6,12 @@ Only the standard library: it runs before a virtual environment exists.
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal, TextIO
+from typing import BinaryIO, Literal
 
 HEARTBEAT_S = 30.0
 TAIL_LINES = 40
@@ -23,11 +22,15 @@ Status = Literal["done", "failed", "stopped", "not run"]
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One command. `needs` names the steps that have to be done before; `activated` runs it after activate.sh."""
+    """One command. `needs`: steps that have to be done before; `after`: steps that have to be over, however they ended.
+
+    `activated` runs the command after activate.sh.
+    """
 
     name: str
     argv: Sequence[str]
     needs: Sequence[str] = ()
+    after: Sequence[str] = ()
     activated: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -44,24 +47,35 @@ class Result:
 
 
 class Runner:
-    """Runs a list of steps once. `parallel`: how many at a time."""
+    """Runs a list of steps once. `parallel`: how many at a time; `keep_going`: a failure stops only what needs it."""
 
-    def __init__(self, steps: Sequence[Step], *, root: Path, logs: Path, parallel: int = 3, out: TextIO | None = None):
-        unknown = {need for step in steps for need in step.needs} - {step.name for step in steps}
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        *,
+        root: Path,
+        logs: Path,
+        parallel: int = 3,
+        keep_going: bool = False,
+    ):
+        unknown = {need for step in steps for need in (*step.needs, *step.after)} - {step.name for step in steps}
         if unknown:
             raise ValueError(f"steps need what is not there: {', '.join(sorted(unknown))}")
         self._steps = list(steps)
         self._root = root
         self._logs = logs
         self._parallel = parallel
-        self._out = out or sys.stdout
+        self._keep_going = keep_going
         self._lock = threading.Condition()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._results: dict[str, Result] = {}
         self._stopping = False
 
     def run(self) -> list[Result]:
-        """Run all; after a failure nothing new starts and what runs is ended. Results in the order of the steps."""
+        """Run all. Results in the order of the steps.
+
+        After a failure nothing new starts and what runs is ended, unless it is to keep going.
+        """
         self._logs.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         threads: list[threading.Thread] = []
@@ -69,10 +83,13 @@ class Runner:
         try:
             with self._lock:
                 while not self._stopping and len(started) < len(self._steps):
-                    for step in self._ready(started):
+                    ready = self._ready(started)
+                    for step in ready:
                         started.add(step.name)
                         threads.append(threading.Thread(target=self._work, args=(step,)))
                         threads[-1].start()
+                    if not ready and len(self._results) == len(started):
+                        break  # what is left needs a step that failed
                     self._lock.wait(1.0)
         except KeyboardInterrupt:
             # The terminal sent the signal to the steps' processes as well: they are given time to end in order.
@@ -87,8 +104,20 @@ class Runner:
     def _ready(self, started: set[str]) -> list[Step]:
         done = {name for name, result in self._results.items() if result.status == "done"}
         room = self._parallel - len(started - set(self._results))
-        waiting = [step for step in self._steps if step.name not in started and done.issuperset(step.needs)]
+        over = {*self._results, *self._out_of_reach()}
+        waiting = [
+            step
+            for step in self._steps
+            if step.name not in started and done.issuperset(step.needs) and over.issuperset(step.after)
+        ]
         return waiting[: max(room, 0)]
+
+    def _out_of_reach(self) -> set[str]:
+        """Steps that can't run any more, since something that they need was not done."""
+        lost = {name for name, result in self._results.items() if result.status != "done"}
+        while more := {step.name for step in self._steps if lost.intersection(step.needs)} - lost:
+            lost |= more
+        return lost
 
     def _work(self, step: Step) -> None:
         label = f"[{self._steps.index(step) + 1}/{len(self._steps)}] {step.name}"
@@ -123,7 +152,8 @@ class Runner:
             if status == "failed":
                 self._say(f"--- the last lines of {log}:")
                 self._say("\n".join(lines[-TAIL_LINES:]))
-                self._stop()
+                if not self._keep_going:
+                    self._stop()
             self._lock.notify_all()
 
     def _start(self, step: Step, output: BinaryIO) -> "subprocess.Popen[bytes]":
@@ -156,7 +186,7 @@ class Runner:
         return Result(name=step.name, status="not run", seconds=0.0, log=self._log(step))
 
     def _say(self, text: str) -> None:
-        print(text, file=self._out, flush=True)
+        print(text, flush=True)
 
     def _table(self, results: Sequence[Result], seconds: float) -> None:
         width = max(len(result.name) for result in results)

@@ -1,0 +1,155 @@
+"""`make test`: everything that proves the repository, side by side where it may be, with one table at the end.
+
+    python3 -m tests.everything [GROUP…]        groups: see GROUPS; none means all but the ones run on purpose
+
+A group brings along what it needs, such as the virtual environment or the lab. Only the standard library is used:
+nothing is installed yet when it starts.
+"""
+
+import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+
+from lab import machine, preflight, sandbox
+from lab.commands import down, up
+from lab.paths import LOGS, ROOT
+from lab.steps import Result, Runner, Step
+
+PARALLEL = 2  # The smallest machine has two cores.
+SITE = "site"
+# What works on the lab's own cluster and must not be disturbed: one after the other, when everything else is over.
+LIVE = ("host", "proofs", "lab")
+ON_PURPOSE = ("molecule-all", "bench")
+
+PYTHON = ["ansible/plugins", "files/app", "lab", "pulumi", "roles", "tests"]
+MYPY = ["ansible/plugins/filter", "ansible/plugins/inventory", "ansible/plugins/lookup", "lab", "pulumi", "tests"]
+
+
+def lint() -> list[Step]:
+    """Style and types: one step for each tool."""
+    shell = r"git ls-files -z '*.sh' activate.sh .envrc lab/run .ci/run | xargs -0 shellcheck --external-sources"
+    commands = {
+        "ruff": ["bash", "-c", f"ruff check {' '.join(PYTHON)} && ruff format --check {' '.join(PYTHON)}"],
+        "mypy": ["mypy", *MYPY],
+        "mypy of the application": ["bash", "-c", "cd files/app && mypy ."],
+        "ansible-lint": ["ansible-lint", "--offline"],
+        "yamllint": ["yamllint", "--strict", "."],
+        "shellcheck": ["bash", "-c", shell],
+    }
+    return [tool(name, argv) for name, argv in commands.items()]
+
+
+def tool(name: str, argv: list[str], needs: Iterable[str] = ()) -> Step:
+    """A step in the virtual environment."""
+    return Step(name=name, argv=argv, needs=["virtual environment", *needs], activated=True)
+
+
+def scenarios(*names: str) -> list[Step]:
+    """The molecule scenarios of these names, of all roles."""
+    folders = sorted(path.parent for path in ROOT.glob("roles/*/molecule/*/molecule.yml") if path.parent.name in names)
+    return [
+        Step(
+            name=f"molecule {folder.parents[1].name}{'' if folder.name == 'default' else f' {folder.name}'}",
+            argv=["bash", "-c", f"cd {folder.parents[1].relative_to(ROOT)} && molecule test -s {folder.name}"],
+            needs=["virtual environment", "packages image"],
+            activated=True,
+            environment={"NO_COLOR": "1", "MOLECULE_COMMAND_BORDERS": "0", "ANSIBLE_NOCOLOR": "1"},
+        )
+        for folder in folders
+    ]
+
+
+def groups() -> dict[str, list[Step]]:
+    """What each group of tests runs."""
+    return {
+        "lint": lint(),
+        "unit": [tool("unit", ["pytest", "tests/unit"])],
+        "engine": [tool("engine", ["pytest", "tests/engine"], needs=["Pulumi engine"])],
+        "app": [tool("app", ["pytest", "tests/app"], needs=["packages image"])],
+        "molecule": scenarios("default"),
+        "molecule-all": scenarios("default", "alternative"),
+        "lab": [tool("lab", ["pytest", "tests/lab"], needs=["hosts"])],
+        "host": [tool("host", ["pytest", "tests/host"], needs=[SITE])],
+        "proofs": [tool("proofs", ["pytest", "tests/proofs"], needs=[SITE])],
+        "bench": [tool("bench", ["pytest", "tests/bench", "-s"], needs=[SITE])],
+    }
+
+
+def chosen(names: Iterable[str]) -> list[Step]:
+    """The steps of these groups and all that they need, in the order in which they are numbered."""
+    setup = [step for step in up.steps(verify=False) if step.name != "connection card"]
+    packages = [sys.executable, "-m", "lab", "image", "packages"]
+    by_name = {step.name: step for step in setup}
+    by_name["packages image"] = Step(
+        name="packages image",
+        argv=packages,
+        needs=["image into podman"],
+        environment=dict(by_name["host image"].environment),
+    )
+    tests = [step for name in names for step in groups()[name]]
+    wanted: set[str] = set()
+    queue = list(tests)
+    while queue:
+        step = queue.pop()
+        queue += [by_name[need] for need in step.needs if need not in wanted]
+        wanted.update(step.needs)
+    quiet = [step for step in tests if step.name not in LIVE]
+    live = [step for step in tests if step.name in LIVE]
+    ordered = [step for step in by_name.values() if step.name in wanted] + quiet
+    for step in live:
+        before = [one.name for one in ordered]
+        ordered.append(
+            Step(name=step.name, argv=step.argv, needs=step.needs, after=before, activated=True, environment={})
+        )
+    return ordered
+
+
+def count(result: Result) -> tuple[int, int, int]:
+    """Passed, failed, skipped: what pytest says in the step's log; a step without such a line is one test."""
+    text = result.log.read_text(errors="replace") if result.log.exists() else ""
+    found: Counter[str] = Counter()
+    for line in re.findall(r"^=+ (.*) in [\d.]+s", text, re.MULTILINE):
+        for number, word in re.findall(r"(\d+) (passed|failed|skipped|error)", line):
+            found[word] += int(number)
+    failed = found["failed"] + found["error"]
+    if result.status != "done":
+        return found["passed"], failed or 1, found["skipped"]
+    return found["passed"] or 1, failed, found["skipped"]
+
+
+def say_skips(results: Iterable[Result]) -> None:
+    """Each skipped test with its reason."""
+    for result in results:
+        text = result.log.read_text(errors="replace") if result.log.exists() else ""
+        for line in sorted(set(re.findall(r"^SKIPPED .*", text, re.MULTILINE))):
+            print(f"  {result.name}: {line}")
+
+
+def main(words: list[str]) -> int:
+    """Run the groups; the last line counts what passed, failed and was skipped."""
+    every = list(groups())
+    parser = argparse.ArgumentParser(prog="python3 -m tests.everything", description=__doc__)
+    parser.add_argument("groups", nargs="*", choices=[*every, []], metavar="GROUP", help=", ".join(every))
+    names = parser.parse_args(words).groups or [name for name in every if name not in ON_PURPOSE]
+    preflight.refuse()
+    print(f"This machine: {machine.detect().reason}.")
+    was_up = sandbox.healthy()
+    steps = chosen(names)
+    tests = {step.name for name in names for step in groups()[name]}
+    results = Runner(steps, root=ROOT, logs=LOGS / "test", parallel=PARALLEL, keep_going=True).run()
+    counted = [count(result) for result in results if result.name in tests or result.status != "done"]
+    passed, failed, skipped = (sum(column) for column in zip(*counted, strict=True))
+    if skipped:
+        print("\nSkipped, with the reason:")
+        say_skips(results)
+    if not was_up and sandbox.healthy():
+        print("\nThe lab was not up before, so it is stopped (its data is kept; `make up` brings it back).")
+        down.main([])
+    print(f"\n{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
