@@ -53,6 +53,9 @@ class Etcdctl:
         if code != 0:
             lines = [line for line in error.splitlines() if line.startswith("Error:")] or error.splitlines()[-1:]
             raise EtcdctlError(" ".join(lines) or f"etcdctl {arguments[0]} ended with {code}")
+        if user and NOT_ENABLED in error:
+            # etcdctl warns and goes on without the password: whether it is right was not told.
+            raise EtcdctlError(NOT_ENABLED)
         return str(output)
 
     def accepts(self, name: str, password: str) -> bool | None:
