@@ -1,0 +1,12 @@
+#!/bin/bash
+# Process 1 of the inner machine: its own /run, network, processes and cgroup tree; the same files and devices.
+# Arguments: where cgroup2 is mounted, the group that is to be its root.
+set -eu
+mount --make-rprivate /
+mount -t tmpfs -o mode=755 tmpfs /run
+mount --bind "$2" "$1"
+mkdir -p "$1/self"
+echo 1 > "$1/self/cgroup.procs"
+ip link set lo up
+echo ready
+while :; do sleep 3600 & wait $! || :; done

@@ -1,0 +1,127 @@
+"""Hosts as Pulumi resources: what happens behind Pulumi's back is seen and mended, and data outlives its host."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.conftest import Machine
+
+
+def write_marker(machine: Machine, host: str, volume: str) -> str:
+    """Put a text that was never there before on a volume; the text."""
+    marker = f"{host} {volume} {time.monotonic_ns()}"
+    machine.run(f"lab/ssh {host} 'echo {marker} | sudo dd of=/dev/lab/{host}-{volume} conv=notrunc,fsync status=none'")
+    return marker
+
+
+def read_marker(machine: Machine, host: str, volume: str) -> str:
+    """The text on a volume, read on its host."""
+    return machine.out(f"lab/ssh {host} 'sudo head -n 1 /dev/lab/{host}-{volume}'")
+
+
+@pytest.fixture(autouse=True)
+def declared_again(machine: Machine) -> Iterator[None]:
+    """Each test ends with the lab as declared."""
+    yield
+    (machine.root / "Pulumi.lab.yaml").write_text(machine.declared)
+    machine.run("pulumi up --yes --skip-preview --stack lab")
+
+
+def test_a_second_up_changes_nothing(machine: Machine) -> None:
+    machine.run("pulumi up --yes --skip-preview --stack lab --expect-no-changes")
+
+
+def test_refresh_sees_a_removed_host_and_up_brings_it_back_with_its_data(machine: Machine) -> None:
+    marker = write_marker(machine, "db2", "data")
+    machine.run("podman rm --force --time 0 lab-db2")
+    refreshed = machine.out("pulumi refresh --yes --skip-preview --stack lab")
+    assert "freelance:lab:Host db2 deleted" in refreshed
+    made = machine.out("pulumi up --yes --skip-preview --stack lab")
+    assert "+ 1 created" in made
+    # This SSH connection also shows that the new host's key is trusted.
+    assert read_marker(machine, "db2", "data") == marker
+
+
+def test_a_removed_host_comes_back_without_a_refresh(machine: Machine) -> None:
+    machine.run("podman rm --force --time 0 lab-service1")
+    assert "~ 1 updated" in machine.out("pulumi up --yes --skip-preview --stack lab")
+    assert machine.out("lab/ssh service1 hostname") == "service1"
+
+
+def test_a_stopped_host_is_a_difference_and_up_starts_it(machine: Machine) -> None:
+    machine.run("podman stop lab-db3")
+    assert "~ 1 to update" in machine.out("pulumi preview --stack lab")
+    machine.run("pulumi up --yes --skip-preview --stack lab")
+    assert machine.out("lab/ssh db3 hostname") == "db3"
+
+
+def test_an_unreachable_podman_is_an_error_and_loses_nothing(machine: Machine) -> None:
+    before = machine.state()
+    machine.run("mv /run/freelance-lab/podman.sock /run/freelance-lab/away.sock")
+    try:
+        refresh = machine.run("pulumi refresh --yes --skip-preview --stack lab", check=False)
+        up = machine.run("pulumi up --yes --skip-preview --stack lab", check=False)
+    finally:
+        machine.run("mv /run/freelance-lab/away.sock /run/freelance-lab/podman.sock")
+    for done in (refresh, up):
+        assert done.returncode != 0
+        assert "podman does not answer" in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+    assert resources(machine.state()) == resources(before)
+    machine.run("pulumi up --yes --skip-preview --stack lab --expect-no-changes")
+
+
+def test_from_three_hosts_to_four_and_back(machine: Machine) -> None:
+    machine.run("pulumi config set database_hosts 4 --stack lab")
+    assert "+ 3 created" in machine.out("pulumi up --yes --skip-preview --stack lab")
+    assert machine.out("lab/ssh db1 hostname") == "db1"
+    assert states(machine)["db4"] == "active"
+    kept = machine.state()
+    machine.run("pulumi config set database_hosts 3 --stack lab")
+    unmarked = machine.run("pulumi up --yes --skip-preview --stack lab", check=False)
+    assert unmarked.returncode != 0
+    assert "retiring" in unmarked.stdout + unmarked.stderr
+    assert resources(machine.state()) == resources(kept)
+    machine.run("pulumi config set database_hosts 4 --stack lab")
+    machine.run("pulumi config set --path 'retiring_hosts[0]' db4 --stack lab")
+    machine.run("pulumi up --yes --skip-preview --stack lab")
+    assert states(machine)["db4"] == "retiring"
+    machine.run("pulumi config rm retiring_hosts --stack lab && pulumi config set database_hosts 3 --stack lab")
+    assert "- 3 deleted" in machine.out("pulumi up --yes --skip-preview --stack lab")
+    assert "db4" not in states(machine)
+    assert "lab-db4" not in machine.out("podman ps --all --format '{{.Names}}'; ls .lab/volumes; losetup --list")
+
+
+def test_a_larger_volume_grows_under_the_running_host(machine: Machine) -> None:
+    marker = write_marker(machine, "db1", "wal")
+    began = machine.out("lab/ssh db1 stat -c %Y /proc/1")
+    machine.run("pulumi config set wal_volume_gib 3 --stack lab")
+    machine.run("pulumi up --yes --skip-preview --stack lab")
+    assert machine.out("lab/ssh db1 sudo blockdev --getsize64 /dev/lab/db1-wal") == str(3 * 1024**3)
+    assert read_marker(machine, "db1", "wal") == marker
+    assert machine.out("lab/ssh db1 stat -c %Y /proc/1") == began
+    # A volume never shrinks: for later tests this is the declared size.
+    machine.declared = (machine.root / "Pulumi.lab.yaml").read_text()
+
+
+def test_a_bare_destroy_keeps_the_volumes_and_up_brings_the_hosts_back(machine: Machine) -> None:
+    marker = write_marker(machine, "service1", "repository")
+    destroyed = machine.run("pulumi destroy --yes --skip-preview --stack lab", check=False)
+    assert destroyed.returncode != 0
+    assert "protected" in destroyed.stdout + destroyed.stderr
+    machine.run("pulumi up --yes --skip-preview --stack lab")
+    assert read_marker(machine, "service1", "repository") == marker
+
+
+def resources(state: str) -> dict[str, object]:
+    """What the stack has, by name, without times and operations."""
+    found = json.loads(state)["deployment"].get("resources", [])
+    return {one["urn"]: (one.get("id"), one.get("outputs"), one.get("protect")) for one in found}
+
+
+def states(machine: Machine) -> dict[str, str]:
+    """Database hosts of the contract with their state."""
+    contract = json.loads(machine.out("pulumi stack output contract --json --stack lab"))
+    return {host["name"]: host["state"] for host in contract["clusters"]["main"]["hosts"]}

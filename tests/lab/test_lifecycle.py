@@ -1,0 +1,65 @@
+"""Down and up keep everything, a killed run is gone on from, destroy leaves nothing."""
+
+import subprocess
+import time
+
+from tests.lab.conftest import Machine
+from tests.lab.test_hosts import read_marker, write_marker
+
+
+def test_down_stops_all_and_up_brings_it_back_with_its_data(machine: Machine) -> None:
+    marker = write_marker(machine, "db1", "data")
+    assert "4 hosts stopped" in machine.out("lab/down")
+    assert "is down; its data is kept" in machine.run("lab/status", check=False).stdout
+    # No host, no process and no loop device is left; a packet for the lab ends here and not at a router.
+    assert machine.out("cat /run/freelance-lab/*.pid 2>/dev/null; true") == ""
+    assert str(machine.root) not in machine.out("losetup --list")
+    assert "blackhole 10.99.0.0/24" in machine.out("ip route show type blackhole")
+    machine.up()
+    assert read_marker(machine, "db1", "data") == marker
+    assert machine.run("lab/status").stdout.count(" running ") == 4
+
+
+def test_a_killed_pulumi_leaves_no_lock_behind(machine: Machine) -> None:
+    machine.run("podman rm --force --time 0 lab-db1 lab-db2 lab-db3")
+    with subprocess.Popen(machine.argv("exec pulumi up --yes --skip-preview --stack lab")) as process:
+        deadline = time.monotonic() + 30
+        # Killed in the middle of making hosts: the lock stays, and Pulumi doesn't know how far it got.
+        while "lab-db1" not in machine.out("podman ps --all --format '{{.Names}}'") and time.monotonic() < deadline:
+            time.sleep(0.2)
+        machine.run("pkill -KILL -x pulumi")
+        process.wait()
+    assert machine.out("find .lab/state/.pulumi/locks -name '*.json'")
+    machine.run("lab/run part hosts")
+    assert machine.run("lab/status").stdout.count(" running ") == 4
+    machine.run("pulumi up --yes --skip-preview --stack lab --expect-no-changes")
+
+
+def test_a_living_pulumi_is_not_interrupted(machine: Machine) -> None:
+    machine.run("podman stop lab-db1")
+    with subprocess.Popen(machine.argv("exec pulumi up --yes --skip-preview --stack lab")) as process:
+        deadline = time.monotonic() + 30
+        while not machine.out("find .lab/state/.pulumi/locks -name '*.json'") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        done = machine.run("lab/run part hosts", check=False)
+        assert process.wait() == 0
+    assert done.returncode == 1
+    assert "is at work on stack lab" in done.stderr
+
+
+def test_a_killed_sandbox_comes_up_again_with_its_data(machine: Machine) -> None:
+    marker = write_marker(machine, "db2", "wal")
+    machine.run("kill -KILL $(cut -d ' ' -f 1 /run/freelance-lab/sandbox-inner.pid)")
+    machine.up()
+    assert read_marker(machine, "db2", "wal") == marker
+
+
+def test_destroy_asks_first_and_then_leaves_nothing(machine: Machine) -> None:
+    refused = machine.run("lab/destroy < /dev/null", check=False)
+    assert (refused.returncode, "nobody is there to confirm" in refused.stderr) == (1, True)
+    assert machine.run("lab/status").stdout.count(" running ") == 4
+    machine.run("YES=1 lab/destroy")
+    assert not (machine.root / ".lab").exists()
+    assert str(machine.root) not in machine.out("losetup --list; mount")
+    assert machine.out("ip route; ip -br link show type veth; ls -d /run/freelance-lab 2>/dev/null; true") == ""
+    machine.up()  # and from nothing again

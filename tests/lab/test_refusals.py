@@ -1,0 +1,68 @@
+"""What a machine lacks is said before anything is changed on it."""
+
+import json
+
+import pytest
+
+from tests.lab.conftest import Machine
+
+
+def snapshot(machine: Machine) -> str:
+    """Files, routes, links and processes' ids of the lab."""
+    return machine.out(
+        "find .lab /run -xdev 2>/dev/null | sort; ip route; ip -br link; cat /run/freelance-lab/*.pid 2>/dev/null; true"
+    )
+
+
+REFUSALS = {
+    "a disk that is too small": ("", "LAB_DISK_FREE_GIB_MIN=999999", "", "needs 999999 GiB"),
+    "no root": ("", "setpriv --reuid=65534 --regid=65534 --clear-groups", "", "neither root"),
+    "a route that is taken": (
+        "ip link add other type dummy && ip link set other up && ip route add 10.99.0.0/16 dev other",
+        "",
+        "ip link delete other",
+        "already routed on this machine (10.99.0.0/16 dev other)",
+    ),
+    "a port that is taken": (
+        "(socat TCP-LISTEN:3143,bind=127.0.0.1,fork STDOUT >/dev/null 2>&1 & echo $! > /run/taken); sleep 0.3",
+        "env",
+        "kill $(cat /run/taken); rm /run/taken",
+        "port 127.0.0.1:3143 is taken",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_up_refuses_and_changes_nothing(empty_machine: Machine, case: str) -> None:
+    before, prefix, after, message = REFUSALS[case]
+    empty_machine.run("lab/run sandbox down", check=False)
+    empty_machine.run(before or "true")
+    there = snapshot(empty_machine)
+    try:
+        done = empty_machine.run(f"{prefix} lab/up", check=False)
+        assert snapshot(empty_machine) == there
+    finally:
+        empty_machine.run(after or "true")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert message in done.stderr
+    assert "make up" in done.stderr or "run " in done.stderr or "free some" in done.stderr
+
+
+def test_a_second_lab_on_the_same_machine_is_refused(machine: Machine) -> None:
+    other = machine.root.with_name("other")
+    machine.run(f"mkdir {other} && cp -r --no-dereference lab activate.sh {other}/")
+    there = snapshot(machine)
+    done = machine.run(f"{other}/lab/run sandbox up", check=False)
+    machine.run(f"rm -r {other}")
+    assert done.returncode == 1
+    assert f"the lab of {machine.root} runs on this machine" in done.stderr
+    assert snapshot(machine) == there
+
+
+def test_a_smaller_volume_is_refused_by_the_preview(machine: Machine) -> None:
+    state = json.loads(machine.state())
+    done = machine.run("pulumi preview --stack lab --config freelance-platform:data_volume_gib=3", check=False)
+    machine.run("git checkout Pulumi.lab.yaml 2>/dev/null || true")
+    assert done.returncode != 0
+    assert "has 4 GiB and XFS can't shrink, so 3 GiB is refused" in done.stdout + done.stderr
+    assert json.loads(machine.state()) == state
