@@ -81,7 +81,7 @@ class Engine:
         return [json.loads(line) for line in self.journal_file.read_text(encoding="utf-8").splitlines()]
 
 
-def make_engine(home: Path) -> Engine:
+def make_engine(home: Path, stack: str = "production") -> Engine:
     """Return an engine with a state and a home of its own, and the recording provider as its only plugin."""
     directory = subprocess.run(
         [ROOT / "lab/engine/build"], capture_output=True, text=True, check=True, timeout=1800
@@ -108,6 +108,6 @@ def make_engine(home: Path) -> Engine:
         "PULUMI_IGNORE_AMBIENT_PLUGINS": "true" if directory else "",
         "PATH": os.pathsep.join(filter(None, [directory, os.environ["PATH"]])),
     }
-    engine = Engine(home=home, environment={**kept, **own})
+    engine = Engine(home=home, stack=stack, environment={**kept, **own})
     engine.environment["RECORDING_AWS_JOURNAL"] = str(engine.journal_file)
     return engine
