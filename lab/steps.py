@@ -177,7 +177,9 @@ class Runner:
         for process in self._running.values():
             # Like Ctrl+C: pulumi and ansible-playbook end in order on it.
             process.send_signal(signal.SIGINT)
-            threading.Timer(STOP_TIMEOUT_S, process.kill).start()
+            timer = threading.Timer(STOP_TIMEOUT_S, process.kill)
+            timer.daemon = True
+            timer.start()
 
     def _log(self, step: Step) -> Path:
         return self._logs / f"{step.name.replace(' ', '_')}.log"

@@ -1,0 +1,76 @@
+"""The provider's values and checks; its making and removing is proven on real hosts (tests/lab)."""
+
+from typing import Any
+
+import pytest
+from pulumi.provider.experimental.property_value import Computed, PropertyValue
+
+from lab import podman
+from lab.errors import LabError
+from lab.provider import resources
+from lab.provider.values import Unknown, plain, wrapped
+
+NETWORK, VOLUME, HOST = (resources.HANDLERS[f"freelance:lab:{kind}"] for kind in ("Network", "Volume", "Host"))
+
+
+def test_values_survive_the_way_to_pulumi_and_back() -> None:
+    values: dict[str, Any] = {"size_gib": 4, "running": True, "volumes": [{"name": "v", "device": "/d"}], "none": None}
+    back = plain(wrapped(values))
+    assert back == values
+    assert isinstance(back["size_gib"], int)
+    assert back["running"] is True
+
+
+def test_what_the_engine_adds_is_left_out_and_what_is_unknown_stays_unknown() -> None:
+    found = plain({"__defaults": PropertyValue([]), "address": PropertyValue(Computed())})
+    assert list(found) == ["address"]
+    assert isinstance(found["address"], Unknown)
+
+
+@pytest.mark.parametrize(
+    ("handler", "old", "new", "refused"),
+    [
+        (NETWORK, {}, {"name": "lab", "subnet": "10.99.0.0/24"}, set()),
+        (NETWORK, {}, {"name": "lab", "subnet": "10.1.0.0/24"}, {"subnet"}),
+        (NETWORK, {}, {"name": "Lab_1", "subnet": "10.99.0.0/24"}, {"name"}),
+        (VOLUME, {}, {"name": "lab-db1-data", "size_gib": 4}, set()),
+        (VOLUME, {}, {"name": "lab-db1-data", "size_gib": 0}, {"size_gib"}),
+        (VOLUME, {"size_gib": 4}, {"name": "lab-db1-data", "size_gib": 3}, {"size_gib"}),
+        (VOLUME, {"size_gib": 4}, {"name": "lab-db1-data", "size_gib": 5}, set()),
+        (HOST, {}, {"name": "lab-db1", "address": "10.99.0.11"}, set()),
+        (HOST, {}, {"name": "lab-db1", "address": "192.0.2.1"}, {"address"}),
+        (HOST, {}, {"name": "lab-db1;x", "address": "10.99.0.11"}, {"name"}),
+        (HOST, {}, {"name": Unknown(), "address": Unknown()}, set()),
+    ],
+)
+def test_inputs_are_checked_by_property(
+    handler: resources.Handler, old: dict[str, Any], new: dict[str, Any], refused: set[str]
+) -> None:
+    assert set(handler.check(old, new)) == refused
+
+
+def test_an_input_that_is_not_known_yet_counts_as_changed() -> None:
+    assert resources.changed_inputs({"a": 1, "b": 2}, {"a": 1, "b": Unknown()}) == ["b"]
+
+
+def test_a_stopped_host_differs_and_a_removed_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[str, Any] = {
+        "Config": {"Hostname": "db1", "Labels": {"freelance.network": "lab", "freelance.address": "10.99.0.11"}},
+        "State": {"Status": "exited"},
+    }
+    state = {"name": "lab-db1", "address": "10.99.0.11", "known_hosts_file": "/dev/null"}
+    monkeypatch.setattr(podman, "inspect", lambda *_: found)
+    assert HOST.drifted(state) == ["running", "trusted"]
+    monkeypatch.setattr(podman, "inspect", lambda *_: None)
+    assert HOST.drifted(state) == ["name"]
+
+
+def test_an_unreachable_podman_is_an_error_of_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: Any) -> None:
+        raise LabError("podman does not answer")
+
+    monkeypatch.setattr(podman, "exists", unreachable)
+    state = {"name": "lab-db1", "address": "10.99.0.11", "known_hosts_file": "/dev/null"}
+    for look in (HOST.read, HOST.drifted, NETWORK.read, NETWORK.drifted):
+        with pytest.raises(LabError, match="does not answer"):
+            look(state)
