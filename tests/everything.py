@@ -73,7 +73,10 @@ def groups() -> dict[str, list[Step]]:
         "lab": [tool("lab", ["pytest", "tests/lab"], needs=["hosts"])],
         "host": [tool("host", ["pytest", "tests/host"], needs=[SITE])],
         "proofs": [tool("proofs", ["pytest", "tests/proofs"], needs=[SITE])],
-        "bench": [tool("bench", ["pytest", "tests/bench", "-s"], needs=[SITE])],
+        "bench": [
+            tool("bench pulumi", ["python", "tests/bench/bench_pulumi.py", "--json", "docs/results/pulumi.json"]),
+            tool("bench site", ["python", "-m", "tests.bench.bench_site"], needs=["Pulumi engine"]),
+        ],
     }
 
 
