@@ -16,7 +16,6 @@ CONNECTION_SPEC: dict[str, Any] = {
     },
 }
 ENDPOINTS_SPEC: dict[str, Any] = {"type": "list", "elements": "str", "required": True}
-NOT_ENABLED = "authentication is not enabled"
 WRONG_PASSWORD = "authentication failed, invalid user ID or password"  # noqa: S105 - etcd's message, not a password
 
 
@@ -53,18 +52,13 @@ class Etcdctl:
         if code != 0:
             lines = [line for line in error.splitlines() if line.startswith("Error:")] or error.splitlines()[-1:]
             raise EtcdctlError(" ".join(lines) or f"etcdctl {arguments[0]} ended with {code}")
-        if user and NOT_ENABLED in error:
-            # etcdctl warns and goes on without the password: whether it is right was not told.
-            raise EtcdctlError(NOT_ENABLED)
         return str(output)
 
-    def accepts(self, name: str, password: str) -> bool | None:
-        """Tell whether a user's password is right; None while passwords are not required. Raises EtcdctlError."""
+    def accepts(self, name: str, password: str) -> bool:
+        """Tell whether a user's password is right, once passwords are required. Raises EtcdctlError."""
         try:
-            self.run("get", "\\x00", user=(name, password))
+            self.run("get", "platform-password-probe", user=(name, password))
         except EtcdctlError as failure:
-            if NOT_ENABLED in str(failure):
-                return None
             if WRONG_PASSWORD in str(failure):
                 return False
             if "permission denied" in str(failure):
@@ -73,14 +67,19 @@ class Etcdctl:
         return True
 
     def root(self) -> tuple[str, str] | None:
-        """Give root's credentials as far as they are needed. Raises EtcdctlError when they are wrong."""
-        accepted = self.accepts("root", self._root_password)
-        if accepted is False:
+        """Give root's credentials as far as they are required. Raises EtcdctlError when they are wrong."""
+        # Where passwords are not required, etcdctl warns and goes on without one: its success proves nothing.
+        root = ("root", self._root_password)
+        try:
+            status = json.loads(self.run("auth", "status", "-w", "json", user=root))
+        except EtcdctlError as failure:
+            if WRONG_PASSWORD not in str(failure):
+                raise
             raise EtcdctlError(
-                "etcd knows another password for root than the declared one: restore etcd_root_password in the secret "
-                "store, or set it by `etcdctl user passwd root` with the old one"
-            )
-        return ("root", self._root_password) if accepted else None
+                "another password for root than the declared one: restore etcd_root_password in the secret store, or "
+                "set it by `etcdctl user passwd root` with the old one"
+            ) from failure
+        return root if status.get("enabled") else None
 
     def members(self, user: tuple[str, str] | None) -> list[dict[str, Any]]:
         """List the members: id (hexadecimal), name (empty before its first start), peer_urls."""
