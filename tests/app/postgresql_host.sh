@@ -67,19 +67,28 @@ FROM (VALUES ('freelance_owner', 'NOLOGIN'), ('freelance_migrator', 'LOGIN'), ('
 WHERE name NOT IN (SELECT rolname FROM pg_roles) \gexec
 SELECT format('ALTER ROLE %I PASSWORD %L', rolname, 'test-' || rolname) FROM pg_roles
 WHERE rolname IN ('freelance_migrator', 'freelance_user', 'freelance_staff', 'reporting_user') \gexec
+SET client_min_messages = warning;
 GRANT freelance_owner TO freelance_migrator WITH INHERIT FALSE, SET TRUE;
-SELECT 'CREATE DATABASE freelance_platform OWNER freelance_owner'
-WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'freelance_platform') \gexec
-\connect freelance_platform
+EOF
+# A second database for tests that take the schema apart.
+for database in freelance_platform freelance_scratch; do
+    sudo -u postgres psql -qX -v ON_ERROR_STOP=1 -v database=$database postgres << 'EOF'
+SELECT format('CREATE DATABASE %I OWNER freelance_owner', :'database')
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
+\connect :database
+SET client_min_messages = warning;
 ALTER SCHEMA public OWNER TO freelance_owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO freelance_user, freelance_staff, reporting_user;
 ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO freelance_user;
-ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO freelance_user;
-ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT ON TABLES TO freelance_staff, reporting_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT, USAGE ON SEQUENCES TO freelance_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
+    GRANT SELECT ON TABLES TO freelance_staff, reporting_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT ON SEQUENCES TO reporting_user;
 ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
     GRANT EXECUTE ON FUNCTIONS TO freelance_user, freelance_staff;
 EOF
+done
 cat $tls/ca.crt

@@ -1,0 +1,106 @@
+"""The application against a real PostgreSQL 17. The host is made once, each test rolls back what it wrote.
+
+KEEP_APP_HOST=1 keeps the host after the run: the next one starts faster.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+
+HERE = Path(__file__).resolve().parent
+APP = HERE.parents[1] / "files" / "app"
+sys.path[:0] = [str(APP), str(HERE)]
+
+import server as server_module  # noqa: E402 (the path comes first)
+
+_CA_FILE = Path(tempfile.mkdtemp(prefix="app-tests-")) / "ca.crt"
+_CA_FILE.touch()
+os.environ.update(
+    {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DJANGO_SECRET_KEY": "for-tests-only",
+        "ENV_FILE": os.devnull,
+        "DB_NAME": "freelance_platform",
+        "DB_USER": "freelance_user",
+        "DB_PASSWORD": "test-freelance_user",
+        "DB_HOST": "pooled.test",
+        "DB_HOSTADDR": "192.0.2.1",  # the real one is known when the host is there
+        "DB_SSLROOTCERT": str(_CA_FILE),
+        # The same database by another connection: enough to see which way a query went.
+        "DB_REPLICA_NAME": "freelance_platform",
+        "DB_DIRECT_HOST": "rw.test",
+        "DB_DIRECT_HOSTADDR": "192.0.2.1",
+        "DB_DIRECT_USER": "freelance_migrator",
+        "DB_DIRECT_PASSWORD": "test-freelance_migrator",
+    }
+)
+django.setup()
+
+from django.conf import settings  # noqa: E402 (settings need the environment above)
+from django.core.management import call_command  # noqa: E402
+from django.db import connections, transaction  # noqa: E402
+
+# Whatever waits for a lock here waits for a mistake.
+for _alias in settings.DATABASES.values():
+    _alias["OPTIONS"]["connect_timeout"] = 10
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[server_module.Server]:
+    """A PostgreSQL 17 host whose two databases are empty."""
+    made, authority = server_module.create()
+    _CA_FILE.write_text(authority)
+    for alias in settings.DATABASES.values():
+        alias["OPTIONS"]["hostaddr"] = made.address
+    for database in ("freelance_platform", "freelance_scratch"):
+        made.sql(database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION freelance_owner;")
+    script = (HERE / "postgresql_host.sh").read_text()
+    made.run("bash", "-s", "--", server_module.CLIENTS, server_module.NAME, script=script)
+    yield made
+    connections.close_all()
+    if not os.environ.get("KEEP_APP_HOST"):
+        server_module.destroy()
+
+
+@pytest.fixture(scope="session")
+def migrated(server: server_module.Server) -> server_module.Server:
+    """The host with the application's schema in freelance_platform."""
+    call_command("migrate", verbosity=0)
+    connections["direct"].close()
+    return server
+
+
+@pytest.fixture
+def database(migrated: server_module.Server) -> Iterator[Any]:  # noqa: ARG001 (it comes first)
+    """Connection of the application's role, inside a transaction that is rolled back."""
+    with transaction.atomic(using="default"):
+        yield connections["default"]
+        transaction.set_rollback(True, using="default")
+
+
+@pytest.fixture
+def owner(migrated: server_module.Server) -> Iterator[Any]:  # noqa: ARG001 (it comes first)
+    """Connection of the tables' owner, inside a transaction that is rolled back."""
+    with transaction.atomic(using="direct"):
+        yield connections["direct"]
+        transaction.set_rollback(True, using="direct")
+    connections["direct"].close()
+
+
+@pytest.fixture
+def scratch(server: server_module.Server) -> Iterator[str]:
+    """Alias of an empty database, as the owner, on the direct endpoint."""
+    alias = "scratch"
+    server.sql("freelance_scratch", "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION freelance_owner;")
+    direct = settings.DATABASES["direct"]
+    settings.DATABASES[alias] = {**direct, "NAME": "freelance_scratch", "OPTIONS": dict(direct["OPTIONS"])}
+    yield alias
+    connections[alias].close()
+    del connections[alias]
+    del settings.DATABASES[alias]

@@ -1,0 +1,217 @@
+"""Bad data is refused by the database itself, under a name that says what is wrong."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import factories as make
+import pytest
+from apps.accounts.models import Skill, User, UserPrivate, UserSkill
+from apps.gigs.models import Category, Gig, GigPackage
+from apps.orders.models import Order
+from django.db import DataError, IntegrityError, transaction
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def refused(constraint: str, action: Callable[[], Any]) -> None:
+    """Assert that the database refuses the action and names the constraint."""
+    with pytest.raises(IntegrityError) as caught, transaction.atomic(using="default"):
+        action()
+    assert caught.value.__cause__ is not None
+    assert caught.value.__cause__.diag.constraint_name == constraint  # type: ignore[attr-defined]
+    assert constraint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "fields"),
+    [
+        ("accounts_user_type_known", {"user_type": "robot"}),
+        ("accounts_user_region_code_six_digits", {"region_code": "12"}),
+        ("accounts_user_username_lower_case_no_space", {"username": "a b c"}),
+        ("accounts_user_username_lower_case_no_space", {"username": "ab"}),
+    ],
+)
+def test_user_with_a_bad_field_is_refused(constraint: str, fields: dict[str, str]) -> None:
+    refused(constraint, lambda: make.user(**fields))
+
+
+def test_two_users_do_not_share_a_name_in_another_case_or_width() -> None:
+    make.user(username="LiNa2024")
+    refused("accounts_user_username_unique", lambda: make.user(username="Ｌｉｎａ2024"))
+
+
+def test_upper_case_user_name_is_refused_even_in_plain_sql() -> None:
+    user = make.user()
+    refused(
+        "accounts_user_username_lower_case_no_space",
+        lambda: User.objects.filter(pk=user.pk).update(username="Upper"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("constraint", "fields"),
+    [
+        ("accounts_userprivate_phone_e164", {"phone_number": "13800138000"}),
+        ("accounts_userprivate_phone_e164", {"phone_number": "+8612345678901"}),
+        ("accounts_userprivate_email_shape", {"email": "nobody"}),
+        ("accounts_userprivate_wechat_shape", {"wechat_id": "1abc"}),
+        ("accounts_userprivate_verified_phone_exists", {"phone_verified_at": "2025-01-01T00:00:00+08:00"}),
+    ],
+)
+def test_private_data_in_a_wrong_shape_is_refused(constraint: str, fields: dict[str, str]) -> None:
+    refused(constraint, lambda: UserPrivate.objects.create(user=make.user(), **fields))
+
+
+@pytest.mark.parametrize("phone", ["+8613800138000", "+85291234567", "+14155550123"])
+def test_phone_numbers_of_the_world_are_taken(phone: str) -> None:
+    assert UserPrivate.objects.create(user=make.user(), phone_number=phone).pk
+
+
+def test_one_phone_number_belongs_to_one_person() -> None:
+    UserPrivate.objects.create(user=make.user(), phone_number="+8613800138000")
+    refused(
+        "accounts_userprivate_phone_unique",
+        lambda: UserPrivate.objects.create(user=make.user(), phone_number="+8613800138000"),
+    )
+
+
+def test_a_skill_is_listed_once_per_person_with_a_known_level() -> None:
+    skill, user = Skill.objects.create(name="测试", slug="ce-shi", area="data"), make.user()
+    UserSkill.objects.create(user=user, skill=skill)
+    refused("accounts_userskill_once_per_user", lambda: UserSkill.objects.create(user=user, skill=skill))
+    other = make.user()
+    refused("accounts_userskill_level_known", lambda: UserSkill.objects.create(user=other, skill=skill, level="guru"))
+    refused(
+        "accounts_userskill_years_at_most_60",
+        lambda: UserSkill.objects.create(user=other, skill=skill, years_of_experience=61),
+    )
+
+
+def test_a_category_cannot_be_its_own_ancestor() -> None:
+    top = make.category()
+    middle = make.category(parent=top, level=2)
+    bottom = make.category(parent=middle, level=3)
+    refused(
+        "gigs_category_parent_is_one_level_up",
+        lambda: Category.objects.filter(pk=middle.pk).update(parent=bottom),
+    )
+    refused("gigs_category_parent_is_one_level_up", lambda: Category.objects.filter(pk=middle.pk).update(parent=middle))
+
+
+def test_a_category_has_a_parent_exactly_below_the_top() -> None:
+    refused("gigs_category_top_level_has_no_parent", lambda: make.category(level=2))
+    refused("gigs_category_top_level_has_no_parent", lambda: make.category(parent=make.category(), level=1))
+
+
+def test_siblings_have_different_names_at_the_top_too() -> None:
+    make.category(name="测试分类")
+    refused("gigs_category_name_unique_among_siblings", lambda: make.category(name="测试分类"))
+
+
+@pytest.mark.parametrize(
+    ("constraint", "fields"),
+    [
+        ("gigs_gig_title_5_to_80_characters", {"title": "短"}),
+        ("gigs_gig_title_5_to_80_characters", {"title": "  前后有空格  "}),
+        ("gigs_gig_description_at_most_5000_characters", {"description": "长" * 5001}),
+        ("gigs_gig_rating_0_to_5", {"rating_average": Decimal("5.01"), "rating_count": 1}),
+        ("gigs_gig_no_rating_without_count", {"rating_average": Decimal("4.00")}),
+    ],
+)
+def test_gig_with_a_bad_field_is_refused(constraint: str, fields: dict[str, Any]) -> None:
+    refused(constraint, lambda: make.gig("draft", **fields))
+
+
+def test_over_long_title_is_refused() -> None:
+    with pytest.raises(DataError), transaction.atomic(using="default"):
+        make.gig("draft", title="长" * 81)
+
+
+def test_active_gig_has_a_date_of_publication() -> None:
+    gig = make.gig("pending_review")
+    refused(
+        "gigs_gig_active_is_published",
+        lambda: Gig.objects.filter(pk=gig.pk).update(status="active", published_at=None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("constraint", "fields"),
+    [
+        ("gigs_gigpackage_tier_known", {"tier": "gold"}),
+        ("gigs_gigpackage_price_1_to_10_million", {"price": Decimal("-1.00")}),
+        ("gigs_gigpackage_price_1_to_10_million", {"price": Decimal("0.99")}),
+        ("gigs_gigpackage_currency_is_cny", {"currency": "USD"}),
+        ("gigs_gigpackage_delivery_1_to_365_days", {"delivery_days": 0}),
+        ("gigs_gigpackage_revisions_at_most_99", {"revisions": 100}),
+    ],
+)
+def test_package_with_a_bad_field_is_refused(constraint: str, fields: dict[str, Any]) -> None:
+    gig = make.gig("draft")
+    refused(constraint, lambda: make.package(gig=gig, **fields))
+
+
+def test_a_gig_has_each_package_level_once() -> None:
+    package = make.package()
+    refused("gigs_gigpackage_tier_once_per_gig", lambda: make.package(gig=package.gig))
+
+
+@pytest.mark.parametrize(
+    ("constraint", "fields"),
+    [
+        ("orders_order_quantity_1_to_100", {"quantity": 0}),
+        ("orders_order_unit_price_at_least_1", {"unit_price": Decimal("-5")}),
+        ("orders_order_service_fee_not_negative", {"service_fee": Decimal("-0.01")}),
+        ("orders_order_currency_is_cny", {"currency": "EUR"}),
+        ("orders_order_number_shape", {"number": "42"}),
+        ("orders_order_requirements_at_most_5000_characters", {"requirements_text": "长" * 5001}),
+        ("orders_order_paid_at_fits_status", {"paid_at": "2025-01-01T00:00:00+08:00"}),
+        ("orders_order_completed_at_fits_status", {"completed_at": "2025-01-01T00:00:00+08:00"}),
+    ],
+)
+def test_order_with_a_bad_field_is_refused(constraint: str, fields: dict[str, Any]) -> None:
+    package = make.package()
+    refused(constraint, lambda: make.order(package=package, **fields))
+
+
+def test_nobody_orders_from_themselves() -> None:
+    package = make.package()
+    refused("orders_order_no_self_dealing", lambda: make.order(package=package, client=package.gig.freelancer))
+
+
+def test_an_order_names_the_freelancer_who_owns_the_gig() -> None:
+    package = make.package()
+    refused("orders_order_freelancer_owns_gig", lambda: make.order(package=package, freelancer=make.user()))
+
+
+def test_an_order_names_a_package_of_its_gig() -> None:
+    package, other = make.package(), make.package()
+    refused(
+        "orders_order_package_is_of_gig",
+        lambda: make.order(package=other, gig=package.gig, freelancer=package.gig.freelancer),
+    )
+
+
+@pytest.mark.parametrize("status", ["draft", "paused", "archived"])
+def test_a_gig_that_is_not_on_sale_is_not_ordered(status: str) -> None:
+    package = make.package(gig=make.gig(status))
+    refused("orders_order_gig_is_active", lambda: make.order(package=package))
+
+
+def test_a_package_that_is_switched_off_is_not_ordered() -> None:
+    package = make.package(is_active=False)
+    refused("orders_order_package_is_active", lambda: make.order(package=package))
+
+
+def test_the_total_is_the_databases_own_sum() -> None:
+    package = make.package(price=Decimal("199.90"))
+    order = make.order(package=package, quantity=3, service_fee=Decimal("20.00"))
+    assert Order.objects.get(pk=order.pk).total_amount == Decimal("619.70")
+
+
+def test_what_an_order_needs_is_not_deleted() -> None:
+    order = make.order()
+    for rows in (GigPackage.objects.filter(pk=order.package_id), User.objects.filter(pk=order.client_id)):
+        with pytest.raises(IntegrityError), transaction.atomic(using="default"):
+            rows.delete()
