@@ -1,0 +1,170 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PASSWORDS = {
+    "freelance_migrator": "molecule-secret-2",
+    "freelance_staff": "molecule-secret-3",
+    "freelance_user": "molecule-secret-4",
+    "stats": "molecule-secret-0",
+}
+TLS = "sslmode=verify-full sslrootcert=/etc/ssl/platform/ca.crt"
+
+
+def query(host, role, *sql, database="freelance_platform", tls=TLS):
+    """Ask through the pool over TCP as a role; returns the finished command."""
+    target = f"host=pooled.test port=6432 dbname={database} user={role} {tls}"
+    return host.run(
+        "PGPASSWORD=%s psql -XAtq -v ON_ERROR_STOP=1 %s" + " -c %s" * len(sql),
+        PASSWORDS.get(role, "wrong-secret"),
+        target,
+        *sql,
+    )
+
+
+def console(host, command):
+    """Run a command of PgBouncer's console; returns its rows."""
+    done = host.run(
+        "cd / && sudo -u postgres psql -XAtq -h /run/pgbouncer -p 6432 -U pgbouncer -d pgbouncer -c %s", command
+    )
+    assert done.rc == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def play(*options):
+    """Play the role once more; returns the finished command."""
+    playbook = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "../../lab/molecule/converge_role.yml"
+    inventory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory"
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+    return subprocess.run(
+        ["ansible-playbook", "-i", inventory, playbook, "--diff", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+
+@pytest.mark.parametrize("database", ["freelance_platform", "freelance_platform_replica"])
+def test_a_query_goes_through_the_pool_over_verified_tls(host, database):
+    asked = query(
+        host,
+        "freelance_user",
+        "SELECT current_database(), current_user, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+        database=database,
+    )
+    assert (asked.rc, asked.stdout.strip()) == (0, "freelance_platform|freelance_user|t"), asked.stderr
+
+
+def test_a_client_without_tls_is_refused(host):
+    assert "SSL required" in query(host, "freelance_user", "SELECT 1", tls="sslmode=disable").stderr
+
+
+def test_a_client_that_distrusts_the_certificate_does_not_connect(host):
+    refused = query(host, "freelance_user", "SELECT 1", tls="sslmode=verify-full sslrootcert=/etc/ssl/certs/none.crt")
+    assert refused.rc != 0
+
+
+@pytest.mark.parametrize(
+    ("role", "reason"),
+    [
+        ("postgres", "no such user"),
+        ("freelance_migrator", "no authentication method"),
+        ("stats", "no authentication method"),
+        ("nobody", "no such user"),
+    ],
+)
+def test_only_pooled_roles_come_in(host, role, reason):
+    refused = query(host, role, "SELECT 1")
+    assert refused.rc != 0
+    assert reason in refused.stderr
+
+
+def test_a_wrong_password_is_refused(host):
+    refused = host.run(
+        "PGPASSWORD=wrong-secret psql -X %s -c 'SELECT 1'",
+        f"host=pooled.test port=6432 dbname=freelance_platform user=freelance_user {TLS}",
+    )
+    assert "authentication failed" in refused.stderr
+
+
+def test_a_new_password_counts_at_once(host):
+    rotate = "ALTER ROLE freelance_staff PASSWORD '{}'"
+    server = "cd / && sudo -u postgres psql -XAtq -d freelance_platform -c %s"
+    assert query(host, "freelance_staff", "SELECT 1").rc == 0
+    host.run(server, rotate.format("another-secret"))
+    refused = query(host, "freelance_staff", "SELECT 1")
+    host.run(server, rotate.format(PASSWORDS["freelance_staff"]))
+    assert "authentication failed" in refused.stderr
+    assert query(host, "freelance_staff", "SELECT 1").rc == 0
+
+
+def test_prepared_statements_work_in_transaction_mode(host):
+    # More clients than server connections: each prepares once and runs on whichever connection the pool gives.
+    target = f"host=pooled.test port=6432 dbname=freelance_platform user=freelance_user {TLS}"
+    host.run("echo 'SELECT 1 + :client_id;' > /tmp/prepared.sql")
+    done = host.run(
+        "PGPASSWORD=%s /usr/lib/postgresql/17/bin/pgbench -n -M prepared -c 30 -t 20 -f /tmp/prepared.sql %s",
+        PASSWORDS["freelance_user"],
+        target,
+    )
+    assert done.rc == 0, done.stderr
+    assert "number of failed transactions: 0" in done.stdout
+
+
+def test_statistics_are_read_over_the_network_and_nothing_else(host):
+    assert query(host, "stats", "SHOW POOLS", database="pgbouncer").rc == 0
+    refused = query(host, "stats", "PAUSE", database="pgbouncer")
+    assert "admin access needed" in refused.stderr
+    assert query(host, "freelance_user", "SHOW POOLS", database="pgbouncer").rc != 0
+
+
+def test_the_console_belongs_to_the_system_user(host):
+    assert console(host, "SHOW VERSION")[0].startswith("PgBouncer 1.")
+    refused = host.run(
+        "cd / && sudo -u nobody psql -X -h /run/pgbouncer -p 6432 -U pgbouncer -d pgbouncer -c 'SHOW POOLS'"
+    )
+    assert refused.rc != 0
+
+
+def test_the_password_file_is_readable_by_the_pooler_alone(host):
+    users = host.file("/etc/pgbouncer/userlist.txt")
+    assert (users.user, users.group, users.mode) == ("postgres", "postgres", 0o640)
+    names = [line.split()[0] for line in users.content_string.splitlines() if line.startswith('"')]
+    assert names == ['"pgbouncer_auth"', '"stats"']
+
+
+def test_a_killed_pooler_is_back_at_once(host):
+    assert host.service("pgbouncer").is_enabled
+    host.run("systemctl kill --signal=KILL pgbouncer")
+    back = host.run("for i in $(seq 30); do systemctl is-active -q pgbouncer && exit 0; sleep 0.1; done; exit 1")
+    assert back.rc == 0, host.run("journalctl -u pgbouncer -n 20").stdout
+    assert query(host, "freelance_user", "SELECT 1").rc == 0
+
+
+def test_what_was_altered_is_reported_and_repaired_by_a_reload(host):
+    before = host.run("systemctl show -P MainPID pgbouncer").stdout
+    console(host, "SET default_pool_size = 3")
+    host.run("sed -i s/require/disable/ /etc/pgbouncer/pgbouncer.ini")
+    host.run("systemctl disable pgbouncer")
+    checked = play("--check")
+    assert "-client_tls_sslmode = disable" in checked.stdout, checked.stdout
+    assert checked.returncode == 0
+    repaired = play()
+    assert repaired.returncode == 0, repaired.stdout
+    assert "molecule-secret" not in checked.stdout + repaired.stdout
+    assert "changed=0" in play("--check").stdout
+    assert [row for row in console(host, "SHOW CONFIG") if row.startswith("default_pool_size|20|")]
+    assert host.service("pgbouncer").is_enabled
+    assert host.run("systemctl show -P MainPID pgbouncer").stdout == before
+
+
+def test_pools_that_exceed_the_server_are_refused(host):
+    refused = play("--extra-vars", '{"pgbouncer_poolers": 3}')
+    assert refused.returncode != 0
+    # Ansible breaks long messages into lines.
+    assert "3 poolers x 2 databases x 50 connections + 30 for others = 330" in " ".join(refused.stdout.split())
+    assert "changed=0" in refused.stdout
+    assert query(host, "freelance_user", "SELECT 1").rc == 0
