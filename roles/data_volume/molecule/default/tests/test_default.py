@@ -21,10 +21,7 @@ def play(host, device, *, mount="/mnt/spare", size_gib=1, purpose="spare", check
         "mode": "0700",
         "options": ["noatime", "nodev", "nosuid"],
     }
-    try:
-        return host.ansible("xfs_volumes", json.dumps(given), check=check, become=True)
-    except host.ansible.AnsibleException as refused:
-        return refused.result
+    return host.ansible("xfs_volumes", json.dumps(given), check=check, become=True)
 
 
 def snapshot(host, device):
