@@ -140,7 +140,8 @@ def page(about: dict[str, Any], figures: dict[str, Any]) -> str:
 {rows}
 
 `site.yml` from nothing: {figures["one_host_first_s"]:.0f} s with one database host,
-{figures["first_s"]:.0f} s with three (× {growth:.2f}); again: {figures["one_host_second_s"]:.0f} s and {figures["second_s"]:.0f} s.
+{figures["first_s"]:.0f} s with three (× {growth:.2f});
+again: {figures["one_host_second_s"]:.0f} s and {figures["second_s"]:.0f} s.
 
 Steps of `make up`:
 
