@@ -102,7 +102,7 @@ class Transaction(UUIDModel):
                 name="payments_transaction_sign_fits_known_kind",
             ),
             models.CheckConstraint(
-                condition=Q(kind__in=["deposit", "withdrawal", "fee", "adjustment"]) | Q(order__isnull=False),
+                condition=~Q(kind__in=["payment", "income", "refund"]) | Q(order__isnull=False),
                 name="payments_transaction_names_its_order",
             ),
             models.CheckConstraint(condition=Q(currency="CNY"), name="payments_transaction_currency_is_cny"),

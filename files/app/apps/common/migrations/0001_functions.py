@@ -14,7 +14,7 @@ BEGIN
     PERFORM set_config('uuidv7.last_tick', tick::text, false);
     -- 48 bits of milliseconds, version 7, 12 bits of their fraction, then variant and 62 random bits of a version 4.
     RETURN encode(
-        int8send(tick >> 12 << 16 | 28672 | tick & 4095) || substring(uuid_send(gen_random_uuid()) FROM 9), 'hex'
+        int8send(((tick >> 12) << 16) | 28672 | (tick & 4095)) || substring(uuid_send(gen_random_uuid()) FROM 9), 'hex'
     )::uuid;
 END $function$;
 COMMENT ON FUNCTION uuidv7() IS 'Time-ordered key (RFC 9562, version 7), strictly increasing within a session';

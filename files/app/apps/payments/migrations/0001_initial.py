@@ -200,7 +200,7 @@ class Migration(migrations.Migration):
             model_name="transaction",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("kind__in", ["deposit", "withdrawal", "fee", "adjustment"]),
+                    models.Q(("kind__in", ["payment", "income", "refund"]), _negated=True),
                     ("order__isnull", False),
                     _connector="OR",
                 ),
