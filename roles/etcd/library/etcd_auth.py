@@ -18,7 +18,7 @@ description:
   - Passwords are tried, never read; a wrong one is set again. Undeclared users lose their access and are removed.
 options:
   endpoints: {type: list, elements: str, required: true, description: Client URLs.}
-  connection: {type: dict, required: true, description: Certificates and root password.}
+  connection: {type: dict, required: true, description: File of the authority and root password.}
   users: {type: list, elements: dict, required: true, description: Users as name, password, prefix.}
   members: {type: list, elements: str, required: true, description: Declared members; others are reported.}
 """

@@ -18,7 +18,7 @@ options:
   name: {type: str, required: true, description: Name of the member.}
   peer_url: {type: str, required: true, description: Peer URL of the member.}
   endpoints: {type: list, elements: str, required: true, description: Client URLs of the other members.}
-  connection: {type: dict, required: true, description: Certificates and root password.}
+  connection: {type: dict, required: true, description: File of the authority and root password.}
 """
 EXAMPLES = r"""
 - name: Announce the member

@@ -10,8 +10,6 @@ CONNECTION_SPEC: dict[str, Any] = {
     "required": True,
     "options": {
         "ca_file": {"type": "path", "required": True},
-        "certificate_file": {"type": "path", "required": True},
-        "key_file": {"type": "path", "required": True},
         "root_password": {"type": "str", "required": True, "no_log": True},
     },
 }
@@ -35,8 +33,6 @@ class Etcdctl:
             "ETCDCTL_API": "3",
             "ETCDCTL_ENDPOINTS": ",".join(endpoints),
             "ETCDCTL_CACERT": connection["ca_file"],
-            "ETCDCTL_CERT": connection["certificate_file"],
-            "ETCDCTL_KEY": connection["key_file"],
             "ETCDCTL_DIAL_TIMEOUT": "3s",
             "ETCDCTL_COMMAND_TIMEOUT": "10s",
         }
