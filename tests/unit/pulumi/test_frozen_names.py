@@ -2,6 +2,8 @@
 
 import json
 
+import pulumi
+import pytest
 from pulumi_recorder import ROOT, Recording, record
 
 FROZEN = ROOT / "tests/golden/resources.production.txt"
@@ -23,3 +25,16 @@ def test_a_fourth_host_changes_no_other_resource(production: Recording) -> None:
     kept = [resource for resource in grown.resources if not resource.name.startswith("db4")]
     before = {resource.urn: resource for resource in production.resources}
     assert {resource.urn: resource for resource in kept} == before
+
+
+def test_a_retiring_host_is_declared_and_no_longer_offered_to_clients(production: Recording) -> None:
+    cluster = record("production", database_hosts=4, retiring_hosts=["db4"]).contract["clusters"]["main"]
+    assert [host["state"] for host in cluster["hosts"]] == ["active", "active", "active", "retiring"]
+    assert cluster["endpoints"] == production.contract["clusters"]["main"]["endpoints"]
+
+
+def test_the_program_refuses_to_drop_an_active_host(production: Recording) -> None:
+    grown = record("production", database_hosts=4)
+    with pytest.raises(pulumi.RunError, match="3 would remove db4"):
+        record("production", previous=grown.contract)
+    assert record("production", previous=production.contract).contract == production.contract
