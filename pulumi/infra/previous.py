@@ -28,8 +28,9 @@ def refuse_unmarked_removal(previous: Mapping[str, Any] | None, topology: Topolo
     ]
     if going:
         finding = f"{len(staying)} would remove {', '.join(going)}, which belongs to a cluster"
+        mark = " && ".join(f"pulumi config set --path 'retiring_hosts[{n}]' {name}" for n, name in enumerate(going))
         remedy = (
-            f"keep database_hosts at {len(staying) + len(going)}, set retiring_hosts to {going}, run `pulumi up` and "
+            f"keep database_hosts at {len(staying) + len(going)}, mark what is to go ({mark}), run `pulumi up` and "
             "`ansible-playbook ansible/playbooks/site.yml`, then lower it"
         )
         raise SettingsError([Problem("database_hosts", finding, remedy)])

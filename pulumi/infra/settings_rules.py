@@ -85,7 +85,11 @@ def _retiring(settings: "Settings") -> Iterator[Problem]:
         return
     last = {f"db{number}" for number in range(hosts - len(retiring) + 1, hosts + 1)}
     staying = hosts - len(retiring)
-    if set(retiring) != last:
+    gone = sorted(set(retiring) - {f"db{number}" for number in range(1, hosts + 1)})
+    if gone:
+        finding = f"{gone}; there are {hosts} database hosts and these are not among them"
+        yield Problem("retiring_hosts", finding, "take them out of the list (pulumi config rm retiring_hosts)")
+    elif set(retiring) != last:
         yield Problem(
             "retiring_hosts",
             f"{list(retiring)}; only the last of the {hosts} database hosts may retire: {sorted(last)}",
@@ -149,13 +153,13 @@ def _connections(settings: "Settings") -> Iterator[Problem]:
         if value < least:
             yield Problem(name, f"{value}; at least {least} is needed", f"take {least} or more")
     needed = given.needed(settings.database_hosts)
-    if needed > given.maximum:
+    if needed >= given.maximum:
         yield Problem(
             "max_connections",
             f"{given.maximum}; {settings.database_hosts} hosts x {given.pooler_processes} pooler processes x "
             f"{DATABASES_PER_POOLER} databases x {given.per_pooler_database} + {given.direct} direct + "
             f"{given.reserved} reserved = {needed}",
-            f"take {needed} or more, or lower pooler_connections",
+            f"take more than {needed}, or lower pooler_connections",
         )
 
 

@@ -89,7 +89,7 @@ def test_a_host_that_was_not_marked_is_not_removed(engine: Engine, command: tupl
     shown = refused.stdout + refused.stderr
     assert refused.returncode != 0
     assert "3 would remove db4" in shown
-    assert "set retiring_hosts to ['db4']" in shown
+    assert "pulumi config set --path 'retiring_hosts[0]' db4" in shown
     assert changes(engine, before) == []
     assert engine.contract() == contract
 

@@ -97,6 +97,7 @@ def test_a_host_may_stand_alone_in_one_zone() -> None:
         ("production", {"database_cores": 6}, "database_cores: 6 with 32768 MiB; no x86_64 instance type has these"),
         ("production", {"ssh_public_key": "REPLACE_WITH_YOUR_PUBLIC_KEY"}, "ssh_public_key: 'REPLACE_WITH"),
         ("production", {"database_hosts": 4, "retiring_hosts": ["db2"]}, r"only the last .* may retire: \['db4'\]"),
+        ("production", {"retiring_hosts": ["db4"]}, r"\['db4'\]; there are 3 database hosts and these are not among"),
         ("production", {"retiring_hosts": ["db3"]}, "would leave 2 database hosts; 3 and each of the 3 etcd members"),
         ("production", {"etcd_members": 2}, "etcd_members: 2 on 3 database hosts; 1, 3 or 5"),
         ("production", {"database_hosts": 4, "etcd_members": 5}, "etcd_members: 5 on 4 database hosts"),
@@ -108,10 +109,10 @@ def test_what_cannot_work_is_refused(stack: str, settings: dict[str, object], me
         read(stack, **settings)
 
 
-def test_pools_may_fill_max_connections_to_the_last() -> None:
-    assert read(max_connections=350).connections.needed(3) == 350
-    with pytest.raises(SettingsError, match="= 350; take 350 or more"):
-        read(max_connections=349)
+def test_pools_stay_below_max_connections() -> None:
+    assert read(max_connections=341).connections.needed(3) == 340
+    with pytest.raises(SettingsError, match="= 340; take more than 340"):
+        read(max_connections=340)
 
 
 def test_a_secret_setting_is_refused() -> None:
@@ -129,5 +130,5 @@ def test_a_host_goes_only_after_it_was_marked() -> None:
     three = topology.plan(read())
     previous.refuse_unmarked_removal(None, three)
     previous.refuse_unmarked_removal(exported("active", "active", "active", "retiring"), three)
-    with pytest.raises(SettingsError, match=r"3 would remove db4, .*set retiring_hosts to \['db4'\]"):
+    with pytest.raises(SettingsError, match=r"3 would remove db4, .*set --path 'retiring_hosts\[0\]' db4"):
         previous.refuse_unmarked_removal(exported("active", "active", "active", "active"), three)
