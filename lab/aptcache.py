@@ -7,6 +7,7 @@ from pathlib import Path
 from lab import processes
 from lab.errors import LabError
 from lab.paths import APT_CACHE_PORT, CACHE, LOGS, RUN
+from lab.shell import run
 
 SOCKET = RUN / "apt.sock"
 
@@ -38,12 +39,14 @@ def _config() -> Path:
     folder = CACHE / "apt"
     for name in ("cache", "config", "log"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    # A machine whose own apt goes through a proxy has no other way out.
+    proxy = run(["apt-config", "dump", "--format", "%v", "Acquire::http::Proxy"]).stdout.strip()
     (folder / "config" / "acng.conf").write_text(
         f"CacheDir: {folder}/cache\n"
         f"LogDir: {folder}/log\n"
         "SupportDir: /usr/lib/apt-cacher-ng\n"
         f"Port: {APT_CACHE_PORT}\n"
-        "BindAddress: 127.0.0.1\n"
+        "BindAddress: 127.0.0.1\n" + (f"Proxy: {proxy}\n" if proxy.startswith("http") else "")
     )
     return folder / "config"
 

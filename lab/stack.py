@@ -33,10 +33,12 @@ def prepare() -> None:
 
 
 def bring_up() -> None:
-    """`pulumi up` after looking at what is really there; save the contract."""
+    """`pulumi up`, also after a run that was killed; save the contract."""
     clear_stale_lock()
-    # Creating is safe to repeat, so what a killed run had begun is simply done again.
-    _pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", STACK)
+    state = json.loads(run(["pulumi", "stack", "export", "--stack", STACK], cwd=ROOT).stdout)
+    if (state.get("deployment") or {}).get("pending_operations"):
+        # A run was killed while it made something. Making is safe to repeat, so it is simply done again.
+        _pulumi("refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", STACK)
     _pulumi("up", "--yes", "--skip-preview", "--stack", STACK)
     contract = run(["pulumi", "stack", "output", "contract", "--json", "--stack", STACK], cwd=ROOT).stdout
     partial = CONTRACT.with_suffix(".new")

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,14 +56,16 @@ class Machine:
 
 
 @pytest.fixture(scope="session")
-def empty_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def empty_machine() -> Iterator[Machine]:
     """The inner machine before the first command of the lab."""
     if os.geteuid():
         pytest.skip("needs root: namespaces, loop devices and routes are made")
     mount = outer.cgroup2_mount()
     if mount is None:
         pytest.skip("needs a cgroup2 tree somewhere on this machine")
-    root = _copy(tmp_path_factory.mktemp("machine") / "platform")
+    folder = Path(tempfile.mkdtemp(prefix="freelance-lab-"))
+    folder.chmod(0o755)  # one test looks at it as somebody who is not root
+    root = _copy(folder / "platform")
     group = mount / "freelance-lab-tests"
     group.mkdir(exist_ok=True)
     flags = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -77,7 +80,7 @@ def empty_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]
         process.kill()
         process.wait()
         _remove(group)
-        shutil.rmtree(root)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ REFUSALS = {
     "a disk that is too small": ("", "LAB_DISK_FREE_GIB_MIN=999999", "", "needs 999999 GiB"),
     "no root": ("", "setpriv --reuid=65534 --regid=65534 --clear-groups", "", "neither root"),
     "a route that is taken": (
-        "ip link add other type dummy && ip link set other up && ip route add 10.99.0.0/16 dev other",
+        "ip link add other type bridge && ip link set other up && ip route add 10.99.0.0/16 dev other",
         "",
         "ip link delete other",
         "already routed on this machine (10.99.0.0/16 dev other)",
@@ -49,6 +49,7 @@ def test_up_refuses_and_changes_nothing(empty_machine: Machine, case: str) -> No
 
 
 def test_a_second_lab_on_the_same_machine_is_refused(machine: Machine) -> None:
+    machine.run("lab/run sandbox up")
     other = machine.root.with_name("other")
     machine.run(f"mkdir {other} && cp -r --no-dereference lab activate.sh {other}/")
     there = snapshot(machine)
@@ -60,9 +61,11 @@ def test_a_second_lab_on_the_same_machine_is_refused(machine: Machine) -> None:
 
 
 def test_a_smaller_volume_is_refused_by_the_preview(machine: Machine) -> None:
+    machine.run("lab/run sandbox up")
     state = json.loads(machine.state())
-    done = machine.run("pulumi preview --stack lab --config freelance-platform:data_volume_gib=3", check=False)
-    machine.run("git checkout Pulumi.lab.yaml 2>/dev/null || true")
+    machine.run("pulumi config set data_volume_gib 3 --stack lab")
+    done = machine.run("pulumi preview --stack lab", check=False)
+    (machine.root / "Pulumi.lab.yaml").write_text(machine.declared)
     assert done.returncode != 0
     assert "has 4 GiB and XFS can't shrink, so 3 GiB is refused" in done.stdout + done.stderr
     assert json.loads(machine.state()) == state
