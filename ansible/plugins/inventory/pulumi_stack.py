@@ -191,7 +191,7 @@ def environment_variables(contract: Mapping[str, Any]) -> dict[str, Any]:
         "platform_network": contract["network"],
         "platform_operator_network": contract["operator_network"],
         "platform_clusters": contract["clusters"],
-        "platform_names": _members(host for host, _ in each_host(contract)),
+        "platform_names": [{"address": host["address"], "names": [host["name"]]} for host, _ in each_host(contract)],
         "platform_service_hosts": [host for host in contract["services"] if host["state"] == "active"],
     }
 
