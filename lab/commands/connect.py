@@ -1,4 +1,4 @@
-"""`make ssh HOST=db1`: a shell on a host, or `lab/ssh db1 COMMAND …`."""
+"""`make ssh HOST=db1`: a shell on a host, or `lab/run ssh db1 COMMAND …`."""
 
 import os
 from typing import Any

@@ -51,7 +51,7 @@ def steps(*, verify: bool = True) -> list[Step]:
 
 def main(words: list[str]) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="lab/up", description=__doc__)
+    parser = argparse.ArgumentParser(prog="lab/run up", description=__doc__)
     parser.add_argument("--no-verification", action="store_true", help="leave out `pytest tests/host`")
     given = parser.parse_args(words)
     preflight.refuse()

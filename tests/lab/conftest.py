@@ -76,7 +76,7 @@ def empty_machine() -> Iterator[Machine]:
     try:
         yield machine
     finally:
-        machine.run("YES=1 lab/destroy", check=False)
+        machine.run("YES=1 lab/run destroy", check=False)
         process.kill()
         process.wait()
         _remove(group)

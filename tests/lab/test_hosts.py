@@ -12,13 +12,15 @@ from tests.lab.conftest import Machine
 def write_marker(machine: Machine, host: str, volume: str) -> str:
     """Put a text that was never there before on a volume; the text."""
     marker = f"{host} {volume} {time.monotonic_ns()}"
-    machine.run(f"lab/ssh {host} 'echo {marker} | sudo dd of=/dev/lab/{host}-{volume} conv=notrunc,fsync status=none'")
+    machine.run(
+        f"lab/run ssh {host} 'echo {marker} | sudo dd of=/dev/lab/{host}-{volume} conv=notrunc,fsync status=none'"
+    )
     return marker
 
 
 def read_marker(machine: Machine, host: str, volume: str) -> str:
     """The text on a volume, read on its host."""
-    return machine.out(f"lab/ssh {host} 'sudo head -n 1 /dev/lab/{host}-{volume}'")
+    return machine.out(f"lab/run ssh {host} 'sudo head -n 1 /dev/lab/{host}-{volume}'")
 
 
 @pytest.fixture(autouse=True)
@@ -46,14 +48,14 @@ def test_refresh_sees_a_removed_host_and_up_brings_it_back_with_its_data(machine
 def test_a_removed_host_comes_back_without_a_refresh(machine: Machine) -> None:
     machine.run("podman rm --force --time 0 lab-service1")
     assert "~ 1 updated" in machine.out("pulumi up --yes --skip-preview --stack lab")
-    assert machine.out("lab/ssh service1 hostname") == "service1"
+    assert machine.out("lab/run ssh service1 hostname") == "service1"
 
 
 def test_a_stopped_host_is_a_difference_and_up_starts_it(machine: Machine) -> None:
     machine.run("podman stop lab-db3")
     assert "~ 1 to update" in machine.out("pulumi preview --stack lab")
     machine.run("pulumi up --yes --skip-preview --stack lab")
-    assert machine.out("lab/ssh db3 hostname") == "db3"
+    assert machine.out("lab/run ssh db3 hostname") == "db3"
 
 
 def test_an_unreachable_podman_is_an_error_and_loses_nothing(machine: Machine) -> None:
@@ -75,7 +77,7 @@ def test_an_unreachable_podman_is_an_error_and_loses_nothing(machine: Machine) -
 def test_from_three_hosts_to_four_and_back(machine: Machine) -> None:
     machine.run("pulumi config set database_hosts 4 --stack lab")
     assert "+ 3 created" in machine.out("pulumi up --yes --skip-preview --stack lab")
-    assert machine.out("lab/ssh db1 hostname") == "db1"
+    assert machine.out("lab/run ssh db1 hostname") == "db1"
     assert states(machine)["db4"] == "active"
     kept = machine.state()
     machine.run("pulumi config set database_hosts 3 --stack lab")
@@ -95,12 +97,12 @@ def test_from_three_hosts_to_four_and_back(machine: Machine) -> None:
 
 def test_a_larger_volume_grows_under_the_running_host(machine: Machine) -> None:
     marker = write_marker(machine, "db1", "wal")
-    began = machine.out("lab/ssh db1 stat -c %Y /proc/1")
+    began = machine.out("lab/run ssh db1 stat -c %Y /proc/1")
     machine.run("pulumi config set wal_volume_gib 3 --stack lab")
     machine.run("pulumi up --yes --skip-preview --stack lab")
-    assert machine.out("lab/ssh db1 sudo blockdev --getsize64 /dev/lab/db1-wal") == str(3 * 1024**3)
+    assert machine.out("lab/run ssh db1 sudo blockdev --getsize64 /dev/lab/db1-wal") == str(3 * 1024**3)
     assert read_marker(machine, "db1", "wal") == marker
-    assert machine.out("lab/ssh db1 stat -c %Y /proc/1") == began
+    assert machine.out("lab/run ssh db1 stat -c %Y /proc/1") == began
     # A volume never shrinks: for later tests this is the declared size.
     machine.declared = (machine.root / "Pulumi.lab.yaml").read_text()
 

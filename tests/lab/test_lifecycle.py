@@ -9,15 +9,15 @@ from tests.lab.test_hosts import read_marker, write_marker
 
 def test_down_stops_all_and_up_brings_it_back_with_its_data(machine: Machine) -> None:
     marker = write_marker(machine, "db1", "data")
-    assert "4 hosts stopped" in machine.out("lab/down")
-    assert "is down; its data is kept" in machine.run("lab/status", check=False).stdout
+    assert "4 hosts stopped" in machine.out("lab/run down")
+    assert "is down; its data is kept" in machine.run("lab/run status", check=False).stdout
     # No host, no process and no loop device is left; a packet for the lab ends here and not at a router.
     assert machine.out("cat /run/freelance-lab/*.pid 2>/dev/null; true") == ""
     assert str(machine.root) not in machine.out("losetup --list")
     assert "blackhole 10.99.0.0/24" in machine.out("ip route show type blackhole")
     machine.up()
     assert read_marker(machine, "db1", "data") == marker
-    assert machine.run("lab/status").stdout.count(" running ") == 4
+    assert machine.run("lab/run status").stdout.count(" running ") == 4
 
 
 def test_a_killed_pulumi_leaves_no_lock_behind(machine: Machine) -> None:
@@ -31,7 +31,7 @@ def test_a_killed_pulumi_leaves_no_lock_behind(machine: Machine) -> None:
         process.wait()
     assert machine.out("find .lab/state/.pulumi/locks -name '*.json'")
     machine.run("lab/run part hosts")
-    assert machine.run("lab/status").stdout.count(" running ") == 4
+    assert machine.run("lab/run status").stdout.count(" running ") == 4
     machine.run("pulumi up --yes --skip-preview --stack lab --expect-no-changes")
 
 
@@ -55,10 +55,10 @@ def test_a_killed_sandbox_comes_up_again_with_its_data(machine: Machine) -> None
 
 
 def test_destroy_asks_first_and_then_leaves_nothing(machine: Machine) -> None:
-    refused = machine.run("lab/destroy < /dev/null", check=False)
+    refused = machine.run("lab/run destroy < /dev/null", check=False)
     assert (refused.returncode, "nobody is there to confirm" in refused.stderr) == (1, True)
-    assert machine.run("lab/status").stdout.count(" running ") == 4
-    machine.run("YES=1 lab/destroy")
+    assert machine.run("lab/run status").stdout.count(" running ") == 4
+    machine.run("YES=1 lab/run destroy")
     assert not (machine.root / ".lab").exists()
     assert str(machine.root) not in machine.out("losetup --list; mount")
     assert machine.out("ip route; ip -br link show type veth; ls -d /run/freelance-lab 2>/dev/null; true") == ""

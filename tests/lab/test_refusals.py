@@ -39,7 +39,7 @@ def test_up_refuses_and_changes_nothing(empty_machine: Machine, case: str) -> No
     empty_machine.run(before or "true")
     there = snapshot(empty_machine)
     try:
-        done = empty_machine.run(f"{prefix} lab/up", check=False)
+        done = empty_machine.run(f"{prefix} lab/run up", check=False)
         assert snapshot(empty_machine) == there
     finally:
         empty_machine.run(after or "true")
