@@ -20,6 +20,7 @@ LABEL = "freelance.recipe"
 BUILD_TIMEOUT_S = 900.0
 # Clones at other commits may need their version of the image again.
 KEPT = 3
+RETRIES = 3
 
 
 def names(file: str) -> list[str]:
@@ -53,6 +54,7 @@ def build() -> Path:
     sources.write_text("".join(f"{line}\n" for line in debian_sources()))
     options = [
         "--variant=minbase",
+        f'--aptopt=Acquire::Retries "{RETRIES}"',
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=Acquire::Check-Valid-Until "false"',
         f'--aptopt=Acquire::http::Proxy "http://127.0.0.1:{APT_CACHE_PORT}"',
@@ -63,7 +65,12 @@ def build() -> Path:
     ]
     command = ["mmdebstrap", "--quiet", *options, SUITE, str(partial), str(sources)]
     try:
-        run(as_root(command), timeout=BUILD_TIMEOUT_S, cwd=RECIPE)
+        done = run(as_root(command), check=False, timeout=BUILD_TIMEOUT_S, cwd=RECIPE)
+        if done.returncode:
+            raise LabError(
+                f"mmdebstrap can't build the host image: {done.stderr.strip()}\nIs the package archive reachable "
+                f"({sources.read_text().split()[1]})? What was downloaded is kept; `make up` tries again"
+            )
         partial.rename(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -124,7 +131,7 @@ def build_packages_layer() -> bool:
     name = f"packages-{time.monotonic_ns()}"
     proxy = f"http://{NETWORKS['molecule'][1]}:{APT_PORT}"
     script = (
-        f"set -eu; export DEBIAN_FRONTEND=noninteractive http_proxy={proxy}; o='-q -o Acquire::Retries=3'\n"
+        f"set -eu; export DEBIAN_FRONTEND=noninteractive http_proxy={proxy}; o='-q -o Acquire::Retries={RETRIES}'\n"
         f"apt-get $o update\napt-get $o install --yes --download-only {' '.join(names('platform_packages.txt'))}\n"
     )
     try:

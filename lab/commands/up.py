@@ -12,6 +12,8 @@ from lab import machine, preflight
 from lab.paths import LOGS, ROOT, STATE
 from lab.steps import Result, Runner, Step
 
+# Engine, virtual environment and image take a core or the network each; the fourth place is for the quick steps.
+PARALLEL = 4
 PLAYBOOKS = "ansible/playbooks"
 TIMES = STATE / "times.json"
 
@@ -57,7 +59,7 @@ def main(words: list[str]) -> int:
     preflight.refuse()
     LOGS.mkdir(parents=True, exist_ok=True)
     print(f"This machine: {machine.detect().reason}.")
-    results = Runner(steps(verify=not given.no_verification), root=ROOT, logs=LOGS / "up").run()
+    results = Runner(steps(verify=not given.no_verification), root=ROOT, logs=LOGS / "up", parallel=PARALLEL).run()
     _keep_times(results)
     if any(result.status != "done" for result in results):
         print("\nThe lab is not up. Mend what is said above and run `make up` again: it goes on from there.")
