@@ -1,0 +1,106 @@
+"""Bad input of the backup and cache roles is refused with the value, the limit and the remedy."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SECRET = "0123456789" * 3
+FILES = {"certificate_file": "/x.crt", "key_file": "/x.key", "ca_file": "/ca.crt"}
+S3 = {"type": "s3", "bucket": "freelance", "region": "eu-central-1", "kms_key_arn": "arn:aws:kms:eu:1:key/1"}
+
+
+def prefixed(role: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {f"{role}_{name}": value for name, value in values.items()}
+
+
+BASES: dict[str, dict[str, Any]] = {
+    "wal_archive": {"stanza": "main", "repository": {"type": "host", "host": "service1"}, "host": "db1", **FILES},
+    "backup_repository": {"stanza": "main", "hosts": ["db1"], "cipher_passphrase": SECRET, **FILES},
+    "backup_cron": {"stanza": "main", "jobs": ["dump"]},
+    "cache": {
+        "app_password": SECRET,
+        "operator_password": f"{SECRET}x",
+        "memory_mib": 128,
+        "host_memory_mib": 512,
+        **FILES,
+    },
+}
+# role, what is wrong with it, what the refusal has to say.
+CASES: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("wal_archive", {}, []),
+    ("wal_archive", {"repository": {"type": "host"}}, ["names no host", "no command that pretends"]),
+    ("wal_archive", {"repository": S3}, ["wal_archive_hosts=[]", "at least 20", "initialise_secrets.yml"]),
+    ("wal_archive", {"repository": S3, "hosts": ["db1"], "cipher_passphrase": SECRET}, []),
+    (
+        "wal_archive",
+        {"repository": S3 | {"kms_key_arn": ""}, "hosts": ["db1"], "cipher_passphrase": SECRET},
+        ["kms_key_arn"],
+    ),
+    ("wal_archive", {"compress_level": 99}, ["wal_archive_compress_level=99", "1 to 22"]),
+    ("backup_repository", {}, []),
+    ("backup_repository", {"hosts": []}, ["backup_repository_hosts=[]", "contract"]),
+    ("backup_repository", {"hosts": "db1,db2"}, ["backup_repository_hosts=db1,db2", "a list"]),
+    ("backup_repository", {"cipher_passphrase": "short"}, ["5 characters", "minimum is 20", "initialise_secrets.yml"]),
+    ("backup_repository", {"retention_full_days": 0}, ["retention_full_days=0", "at least 1"]),
+    ("backup_cron", {}, []),
+    ("backup_cron", {"jobs": []}, ["backup_cron_jobs=[]", "at least one job"]),
+    ("backup_cron", {"databases": ["shop; rm"]}, ["shop; rm", "a-z, 0-9 and _"]),
+    ("backup_cron", {"retention_days": 7}, ["retention_days=7", "more than that"]),
+    ("backup_cron", {"dump_schedule": "daily"}, ['"daily"', "five fields", "0 2 * * *"]),
+    ("cache", {}, []),
+    ("cache", {"memory_mib": 400}, ["cache_memory_mib=400", "16 to 384 MiB", "more memory"]),
+    ("cache", {"app_password": "short"}, ["has 5", "at least 20", "initialise_secrets.yml"]),
+    ("cache", {"operator_password": SECRET}, ["two different"]),
+    ("cache", {"app_user": 'a" on'}, ['a" on', "a-z, 0-9, _ and -"]),
+]
+
+
+def play_one(number: int, role: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Write a block that plays a role's preflight and remembers what it said, nothing for "not refused"."""
+
+    def remember(text: str) -> dict[str, Any]:
+        return {"set_fact": {"told": f"{{{{ told | default({{}}) | combine({{'{number}': {text}}}) }}}}"}}
+
+    variables = prefixed(role, BASES[role] | values)
+    preflight = {"include_role": {"name": role, "tasks_from": "preflight"}, "vars": variables}
+    return {"block": [preflight, remember("''")], "rescue": [remember("ansible_failed_result.msg")]}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Play all cases in one run of Ansible: starting it takes longer than a case."""
+    folder = tmp_path_factory.mktemp("refusals")
+    tasks = [play_one(number, role, values) for number, (role, values, _) in enumerate(CASES)]
+    tasks.append({"copy": {"dest": str(folder / "told.json"), "content": "{{ told | to_json }}", "mode": "0600"}})
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    (folder / "play.json").write_text(json.dumps([play]), encoding="utf-8")
+    played = subprocess.run(
+        ["ansible-playbook", "-i", "localhost,", str(folder / "play.json")],
+        cwd=ROOT,
+        env=os.environ | {"ANSIBLE_INVENTORY_ENABLED": "host_list", "ANSIBLE_ROLES_PATH": str(ROOT / "roles")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert played.returncode == 0, played.stdout[-3000:] + played.stderr[-3000:]
+    result: dict[str, str] = json.loads((folder / "told.json").read_text(encoding="utf-8"))
+    return result
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [pytest.param(str(number), words, id=f"{role}-{number}") for number, (role, _, words) in enumerate(CASES)],
+)
+def test_bad_input_is_refused_and_good_input_is_not(told: dict[str, str], number: str, words: list[str]) -> None:
+    assert bool(told[number]) == bool(words), told[number]
+    assert not [word for word in words if word not in told[number]], told[number]
+
+
+def test_no_refusal_shows_a_secret(told: dict[str, str]) -> None:
+    assert SECRET not in "".join(told.values())
