@@ -85,6 +85,10 @@ class Environment:
             ssh_extra_args=f"{options} {values['ansible_ssh_common_args']}",
         )
 
+    def authority_file(self) -> Path:
+        """Return the CA certificate that show_card.yml wrote on this machine."""
+        return ROOT / str(self.declared(self.hosts("all")[0])["environment_directory"]) / "ca.crt"
+
     def secret(self, name: str) -> str:
         """Return the value of a secret of the lab or production; the tests never print it."""
         values = self.declared(self.hosts("database")[0])

@@ -6,7 +6,7 @@ from tests.host.environment import Environment
 
 APP = "freelance_platform"
 UNITS = {
-    "all": ["ssh.service", "nftables.service", "systemd-journald.service"],
+    "all": ["ssh.service", "nftables.service", "chrony.service"],
     "database": [
         "patroni.service",
         "pgbouncer.service",
@@ -35,7 +35,7 @@ FILES = {
         "/var/lib/postgresql-wal/17/main",
         "/var/backups/postgresql",
         "/var/backups/postgresql/*",
-        "/var/spool/pgbackrest",
+        "/var/spool/pgbackrest/archive/*/out/*.error",
     ],
     "etcd": ["/etc/default/etcd", "/etc/etcd/*", "/var/lib/etcd", "/var/lib/etcd/*"],
     "repository": ["/etc/pgbackrest/*", "/var/lib/pgbackrest"],
@@ -103,6 +103,7 @@ QUERIES = {
     ],
     "invalid_indexes": [APP, "select indexrelid::regclass::text as name from pg_index where not indisvalid"],
     "migrations": [APP, "select app, name from django_migrations"],
+    "release": [APP, "select release from common_release order by created_at desc, id desc limit 1"],
     "skills": [APP, "select count(*) as value from accounts_skill"],
 }
 
@@ -125,8 +126,8 @@ def of(environment: Environment, name: str) -> dict[str, Any]:
         "files": sorted({path for group in groups for path in FILES.get(group, [])}),
         "key_folders": ["/etc", "/opt", "/home", "/root", "/var/lib/etcd", "/var/lib/postgresql"],
         "certificates": "/etc/ssl/platform/*.crt",
-        "contents": ["/etc/cron.d/*", "/etc/fstab", "/var/lib/prometheus/node-exporter/*"],
-        "sysctl": ["vm.overcommit_memory", "vm.swappiness", "net.ipv4.tcp_keepalive_time"],
+        "contents": ["/etc/cron.d/*", "/etc/hosts", "/etc/ssl/platform/ca.crt", "/var/lib/freelance-backup/*.json"],
+        "sysctl": sorted(declared["host_baseline_sysctl"]),
         "commands": {"firewall": ["nft", "list", "ruleset"], "disk": ["df", "-B1", "--output=target,size,used"]},
         "as_postgres": as_postgres,
         "queries": QUERIES if database else {},

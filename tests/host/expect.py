@@ -1,0 +1,49 @@
+"""What stands on a host of each kind: units, files, listeners. The one list that a new role adds to."""
+
+from tests.host.environment import Environment
+
+KINDS = ("all", "database", "etcd", "repository", "cache")
+RUNNING_UNITS: dict[str, list[str]] = {
+    "all": ["ssh.service", "nftables.service"],
+    "database": ["patroni.service", "pgbouncer.service", "haproxy.service", "pgbackrest.service", "cron.service"],
+    "etcd": ["etcd.service"],
+    "repository": ["pgbackrest.service", "cron.service"],
+    "cache": ["valkey-server.service"],
+}
+# port, address (* for all; fields of the contract's host), program
+EXPECTED_SOCKETS: dict[str, list[tuple[int, str, str]]] = {
+    "all": [(22, "*", "sshd")],
+    "database": [
+        (5432, "{address}", "postgres"),
+        (5432, "127.0.0.1", "postgres"),
+        (8008, "{address}", "patroni"),
+        (5000, "*", "haproxy"),
+        (5001, "*", "haproxy"),
+        (6432, "*", "pgbouncer"),
+        (8432, "{address}", "pgbackrest"),
+    ],
+    "etcd": [(2379, "{address}", "etcd"), (2379, "127.0.0.1", "etcd"), (2380, "{address}", "etcd")],
+    "repository": [(8432, "{address}", "pgbackrest")],
+    "cache": [(6379, "{address}", "valkey-server"), (6379, "127.0.0.1", "valkey-server")],
+}
+TLS = "/etc/ssl/platform"
+EXPECTED_FILES: dict[str, dict[str, str]] = {
+    "all": {f"{TLS}/ca.crt": "root:root 0644", "/etc/hosts": "root:root 0644"},
+    "database": {
+        f"{TLS}/postgresql.key": "postgres:postgres 0600",
+        f"{TLS}/pgbouncer.key": "postgres:postgres 0600",
+        f"{TLS}/haproxy.pem": "haproxy:haproxy 0600",
+        "/etc/patroni/config.yml": "postgres:postgres 0600",
+        "/var/lib/postgresql/17/main": "postgres:postgres 0700",
+        "/var/lib/postgresql-wal/17/main": "postgres:postgres 0700",
+        "/var/backups/postgresql": "postgres:postgres 0700",
+    },
+    "etcd": {f"{TLS}/etcd.key": "etcd:etcd 0600", "/var/lib/etcd": "etcd:etcd 0700"},
+    "repository": {f"{TLS}/pgbackrest.key": "postgres:postgres 0600", "/var/lib/pgbackrest": "postgres:postgres 0700"},
+    "cache": {f"{TLS}/valkey.key": "valkey:valkey 0600"},
+}
+
+
+def groups_of(environment: Environment, name: str) -> list[str]:
+    """Return the kinds of host that a host is."""
+    return [kind for kind in KINDS if name in environment.hosts(kind)]

@@ -1,0 +1,116 @@
+"""Each host itself: users, units, kernel, volumes, files and what must not be there."""
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.host.environment import Environment
+from tests.host.expect import EXPECTED_FILES, EXPECTED_SOCKETS, RUNNING_UNITS, groups_of
+
+MASKED = {"postgresql.service", "postgresql@17-main.service"}
+RESOLUTION_BYTES = 64 * 1024**2  # what XFS keeps for itself is not in df's size
+EVERY_ADDRESS = {"0.0.0.0", "::", "*"}  # noqa: S104 - compared, not bound
+KERNEL_SCOPE = ("net.",)  # what a container may set for itself
+
+
+def test_system_users_have_the_declared_ids(host: SimpleNamespace) -> None:
+    wanted = {user["name"]: [user["id"], user["id"]] for user in host.declared["host_baseline_users"]}
+    assert {name: host.users[name][:2] for name in wanted if name in host.users} == wanted
+
+
+def test_no_unit_has_failed(host: SimpleNamespace) -> None:
+    assert [line for line in host.failed_units if line] == []
+
+
+def test_declared_units_run_and_start_at_boot(host: SimpleNamespace, environment: Environment) -> None:
+    wanted = {unit for group in groups_of(environment, host.name) for unit in RUNNING_UNITS[group]}
+    states = {unit: (host.units[unit]["ActiveState"], host.units[unit]["UnitFileState"]) for unit in sorted(wanted)}
+    assert {unit: state for unit, state in states.items() if state != ("active", "enabled")} == {}
+    assert [unit for unit in wanted if host.units[unit]["NeedDaemonReload"] == "yes"] == []
+
+
+def test_only_patroni_can_start_postgresql(database_host: SimpleNamespace) -> None:
+    for unit in MASKED & database_host.units.keys():
+        state = database_host.units[unit]
+        assert (state["LoadState"], state["ActiveState"]) == ("masked", "inactive"), unit
+
+
+def test_kernel_settings_are_live(database_host: SimpleNamespace) -> None:
+    wanted = {name: str(value) for name, value in database_host.declared["host_baseline_sysctl"].items()}
+    if database_host.contract["virtual"] == "container":
+        wanted = {name: value for name, value in wanted.items() if name.startswith(KERNEL_SCOPE)}
+        if not wanted:
+            pytest.skip("a container shares its machine's kernel: vm.* and huge pages can't be set or shown here")
+    assert {name: database_host.sysctl[name].split() for name in wanted} == {
+        name: value.split() for name, value in wanted.items()
+    }
+
+
+def test_time_is_synchronised(host: SimpleNamespace) -> None:
+    if host.contract["virtual"] == "container":
+        pytest.skip("a container has its machine's clock: no time service runs in it")
+    assert host.units["chrony.service"]["ActiveState"] == "active"
+
+
+def test_each_volume_is_mounted_with_its_size(host: SimpleNamespace) -> None:
+    mounts = {mount[1]: mount for mount in host.mounts}
+    sizes = dict(line.split()[:2] for line in host.commands["disk"].splitlines()[1:])
+    for volume in host.contract["volumes"]:
+        assert mounts[volume["mount"]][2] == "xfs"
+        assert {"noatime", "nodev", "nosuid"} <= set(mounts[volume["mount"]][3].split(","))
+        assert (
+            int(sizes[volume["mount"]]) > volume["size_gib"] * 1024**3 - RESOLUTION_BYTES - volume["size_gib"] * 2**24
+        )
+
+
+def test_every_host_knows_the_others_by_name(host: SimpleNamespace, environment: Environment) -> None:
+    lines = [line.split() for line in host.contents["/etc/hosts"].splitlines() if line.strip()]
+    known = {name: line[0] for line in lines if not line[0].startswith("#") for name in line[1:]}
+    contracts = [environment.declared(name)["platform_host"] for name in environment.hosts("all")]
+    assert {each["name"]: known.get(each["name"]) for each in contracts} == {
+        each["name"]: each["address"] for each in contracts
+    }
+
+
+def test_files_have_their_owner_and_mode(host: SimpleNamespace, environment: Environment) -> None:
+    wanted = {path: rule for group in groups_of(environment, host.name) for path, rule in EXPECTED_FILES[group].items()}
+    found = {path: _rule(host.files.get(path)) for path in wanted}
+    assert found == wanted
+
+
+def _rule(file: dict[str, Any] | None) -> str:
+    return f"{file['owner']}:{file['group']} {file['mode']}" if file else "missing"
+
+
+def test_no_private_key_is_readable_by_others(host: SimpleNamespace) -> None:
+    assert host.open_private_keys == []
+
+
+def test_listening_sockets_are_exactly_the_declared_ones(host: SimpleNamespace, environment: Environment) -> None:
+    wanted = {
+        (port, address.format(**host.contract), program)
+        for group in groups_of(environment, host.name)
+        for port, address, program in EXPECTED_SOCKETS[group]
+    }
+    found = {
+        (socket["port"], "*" if socket["address"] in EVERY_ADDRESS else socket["address"], socket["program"])
+        for socket in host.sockets
+        if socket["protocol"] == "tcp"
+    }
+    assert found - wanted == set(), "foreign listeners"
+    assert wanted - found == set(), "missing listeners"
+
+
+def test_nothing_answers_by_udp_from_elsewhere(host: SimpleNamespace) -> None:
+    local = {"127.0.0.1", "::1", "127.0.0.53", "127.0.0.54"}
+    assert [s for s in host.sockets if s["protocol"] == "udp" and s["address"] not in local and s["port"] != 68] == []
+
+
+def test_the_firewall_drops_what_is_not_declared(host: SimpleNamespace) -> None:
+    rules = host.commands["firewall"]
+    assert re.search(r"hook input .*policy drop", rules), rules[:500]
+    for rule in host.declared["host_baseline_firewall_rules"]:
+        for port in rule["ports"]:
+            assert re.search(rf"dport [^\n]*\b{port}\b", rules), f"no rule for {port}: {rules}"

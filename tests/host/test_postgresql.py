@@ -1,0 +1,145 @@
+"""PostgreSQL as it runs: settings against the sizing function, access rules, roles, replication."""
+
+import importlib.util
+import json
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.host.environment import ROOT, Environment
+
+LAG_BYTES_MAX = 16 * 1024**2
+PUBLIC_ROLES = {"freelance_migrator", "freelance_user", "freelance_staff", "reporting_user"}
+
+
+@pytest.fixture(scope="module")
+def compare() -> ModuleType:
+    """Return the module whose settings_drift the role itself uses."""
+    path = ROOT / "ansible/plugins/filter/postgresql_settings.py"
+    spec = importlib.util.spec_from_file_location("postgresql_settings", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_live_settings_are_what_sizing_gives(database_host: SimpleNamespace, compare: ModuleType) -> None:
+    declared = database_host.declared
+    wanted = {**declared["patroni_parameters_base"], **declared["patroni_parameters"]}
+    drift = compare.settings_drift(database_host.queries["settings"], wanted)
+    assert drift == [], "drift and pending restarts, setting by setting"
+
+
+def test_no_setting_waits_for_a_restart(database_host: SimpleNamespace) -> None:
+    assert [row["name"] for row in database_host.queries["settings"] if row["pending_restart"]] == []
+
+
+def test_nobody_overrides_settings_by_alter_system(database_host: SimpleNamespace) -> None:
+    overridden = [row["name"] for row in database_host.queries["settings"] if row["source"] == "override"]
+    allowed = {"config_file", "data_directory", "hba_file", "ident_file", "data_checksums", "transaction_isolation"}
+    assert set(overridden) - allowed - {"wal_segment_size", "transaction_deferrable", "transaction_read_only"} == set()
+
+
+def test_access_rules_are_live_in_the_declared_order(database_host: SimpleNamespace) -> None:
+    wanted = [
+        [rule["type"], rule["databases"], rule["roles"], rule["method"]]
+        for rule in database_host.declared["postgresql_access_hba_rules"]
+    ]
+    live = [
+        [row["type"], row["database"], row["user_name"], row["auth_method"]] for row in database_host.queries["hba"]
+    ]
+    assert [row["error"] for row in database_host.queries["hba"] if row["error"]] == []
+    assert live == wanted
+
+
+def test_no_rule_lets_anyone_in_without_tls_or_proof(database_host: SimpleNamespace) -> None:
+    for row in database_host.queries["hba"]:
+        assert row["type"] in {"local", "hostssl"}, row
+        assert row["auth_method"] in {"peer", "scram-sha-256", "cert", "reject"}, row
+        assert row["type"] == "local" or row["auth_method"] != "peer", row
+
+
+def test_roles_are_exactly_the_declared_ones(leader: SimpleNamespace) -> None:
+    live = {row["rolname"]: row for row in leader.queries["roles"]}
+    declared = {role["name"]: role for role in leader.declared["postgresql_access_roles"]}
+    assert set(live) == {*declared, "postgres"}
+    for name, role in declared.items():
+        found = live[name]
+        assert found["rolcanlogin"] == role.get("login", False), name
+        assert found["rolreplication"] == role.get("replication", False), name
+        assert found["rolbypassrls"] == role.get("bypassrls", False), name
+        assert found["member_of"] == sorted(member["role"] for member in role.get("member_of", [])), name
+        assert not found["rolcreaterole"], name
+        assert not found["rolcreatedb"], name
+        assert found["scram"] in ({True} if role.get("login") else {None, False}), f"{name} has no SCRAM password"
+
+
+def test_nobody_but_postgres_is_superuser_and_it_has_no_password(leader: SimpleNamespace) -> None:
+    supers = [row for row in leader.queries["roles"] if row["rolsuper"]]
+    assert [(row["rolname"], row["scram"]) for row in supers] == [("postgres", None)]
+
+
+def test_database_has_checksums_and_a_locale_that_knows_chinese(leader: SimpleNamespace) -> None:
+    settings = {row["name"]: row["setting"] for row in leader.queries["settings"]}
+    assert settings["data_checksums"] == "on"
+    found = {row["datname"]: row for row in leader.queries["databases"]}["freelance_platform"]
+    assert (found["owner"], found["datlocprovider"], found["datlocale"], found["encoding"]) == (
+        "freelance_owner",
+        "b",
+        "C.UTF-8",
+        "UTF8",
+    )
+
+
+def test_extensions_are_the_declared_ones(leader: SimpleNamespace) -> None:
+    database = leader.declared["postgresql_access_databases"][0]
+    wanted = {extension["name"] for extension in database["extensions"]}
+    assert {row["extname"] for row in leader.queries["extensions"]} >= wanted
+
+
+def test_public_may_not_create_in_the_schema(leader: SimpleNamespace) -> None:
+    public = {row["nspname"]: row for row in leader.queries["schema_acl"]}["public"]
+    assert public["owner"] == "freelance_owner"
+    entries = public["acl"].strip("{}").split(",")
+    assert [entry for entry in entries if entry.startswith("=")] == []
+
+
+def test_tables_belong_to_the_owner_and_nobody_truncates(leader: SimpleNamespace) -> None:
+    assert {row["owner"] for row in leader.queries["table_owners"]} <= {"freelance_owner"}
+    for row in leader.queries["privileges"]:
+        assert {"TRUNCATE", "TRIGGER", "REFERENCES"} & set(row["privileges"]) == set(), row
+        if row["grantee"] == "reporting_user":
+            assert row["privileges"] == ["SELECT"]
+    assert {row["grantee"] for row in leader.queries["privileges"]} <= PUBLIC_ROLES | {"audit_owner"}
+
+
+def test_no_privileged_function_is_open_to_all(leader: SimpleNamespace) -> None:
+    assert leader.queries["public_execute"] == []
+
+
+def test_no_index_is_invalid(leader: SimpleNamespace) -> None:
+    assert leader.queries["invalid_indexes"] == []
+
+
+def test_each_standby_streams_over_tls_and_one_acknowledges(leader: SimpleNamespace, environment: Environment) -> None:
+    others = sorted(set(environment.hosts("database")) - {leader.name})
+    if not others:
+        pytest.skip("one database host: there is nothing to replicate to")
+    rows: list[dict[str, Any]] = leader.queries["replication"]
+    assert sorted(row["application_name"] for row in rows if row["state"] == "streaming") == others
+    assert [row for row in rows if row["sync_state"] in {"quorum", "sync"}], f"no quorum standby: {rows}"
+    assert [row for row in rows if row["lag_bytes"] > LAG_BYTES_MAX] == []
+    assert [row for row in leader.queries["replication_tls"] if row["client_addr"] and not row["ssl"]] == []
+
+
+def test_patroni_lists_one_leader_and_a_quorum_standby(leader: SimpleNamespace, environment: Environment) -> None:
+    members = json.loads(leader.as_postgres["members"])
+    assert sorted(member["Member"] for member in members) == sorted(environment.hosts("database"))
+    roles = [member["Role"] for member in members]
+    assert roles.count("Leader") == 1
+    assert {member["State"] for member in members} <= {"running", "streaming"}
+    if len(members) > 1:
+        assert "Quorum Standby" in roles, members
+    assert not [member for member in members if member.get("Pending restart")], members
