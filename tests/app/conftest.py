@@ -3,10 +3,12 @@
 KEEP_APP_HOST=1 keeps the host after the run: the next one starts faster.
 """
 
+import io
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,8 @@ from django.db import connections, transaction  # noqa: E402
 for _alias in settings.DATABASES.values():
     _alias["OPTIONS"]["connect_timeout"] = 10
 
+EMPTY = (HERE / "postgresql_host.sh").read_text().split("<< 'EOF' || true\n")[1].split("\nEOF\n")[0]
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[server_module.Server]:
@@ -58,10 +62,8 @@ def server() -> Iterator[server_module.Server]:
     _CA_FILE.write_text(authority)
     for alias in settings.DATABASES.values():
         alias["OPTIONS"]["hostaddr"] = made.address
-    for database in ("freelance_platform", "freelance_scratch"):
-        made.sql(database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION freelance_owner;")
-    script = (HERE / "postgresql_host.sh").read_text()
-    made.run("bash", "-s", "--", server_module.CLIENTS, server_module.NAME, script=script)
+    made.sql("postgres", "DROP DATABASE IF EXISTS freelance_deployed;")
+    made.sql("freelance_platform", EMPTY)
     yield made
     connections.close_all()
     if not os.environ.get("KEEP_APP_HOST"):
@@ -96,11 +98,40 @@ def owner(migrated: server_module.Server) -> Iterator[Any]:  # noqa: ARG001 (it 
 @pytest.fixture
 def scratch(server: server_module.Server) -> Iterator[str]:
     """Alias of an empty database, as the owner, on the direct endpoint."""
-    alias = "scratch"
-    server.sql("freelance_scratch", "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION freelance_owner;")
-    direct = settings.DATABASES["direct"]
+    server.sql("freelance_scratch", EMPTY)
+    with _alias_of_scratch() as alias:
+        yield alias
+
+
+@pytest.fixture(scope="session")
+def _deployed_template(server: server_module.Server) -> None:
+    server.sql("freelance_scratch", EMPTY)
+    with _alias_of_scratch() as alias:
+        call_command("deploy_release", "--release", "r1", "--database", alias, verbosity=0, stdout=io.StringIO())
+    server.sql("postgres", "CREATE DATABASE freelance_deployed TEMPLATE freelance_scratch OWNER freelance_owner;")
+
+
+@pytest.fixture
+def deployed(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
+    """Alias like `scratch`, whose database has release r1 already: a clone, so it is there at once."""
+    server.sql(
+        "postgres",
+        """
+        DROP DATABASE freelance_scratch WITH (FORCE);
+        CREATE DATABASE freelance_scratch TEMPLATE freelance_deployed OWNER freelance_owner;
+        """,
+    )
+    with _alias_of_scratch() as alias:
+        yield alias
+
+
+@contextmanager
+def _alias_of_scratch() -> Iterator[str]:
+    alias, direct = "scratch", settings.DATABASES["direct"]
     settings.DATABASES[alias] = {**direct, "NAME": "freelance_scratch", "OPTIONS": dict(direct["OPTIONS"])}
-    yield alias
-    connections[alias].close()
-    del connections[alias]
-    del settings.DATABASES[alias]
+    try:
+        yield alias
+    finally:
+        connections[alias].close()
+        del connections[alias]
+        del settings.DATABASES[alias]

@@ -7,6 +7,22 @@ set -euo pipefail
 
 clients=$1
 shift
+read -r -d '' empty_database << 'EOF' || true
+-- An empty schema with the rights that role postgresql_access gives.
+SET client_min_messages = error;
+DROP SCHEMA IF EXISTS public CASCADE;
+CREATE SCHEMA public AUTHORIZATION freelance_owner;
+GRANT USAGE ON SCHEMA public TO freelance_user, freelance_staff, reporting_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
+    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO freelance_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT, USAGE ON SEQUENCES TO freelance_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
+    GRANT SELECT ON TABLES TO freelance_staff, reporting_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT ON SEQUENCES TO reporting_user;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
+    GRANT EXECUTE ON FUNCTIONS TO freelance_user, freelance_staff;
+EOF
 names=$(printf 'DNS:%s,IP:127.0.0.1' localhost)
 for name in "$@"; do
     if [[ $name =~ ^[0-9.]+$ ]]; then names+=",IP:$name"; else names+=",DNS:$name"; fi
@@ -70,25 +86,11 @@ WHERE rolname IN ('freelance_migrator', 'freelance_user', 'freelance_staff', 're
 SET client_min_messages = warning;
 GRANT freelance_owner TO freelance_migrator WITH INHERIT FALSE, SET TRUE;
 EOF
-# A second database for tests that take the schema apart.
+# A second database is for tests that take the schema apart.
 for database in freelance_platform freelance_scratch; do
-    sudo -u postgres psql -qX -v ON_ERROR_STOP=1 -v database=$database postgres << 'EOF'
-SELECT format('CREATE DATABASE %I OWNER freelance_owner', :'database')
-WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
-\connect :database
-SET client_min_messages = warning;
-ALTER SCHEMA public OWNER TO freelance_owner;
-REVOKE ALL ON SCHEMA public FROM PUBLIC;
-GRANT USAGE ON SCHEMA public TO freelance_user, freelance_staff, reporting_user;
-ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
-    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO freelance_user;
-ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT, USAGE ON SEQUENCES TO freelance_user;
-ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
-    GRANT SELECT ON TABLES TO freelance_staff, reporting_user;
-ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT ON SEQUENCES TO reporting_user;
-ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
-ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
-    GRANT EXECUTE ON FUNCTIONS TO freelance_user, freelance_staff;
-EOF
+    if [[ -z $(sudo -u postgres psql -XAtc "SELECT 1 FROM pg_database WHERE datname = '$database'") ]]; then
+        sudo -u postgres createdb --owner freelance_owner $database
+        sudo -u postgres psql -qX -v ON_ERROR_STOP=1 $database <<< "$empty_database"
+    fi
 done
 cat $tls/ca.crt

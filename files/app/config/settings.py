@@ -19,7 +19,6 @@ ALLOWED_HOSTS = _env.items("DJANGO_ALLOWED_HOSTS", "")
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
-    "django.contrib.postgres",
     "apps.common",
     "apps.accounts",
     "apps.gigs",

@@ -1,0 +1,216 @@
+"""`deploy_release`: one at a time, honest about change, and safe when a migration fails half-way."""
+
+import io
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import psycopg
+import pytest
+from apps.accounts.models import User
+from apps.common import deployment
+from django.contrib.auth.hashers import check_password
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.test import override_settings
+
+# The library of the application's own hasher is a part of the release, not of these tests.
+pytestmark = pytest.mark.filterwarnings("ignore")
+SUPERUSER = {"username": "admin", "password": "a-long-password"}
+
+
+def deploy(alias: str, *words: str, superuser: dict[str, str] | None = None, release: str = "r1") -> dict[str, Any]:
+    """Run the command and return the report of its last line."""
+    out = io.StringIO()
+    arguments = [*words, "--superuser-from-stdin"] if superuser else list(words)
+    hashers = override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.PBKDF2PasswordHasher"])
+    with mock.patch.object(sys, "stdin", io.StringIO(json.dumps(superuser))), hashers:
+        call_command(
+            "deploy_release", "--release", release, "--database", alias, *arguments, stdout=out, verbosity=0
+        )  # fmt: skip
+    report: dict[str, Any] = json.loads(out.getvalue().splitlines()[-1])
+    return report
+
+
+def scalar(alias: str, query: str) -> Any:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchone()[0]
+
+
+def test_first_run_does_everything_and_the_second_nothing(scratch: str) -> None:
+    first = deploy(scratch, superuser=SUPERUSER)
+    assert first["changed"]
+    assert "payments.0002_integrity" in first["migrations"]
+    assert (first["fixtures"], first["superuser"], first["record"]) == (True, "created", True)
+    second = deploy(scratch, superuser=SUPERUSER)
+    assert second == {"changed": False, "fixtures": False, "migrations": [], "record": False, "superuser": ""}
+    assert scalar(scratch, "SELECT count(*) FROM common_release") == 1
+    assert scalar(scratch, "SELECT restore_point ~ '^[0-9A-F]+/[0-9A-F]+$' FROM common_release")
+
+
+def test_check_shows_the_plan_and_changes_nothing(scratch: str) -> None:
+    report = deploy(scratch, "--check", superuser=SUPERUSER)
+    assert report["changed"]
+    assert len(report["migrations"]) > 20
+    assert scalar(scratch, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == 0
+
+
+def test_a_new_password_takes_the_place_of_the_old_one(deployed: str) -> None:
+    deploy(deployed, superuser=SUPERUSER)
+    changed = {**SUPERUSER, "password": "another-password"}
+    assert deploy(deployed, "--check", superuser=changed)["superuser"] == "updated"
+    assert deploy(deployed, superuser=changed)["superuser"] == "updated"
+    assert deploy(deployed, superuser=changed)["changed"] is False
+    assert check_password("another-password", User.objects.using(deployed).get(username="admin").password)
+
+
+def test_a_new_release_is_recorded_without_loading_data_again(deployed: str) -> None:
+    with connections[deployed].cursor() as cursor:
+        cursor.execute("UPDATE gigs_category SET description = '客服已修改' WHERE slug = 'she-ji-chuang-yi'")
+    report = deploy(deployed, release="r2")
+    assert (report["fixtures"], report["record"]) == (False, True)
+    assert scalar(deployed, "SELECT description FROM gigs_category WHERE slug = 'she-ji-chuang-yi'") == "客服已修改"
+
+
+def test_a_second_deployment_waits_and_then_names_the_first(scratch: str) -> None:
+    with other_session(scratch) as holder:
+        lock = holder.execute("SELECT pg_advisory_lock(%s), pg_backend_pid()", [deployment.ADVISORY_LOCK])
+        process = (lock.fetchone() or (None, None))[1]
+        with pytest.raises(CommandError, match=f"Another deployment holds the lock: process {process}"):
+            deploy(scratch, "--wait", "0.6")
+        assert scalar(scratch, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == 0
+    assert deploy(scratch)["changed"]
+
+
+def other_session(alias: str) -> psycopg.Connection[Any]:
+    parameters = connections[alias].get_connection_params()
+    wanted = ("dbname", "user", "password", "host", "port", "hostaddr", "sslmode", "sslrootcert")
+    session = psycopg.connect(**{name: parameters[name] for name in wanted}, autocommit=True)
+    session.execute("SET ROLE freelance_owner")
+    return session
+
+
+BROKEN = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("payments", "0002_integrity")]
+    operations = [
+        migrations.RunSQL("CREATE TABLE payments_half (id int)", "DROP TABLE payments_half"),
+        migrations.RunSQL("SELECT 1 / (SELECT count(*) FROM {table})"),
+    ]
+"""
+FINE = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("payments", "{after}")]
+    operations = [migrations.RunSQL("CREATE TABLE payments_{name} (id int)", "DROP TABLE payments_{name}")]
+"""
+
+
+@pytest.fixture
+def payments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Folder of migrations that stands in for the one of payments, with what is there already."""
+    import apps.payments.migrations as original  # noqa: PLC0415 (a package to copy)
+
+    folder = tmp_path / "later_migrations"
+    folder.mkdir()
+    for file in Path(original.__path__[0]).glob("*.py"):
+        (folder / file.name).write_text(file.read_text())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with override_settings(MIGRATION_MODULES={"payments": "later_migrations"}):
+        yield folder
+    forget("later_migrations")
+
+
+def forget(package: str) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        module: ModuleType = sys.modules.pop(name)
+        del module
+
+
+def test_a_migration_that_fails_half_way_loses_nothing_and_the_next_run_goes_on(deployed: str, payments: Path) -> None:
+    (payments / "0003_fine.py").write_text(FINE.format(after="0002_integrity", name="fine"))
+    (payments / "0004_broken.py").write_text(
+        BROKEN.format(table="payments_wallet").replace("0002_integrity", "0003_fine")
+    )
+    forget("later_migrations")
+    with pytest.raises(CommandError) as caught:
+        deploy(deployed, release="r2")
+    message = str(caught.value)
+    assert "Migration payments.0004_broken failed" in message
+    assert "division by zero" in message
+    assert "kept: payments.0003_fine" in message
+    assert scalar(deployed, "SELECT to_regclass('payments_half')") is None
+    assert scalar(deployed, "SELECT count(*) FROM gigs_category") > 100
+    assert scalar(deployed, "SELECT array_agg(release) FROM common_release") == ["r1"]
+    assert scalar(deployed, f"SELECT pg_try_advisory_lock({deployment.ADVISORY_LOCK})")
+
+    (payments / "0004_broken.py").write_text(
+        BROKEN.format(table="gigs_category").replace("0002_integrity", "0003_fine")
+    )
+    forget("later_migrations")
+    connections[deployed].close()
+    report = deploy(deployed, release="r3")
+    assert report["migrations"] == ["payments.0004_broken"]
+    assert scalar(deployed, "SELECT to_regclass('payments_half')::text") == "payments_half"
+
+
+def test_a_table_that_is_in_use_is_asked_for_again(deployed: str, payments: Path) -> None:
+    (payments / "0003_lock.py").write_text(
+        FINE.format(after="0002_integrity", name="lock").replace(
+            '"CREATE TABLE payments_lock (id int)"', '"ALTER TABLE payments_wallet ADD COLUMN more int"'
+        )
+    )
+    forget("later_migrations")
+    holder = other_session(deployed)
+    holder.autocommit = False
+    holder.execute("LOCK TABLE payments_wallet IN ACCESS SHARE MODE")
+    with pytest.raises(CommandError, match=r"Migration payments.0003_lock failed \(attempt 2\).*lock timeout"):
+        deploy(deployed, "--lock-timeout", "200", "--attempts", "2", "--pause", "0.1", release="r2")
+    ending = threading.Timer(1.0, holder.close)
+    ending.start()
+    report = deploy(deployed, "--lock-timeout", "200", "--attempts", "10", "--pause", "0.2", release="r2")
+    ending.join()
+    assert report["migrations"] == ["payments.0003_lock"]
+
+
+def test_a_half_built_index_is_named(deployed: str, server: Any) -> None:
+    server.sql(
+        "freelance_scratch",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'gigs_top_rated'::regclass;",
+    )
+    with pytest.raises(CommandError, match="Half-built indexes: gigs_top_rated"):
+        deployment.refuse_invalid_indexes(connections[deployed])
+
+
+def test_an_unreachable_database_is_no_pending_migration(scratch: str) -> None:
+    connections[scratch].settings_dict = {**connections[scratch].settings_dict, "PORT": "1"}
+    with pytest.raises(CommandError, match="The database refused"):
+        deploy(scratch, "--check")
+
+
+@pytest.mark.parametrize("given", ["", "[]", '{"username": "admin"}'])
+def test_a_superuser_without_name_or_password_is_refused(scratch: str, given: str) -> None:
+    with mock.patch.object(sys, "stdin", io.StringIO(given)), pytest.raises(CommandError, match="Standard input"):
+        call_command("deploy_release", "--release", "r", "--database", scratch, "--superuser-from-stdin")
+
+
+def test_createsuperuser_works_from_the_environment(scratch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    call_command("migrate", database=scratch, verbosity=0)
+    monkeypatch.setenv("DJANGO_SUPERUSER_USERNAME", "Chief")
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "a-long-password")
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.PBKDF2PasswordHasher"]):
+        call_command("createsuperuser", interactive=False, database=scratch, verbosity=0)
+    user = User.objects.using(scratch).get(username="chief")
+    assert user.is_superuser
+    assert user.is_active

@@ -1,0 +1,184 @@
+"""One history that runs forward, back and forward again, and leaves the schema that the platform promises."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from apps.common.models import StatefulModel
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connections
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+OWN_APPS = ("common", "accounts", "gigs", "orders", "payments")
+
+
+def rows(connection: Any, query: str, *parameters: Any) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters or None)
+        return list(cursor.fetchall())
+
+
+def objects(connection: Any) -> list[tuple[str, str]]:
+    """Return kind and definition of everything in the schema public but Django's own book-keeping."""
+    everything = rows(
+        connection,
+        """
+        SELECT 'table', relname::text || ' ' || relkind::text || ' ' || coalesce(relacl::text, '') FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace
+        UNION ALL SELECT 'column', attrelid::regclass || '.' || attname || ' ' || format_type(atttypid, atttypmod)
+            FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+            WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+        UNION ALL SELECT 'constraint', conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+            FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+        UNION ALL SELECT 'trigger', pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL SELECT 'function', pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        ORDER BY 1, 2
+        """,
+    )
+    return [(kind, text) for kind, text in everything if not text.startswith("django_migrations")]
+
+
+def test_history_runs_forward_back_and_forward_again(scratch: str) -> None:
+    connection = connections[scratch]
+    call_command("migrate", database=scratch, verbosity=0)
+    first = objects(connection)
+    assert len(first) > 200
+    for app in ("payments", "orders", "gigs", "accounts", "auth", "contenttypes", "common"):
+        call_command("migrate", app, "zero", database=scratch, verbosity=0)
+    assert objects(connection) == []
+    call_command("migrate", database=scratch, verbosity=0)
+    assert objects(connection) == first
+
+
+@pytest.mark.parametrize("app", ["accounts", "gigs", "orders", "payments"])
+def test_the_last_step_alone_goes_back_and_forth(scratch: str, app: str) -> None:
+    connection = connections[scratch]
+    call_command("migrate", database=scratch, verbosity=0)
+    first = objects(connection)
+    call_command("migrate", app, "0001_initial", database=scratch, verbosity=0)
+    assert objects(connection) != first
+    call_command("migrate", database=scratch, verbosity=0)
+    assert objects(connection) == first
+
+
+@pytest.mark.usefixtures("migrated")
+def test_models_and_migrations_say_the_same() -> None:
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_everything_belongs_to_the_owner(owner: Any) -> None:
+    found = rows(
+        owner,
+        "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        " UNION SELECT DISTINCT proowner::regrole::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    )
+    assert found == [("freelance_owner",)]
+
+
+def test_every_foreign_key_of_ours_is_indexed(owner: Any) -> None:
+    bare = rows(
+        owner,
+        """
+        SELECT conrelid::regclass::text, conname FROM pg_constraint AS c
+        WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND NOT EXISTS (
+            SELECT FROM pg_index AS i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL AND i.indkey[0] = c.conkey[1])
+        """,
+    )
+    assert bare == []
+
+
+def test_no_index_repeats_the_beginning_of_another(owner: Any) -> None:
+    doubled = rows(
+        owner,
+        """
+        SELECT a.indexrelid::regclass::text, b.indexrelid::regclass::text
+        FROM pg_index AS a JOIN pg_index AS b ON a.indrelid = b.indrelid AND a.indexrelid <> b.indexrelid
+        JOIN pg_class AS t ON t.oid = a.indrelid
+        WHERE t.relnamespace = 'public'::regnamespace AND t.relname ~ '^(common|accounts|gigs|orders|payments)_'
+            AND t.relname !~ '^accounts_user_(groups|user_permissions)$'
+            AND NOT a.indisunique AND a.indpred IS NULL AND b.indpred IS NULL AND a.indexprs IS NULL
+            AND b.indkey::text || ' ' LIKE a.indkey::text || ' %'
+        """,
+    )
+    assert doubled == []
+
+
+def test_every_moment_has_a_time_zone_and_money_two_decimals(owner: Any) -> None:
+    columns = rows(
+        owner,
+        "SELECT table_name || '.' || column_name, data_type, numeric_precision, numeric_scale"
+        " FROM information_schema.columns WHERE table_schema = 'public'"
+        " AND (data_type LIKE 'timestamp%%' OR data_type = 'numeric')",
+    )
+    assert {kind for _, kind, *_ in columns} == {"timestamp with time zone", "numeric"}
+    money = {name: (precision, scale) for name, kind, precision, scale in columns if kind == "numeric"}
+    assert money.pop("gigs_gig.rating_average") == (3, 2)
+    assert set(money.values()) == {(12, 2)}
+
+
+STATEFUL = [model for model in apps.get_models() if issubclass(model, StatefulModel)]
+
+
+@pytest.mark.parametrize("model", STATEFUL)
+def test_the_triggers_know_the_steps_of_the_model(owner: Any, model: type[StatefulModel]) -> None:
+    wanted = {f"{before}>{after}" for before, nexts in model.TRANSITIONS.items() for after in nexts}
+    found = rows(
+        owner,
+        "SELECT encode(tgargs, 'escape') FROM pg_trigger WHERE tgrelid = %s::regclass"
+        " AND tgname LIKE '%%status_transition%%'",
+        model._meta.db_table,
+    )
+    assert len(found) == 2
+    for (arguments,) in found:
+        assert set(arguments.split("\\000")) - {"", f"{model._meta.db_table}_status_transition"} == wanted
+
+
+def test_chinese_names_everywhere() -> None:
+    for app in OWN_APPS:
+        for model in apps.get_app_config(app).get_models():
+            named = [
+                model._meta.verbose_name,
+                *(f.verbose_name for f in model._meta.concrete_fields if f.model is model),
+            ]
+            own = [str(name) for name in named]
+            assert all(re.search("[\u4e00-\u9fff]", name) for name in own if name), (model, own)
+
+
+def test_declared_exceptions_are_what_the_migrations_leave(owner: Any) -> None:
+    declared = yaml.safe_load((REPOSITORY / "ansible/playbooks/group_vars/database.yml").read_text())
+    for exception in declared["postgresql_access_table_exceptions"]:
+        table, role = exception["table"], exception["role"]
+        named = "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+        columns = [name for (name,) in rows(owner, named, table)]
+        hidden = exception.get("except_columns", [])
+        for privilege in ("SELECT", "INSERT", "UPDATE"):
+            for column in columns:
+                wanted = privilege in exception["privileges"] and column not in hidden
+                held = rows(owner, "SELECT has_column_privilege(%s, %s, %s, %s)", role, table, column, privilege)
+                assert held == [(wanted,)], (role, table, column, privilege)
+        held = rows(owner, "SELECT has_table_privilege(%s, %s, 'DELETE, TRUNCATE')", role, table)
+        assert held == [(False,)], (role, table)
+
+
+def test_initial_data_is_realistic_and_loads_twice(scratch: str) -> None:
+    call_command("migrate", database=scratch, verbosity=0)
+    for _ in range(2):
+        call_command("loaddata", "initial_data", database=scratch, verbosity=0)
+    connection = connections[scratch]
+    assert rows(connection, "SELECT count(*) FROM accounts_skill")[0][0] >= 150
+    levels = dict(rows(connection, "SELECT level, count(*) FROM gigs_category GROUP BY level"))
+    assert levels[1] == 10
+    assert levels[3] > levels[2] > levels[1]
+    created = rows(connection, "SELECT DISTINCT created_at::date::text FROM gigs_category")
+    assert created == [("2024-12-31",)]
+
+
+def test_keys_of_initial_data_are_version_7_and_in_order() -> None:
+    data = json.loads((REPOSITORY / "files/app/fixtures/initial_data.json").read_text())
+    keys = [entry["pk"] for entry in data]
+    assert keys == sorted(set(keys))
+    assert {key[14] for key in keys} == {"7"}

@@ -1,0 +1,128 @@
+"""Reads go to the replica, never a reader's own write; the application lives on without its cache."""
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import factories as make
+import pytest
+from apps.accounts.models import User
+from apps.gigs.models import Category, Gig
+from config import cache as cache_module
+from config.router import all_on, direct_alias, fresh_reader
+from django.core.cache import caches
+from django.db import connections, transaction
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+
+
+@pytest.fixture(autouse=True)
+def reader(migrated: object) -> Iterator[None]:  # noqa: ARG001 (it comes first)
+    with fresh_reader():
+        yield
+
+
+def queries(alias: str) -> Any:
+    return CaptureQueriesContext(connections[alias])
+
+
+def test_a_read_goes_to_the_replica() -> None:
+    with queries("replica") as replica, queries("default") as leader:
+        list(Category.objects.all()[:1])
+    assert (len(replica), len(leader)) == (1, 0)
+
+
+def test_a_reader_who_wrote_reads_from_the_leader_for_a_while() -> None:
+    user = make.user()
+    with queries("replica") as replica:
+        assert User.objects.get(pk=user.pk).username == user.username
+    assert len(replica) == 0
+    later = time.monotonic() + 6
+    with mock.patch("config.router.time.monotonic", return_value=later):
+        assert User.objects.all().db == "replica"
+
+
+def test_another_reader_is_not_pinned() -> None:
+    make.user()
+    with fresh_reader():
+        assert User.objects.all().db == "replica"
+    assert User.objects.all().db == "default"
+
+
+def test_inside_a_transaction_everything_is_read_from_the_leader() -> None:
+    with transaction.atomic(using="default"):
+        assert User.objects.all().db == "default"
+    assert User.objects.all().db == "replica"
+
+
+def test_one_alias_takes_everything_when_it_is_told_to() -> None:
+    assert direct_alias() == "direct"
+    with all_on("direct"):
+        assert User.objects.all().db == "direct"
+        assert make.category().pk
+    assert User.objects.all().db == "replica"
+
+
+@pytest.mark.usefixtures("database")
+def test_a_page_of_gigs_takes_two_queries_however_many_there_are() -> None:
+    category = make.category()
+    for _ in range(5):
+        make.package(gig=make.gig(category=category))
+    with queries("default") as counted:
+        for gig in Gig.objects.in_category(category).with_people():
+            assert gig.freelancer.username
+            assert gig.category.name
+            assert [package.price for package in gig.packages.all()]
+    assert len(counted) == 2
+
+
+@pytest.fixture
+def dead_cache() -> Iterator[Any]:
+    """A cache whose server refuses connections."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    options = {"socket_connect_timeout": 0.5, "socket_timeout": 0.5}
+    gone = {
+        "BACKEND": "config.cache.ForgivingRedisCache",
+        "LOCATION": f"redis://127.0.0.1:{port}/0",
+        "OPTIONS": options,
+    }
+    cache_module.ForgivingRedisCache._resting_until = 0.0
+    with override_settings(CACHES={"default": gone}):
+        yield caches["default"]
+    cache_module.ForgivingRedisCache._resting_until = 0.0
+
+
+def test_without_the_cache_every_look_up_is_a_miss(dead_cache: Any) -> None:
+    dead_cache.set("key", 1)
+    assert dead_cache.get("key", "miss") == "miss"
+    assert dead_cache.get_many(["key"]) == {}
+    assert dead_cache.set_many({"key": 1}) == ["key"]
+    assert dead_cache.add("key", 1) is False
+    assert dead_cache.delete("key") is False
+    assert dead_cache.touch("key") is False
+    assert dead_cache.has_key("key") is False
+    assert dead_cache.incr("key", 2) == 2
+    assert dead_cache.get_or_set("key", lambda: "computed") == "computed"
+    dead_cache.delete_many(["key"])
+    dead_cache.clear()
+
+
+def test_a_dead_cache_is_asked_once_and_then_left_alone(dead_cache: Any) -> None:
+    with mock.patch("redis.connection.Connection._connect", side_effect=ConnectionRefusedError) as connect:
+        for _ in range(50):
+            dead_cache.get("key")
+    assert connect.call_count < 10
+
+
+def test_a_mistake_in_the_password_is_not_forgiven(dead_cache: Any) -> None:
+    from redis.exceptions import AuthenticationError  # noqa: PLC0415 (used here alone)
+
+    with (
+        mock.patch("redis.connection.Connection.connect", side_effect=AuthenticationError("wrong password")),
+        pytest.raises(AuthenticationError),
+    ):
+        dead_cache.get("key")
