@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 from lab import aptcache, machine, network, processes
@@ -16,6 +17,7 @@ READY = RUN / "ready"
 CGROUP = "freelance-lab"
 # Processes in all hosts together; PostgreSQL alone starts hundreds.
 HOST_PROCESSES_MAX = 20_000
+CGROUP_TIMEOUT_S = 10.0
 
 
 def up() -> bool:
@@ -174,13 +176,13 @@ def _remove_cgroup() -> None:
     group = mount / CGROUP if mount else None
     if group is None or not group.is_dir():
         return
-    processes_gone = 100
-    for _ in range(processes_gone):
+    deadline = time.monotonic() + CGROUP_TIMEOUT_S
+    while time.monotonic() < deadline:
         try:
             for folder, _, _ in os.walk(group, topdown=False):
                 Path(folder).rmdir()
-        except OSError:
-            run(["sleep", "0.1"])
+        except OSError:  # processes that were killed are still on their way out
+            time.sleep(0.1)
             continue
         return
-    raise LabError(f"{group} still has processes 10 s after the lab was ended: see its cgroup.procs")
+    raise LabError(f"{group} still has processes {CGROUP_TIMEOUT_S:g} s after the lab was ended: see its cgroup.procs")
