@@ -16,8 +16,8 @@ from concurrent import futures
 from pathlib import Path
 from typing import IO, NoReturn
 
-import grpc
-from google.protobuf import empty_pb2, json_format
+import grpc  # type: ignore[import-untyped]  # has no types of its own
+from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]  # the same
 from pulumi.runtime.proto import language_pb2 as pb
 from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 
@@ -168,7 +168,8 @@ class PythonHost(language_pb2_grpc.LanguageRuntimeServicer):
 
         def pump(name: str, pipe: IO[bytes]) -> None:
             while chunk := os.read(pipe.fileno(), 1 << 16):
-                output.put(pb.RunPluginResponse(**{name: chunk}))
+                shown = pb.RunPluginResponse(stdout=chunk) if name == "stdout" else pb.RunPluginResponse(stderr=chunk)
+                output.put(shown)
             output.put(None)
 
         for name in ("stdout", "stderr"):

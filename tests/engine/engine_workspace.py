@@ -42,7 +42,7 @@ class Engine:
         if settings is not None:
             self.write_config(settings)
         done = subprocess.run(
-            arguments, cwd=self.project, env=self.environment, capture_output=True, text=True, check=False, timeout=120
+            arguments, cwd=self.project, env=self.environment, capture_output=True, text=True, check=False, timeout=300
         )
         if check:
             assert done.returncode == 0, done.stdout + done.stderr

@@ -105,7 +105,7 @@ class _Monitor(mocks.MockMonitor):
                 )
             )
         self.answers.request.urn = urn
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's
 
 
 @cache
@@ -136,7 +136,7 @@ def record(stack: str, *, previous: Mapping[str, Any] | None = None, **settings:
 
     exports: dict[str, Any] = {}
 
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]  # the SDK's
     def program() -> pulumi.Output[None]:
         runpy.run_path(str(ROOT / "pulumi" / "__main__.py"), run_name="__main__")
         return pulumi.Output.from_input(exports["contract"]).apply(recording.contract.update)

@@ -170,7 +170,8 @@ def test_each_resource_belongs_to_a_component(production: Recording) -> None:
 )
 def test_names_follow_the_partition(region: str, service: str, via: str) -> None:
     zones = [f"{region}{letter}" for letter in "abc"]
-    recording = record("production", zones=zones, image_id="ami-0123456789abcdef0", **{"aws:region": region})
+    settings: dict[str, Any] = {"aws:region": region, "zones": zones, "image_id": "ami-0123456789abcdef0"}
+    recording = record("production", **settings)
     assert only(recording, "aws:ec2/vpcEndpoint:VpcEndpoint")["serviceName"] == service
     policy = json.loads(only(recording, "aws:iam/rolePolicy:RolePolicy")["policy"])
     assert policy["Statement"][2]["Condition"]["StringEquals"]["kms:ViaService"] == via

@@ -2,6 +2,7 @@
 
 import dataclasses
 from ipaddress import IPv4Network
+from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from pulumi_recorder import PROJECT, ROOT, config_of
 SCHEMA = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
 
 
-def read(stack: str = "production", **settings: object) -> Settings:
+def read(stack: str = "production", **settings: Any) -> Settings:
     return stack_config.read(config_of(stack, **settings), project=PROJECT, stack=stack)
 
 
@@ -54,11 +55,12 @@ def test_clients_are_the_hosts_own_network_when_none_are_given() -> None:
 )
 def test_the_nearest_known_setting_is_named(key: str, near: str) -> None:
     with pytest.raises(SettingsError, match=f"did you mean {near}\\?"):
-        read(**{key: "x"})
+        read("production", **{key: "x"})
 
 
 def test_the_engines_own_keys_are_left_alone() -> None:
-    assert read(**{"pulumi:tags": {"team": "platform"}}).target == "aws"
+    tags: dict[str, Any] = {"pulumi:tags": {"team": "platform"}}
+    assert read(**tags).target == "aws"
 
 
 def test_unreadable_values_are_named_together_and_without_their_consequences() -> None:
