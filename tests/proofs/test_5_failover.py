@@ -1,0 +1,118 @@
+"""Hosts and poolers die; the client that uses the card's own connection string goes on and loses nothing."""
+
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from tests.host import clients
+from tests.host.environment import Environment
+from tests.proofs.conftest import healthy, wait_for
+
+OUTAGE_SECONDS_MAX = 60
+REJOIN_SECONDS_MAX = 120
+INSERT = "insert into accounts_skill (name, slug, area, sort_order, is_active) values (%s, %s, 'data', 0, false)"
+RETRY_SECONDS = 0.2
+
+
+class Writer(threading.Thread):
+    """Writes rows until it is stopped and remembers which were acknowledged. Connects anew after each error."""
+
+    def __init__(self, card: dict[str, Any]) -> None:
+        super().__init__(daemon=True)
+        self.card, self.mark = card, uuid.uuid4().hex[:8]
+        self.acknowledged: list[str] = []
+        self.longest_gap = 0.0
+        self.last_write = time.monotonic()
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        connection, number = None, 0
+        while not self._end.is_set():
+            number += 1
+            slug = f"proof-{self.mark}-{number}"
+            try:
+                connection = connection or clients.connect(self.card, "pooled")
+                connection.execute(INSERT, [slug, slug])
+            except psycopg.Error:
+                connection = None
+                time.sleep(RETRY_SECONDS)
+                continue
+            now = time.monotonic()
+            self.longest_gap = max(self.longest_gap, now - self.last_write)
+            self.last_write = now
+            self.acknowledged.append(slug)
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._end.set()
+        self.join(timeout=OUTAGE_SECONDS_MAX)
+
+    def lost(self) -> set[str]:
+        """Return acknowledged rows that are not there, and remove what was written."""
+        with clients.connect(self.card, "pooled") as connection:
+            pattern = f"proof-{self.mark}-%"
+            rows = connection.execute("select slug from accounts_skill where slug like %s", [pattern])
+            there = {row[0] for row in rows}
+            connection.execute("delete from accounts_skill where slug like %s", [pattern])
+        return set(self.acknowledged) - there
+
+
+def podman(*arguments: str) -> None:
+    """Act on a lab host from outside."""
+    subprocess.run(["podman", *arguments], check=True, capture_output=True, timeout=60)
+
+
+def test_a_killed_leader_is_replaced_without_losing_an_acknowledged_row(
+    lab: Environment, members: Callable[[], dict[str, dict[str, Any]]], leader: str, card: dict[str, Any]
+) -> None:
+    count = len(lab.hosts("database"))
+    wait_for("a healthy cluster", lambda: healthy(members(), count), REJOIN_SECONDS_MAX)
+    writer = Writer(card)
+    writer.start()
+    wait_for("first writes", lambda: len(writer.acknowledged) > 20, 20)
+    podman("kill", f"{lab.name}-{leader}")
+    killed, before = time.monotonic(), len(writer.acknowledged)
+    try:
+        wait_for("writes after the kill", lambda: writer.last_write > killed + 3, OUTAGE_SECONDS_MAX)
+        wait_for("more writes", lambda: len(writer.acknowledged) > before + 50, 30)
+    finally:
+        podman("start", f"{lab.name}-{leader}")
+        writer.stop()
+    print(f"\nlongest time without an acknowledged write: {writer.longest_gap:.1f} s")
+    assert writer.lost() == set()
+    assert next(name for name, member in members().items() if member["Role"] == "Leader") != leader
+    wait_for("the killed host is a member again", lambda: healthy(members(), count), REJOIN_SECONDS_MAX)
+
+
+def test_a_client_survives_the_death_of_its_pooler(
+    lab: Environment, on: Callable[[str, str], str], card: dict[str, Any]
+) -> None:
+    def pooler(connection: psycopg.Connection) -> str:
+        address = connection.info.hostaddr
+        return next(name for name in lab.hosts("database") if lab.declared(name)["platform_host"]["address"] == address)
+
+    connection = clients.connect(card, "pooled")
+    first = pooler(connection)
+    on(first, "systemctl kill --signal=KILL pgbouncer.service; systemctl stop pgbouncer.service")
+    try:
+        started = time.monotonic()
+        while True:
+            try:
+                connection.execute("select 1")
+                break
+            except psycopg.OperationalError:
+                assert time.monotonic() - started < OUTAGE_SECONDS_MAX, "no other pooler took the client"
+                try:
+                    connection = clients.connect(card, "pooled")
+                except psycopg.OperationalError:
+                    time.sleep(RETRY_SECONDS)
+        assert pooler(connection) != first
+    finally:
+        on(first, "systemctl start pgbouncer.service")
+        connection.close()
