@@ -21,7 +21,7 @@ GRANTS = (
     "select table_name, grantee, privilege_type from information_schema.role_table_grants"
     " where table_schema = 'public' order by 1, 2, 3"
 )
-STATE = f'{PSQL} "{GRANTS}"; {PSQL} "select rolname, rolcreatedb, rolconfig from pg_roles order by 1"'
+STATE = f'{PSQL} "{GRANTS}"; {PSQL} "select rolname, rolcreatedb, rolconfig from pg_roles order by 1"'  # noqa: S608 - constants
 
 
 def test_every_alteration_is_reported_and_repaired(
