@@ -11,7 +11,7 @@ from ansible.module_utils.postgresql_access import cluster_plan, database_plan, 
 from ansible.module_utils.postgresql_access.changes import Change
 
 try:
-    import psycopg2
+    import psycopg2  # type: ignore[import-untyped]  # the host's package brings no types
 except ImportError:
     psycopg2 = None
 
@@ -159,7 +159,7 @@ def bring_to_state(server: Server, declaration: model.Declaration) -> list[str]:
                 )
             ],
         )
-    return undeclared
+    return list(undeclared)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_OPTIONS(self) -> None:
         """200 when the server is what the path asks for."""
-        state = pathlib.Path("/run/fake-patroni", self.server.server_address[0]).read_text().strip()
+        state = pathlib.Path("/run/fake-patroni", str(self.connection.getsockname()[0])).read_text().strip()
         self.send_response(200 if PATHS.get(state) == self.path else 503)
         self.end_headers()
 
