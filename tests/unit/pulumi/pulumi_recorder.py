@@ -75,6 +75,8 @@ class _Answers(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if not args.custom:
             return "", args.inputs
+        if args.typ.startswith("freelance:lab:"):  # their outputs are their inputs and what they are found to be
+            return args.name, {**args.inputs, "running": True}
         assert args.typ in TYPES, f"unannounced type: {args.typ}"
         bucket = args.inputs.get("bucket") if args.typ == "aws:s3/bucket:Bucket" else None
         identity = new_id(args.typ, self.request.urn, bucket)
