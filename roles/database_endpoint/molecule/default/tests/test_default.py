@@ -152,6 +152,6 @@ def test_servers_of_one_name_are_refused(host):
     )
     refused = play("--extra-vars", servers)
     assert refused.returncode != 0
-    assert "correct the list" in " ".join(refused.stdout.split())
+    assert "correct the list" in " ".join((refused.stdout + refused.stderr).split())
     assert "changed=0" in refused.stdout
     assert leads_to(host, 5000, "one")

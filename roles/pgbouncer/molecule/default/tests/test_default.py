@@ -165,6 +165,8 @@ def test_pools_that_exceed_the_server_are_refused(host):
     refused = play("--extra-vars", '{"pgbouncer_poolers": 3}')
     assert refused.returncode != 0
     # Ansible breaks long messages into lines.
-    assert "3 poolers x 2 databases x 50 connections + 30 for others = 330" in " ".join(refused.stdout.split())
+    assert "3 poolers x 2 databases x 50 connections + 30 for others = 330" in " ".join(
+        (refused.stdout + refused.stderr).split()
+    )
     assert "changed=0" in refused.stdout
     assert query(host, "freelance_user", "SELECT 1").rc == 0
