@@ -1,5 +1,6 @@
 """Each template of each role renders with Ansible's own templar; an undefined variable is a failure."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,20 @@ def scenario(path: Path) -> dict[str, Any]:
     }
 
 
-def variables(role: Role, scenario_file: Path) -> dict[str, Any]:
-    """What a template of the role sees: examples of all roles, then its own defaults, scenario and internals."""
+@cache
+def examples() -> dict[str, Any]:
+    """Variables of all roles' default scenarios and all defaults: one role's example may name another's variable."""
     values: dict[str, Any] = {}
     for path in sorted((ROOT / "roles").glob("*/molecule/default/molecule.yml")):
         values |= scenario(path)
     for other in ROLES:
         values |= load(other.path / "defaults/main.yml") or {}
-    values |= scenario(scenario_file)
+    return values
+
+
+def variables(role: Role, scenario_file: Path) -> dict[str, Any]:
+    """What a template of the role sees: examples of all roles, then its own scenario and internals."""
+    values = examples() | scenario(scenario_file)
     values |= load(role.path / "vars/main.yml") or {}
     # Registered results and loop variables have no place of their own: the scenario's folder may name examples.
     values |= load(scenario_file.parent / "template_examples.yml") or {}
