@@ -21,7 +21,7 @@ WORK_MEM_MIN_KIB: Final = 512  # Below it each small sort would go to disk.
 POOLERS_STEP: Final = 4  # Connections are sized for 4, 8, 12 … poolers: growing from 1 to 4 hosts restarts nothing.
 SUPERUSER_RESERVED: Final = 5
 ROLE_RESERVED: Final = 5
-DIRECT_CONNECTIONS: Final = 30  # Migrations, monitoring, backup, rewind and staff beside the poolers.
+DIRECT_CONNECTIONS: Final = 40  # Migrations, monitoring, backup, rewind and staff beside the poolers.
 
 GUIDE = "database guide, vertical scaling"
 PGTUNE = "pgtune"
@@ -171,7 +171,7 @@ def size(  # noqa: PLR0913, PLR0915 - one flat calculation from top to bottom re
     wal_buffers = min(64, max(buffers // 32, 4))
     maintenance = min(2 * GIB, memory // chosen.maintenance_divisor)
     vacuum = min(GIB, maintenance // 4)
-    # Buffer descriptors, lock tables and process slots; a test holds this against PostgreSQL's own figure.
+    # Buffer descriptors, lock tables and process slots; a test holds this against PostgreSQL's own figures.
     shared = math.ceil(buffers * 1.025) + wal_buffers + math.ceil(connections * 0.08) + 32
     fixed = shared + maintenance + chosen.autovacuum_workers * vacuum + connections * BACKEND_MIB
     left_kib = (memory * MEMORY_SHARE // 100 - fixed) * 1024 // connections

@@ -125,7 +125,7 @@ def test_growing_from_one_to_four_hosts_changes_nothing() -> None:
     [
         ({"memory_mib": 2048}, ["memory_mib=2048", "4096 MiB", "larger host"]),
         ({"memory_mib": 1024, "profile": "tiny"}, ["memory_mib=1024", "512 kB", "pooler_db_connections=50"]),
-        ({"max_connections": 100}, ["max_connections=100", "440", "441 or more"]),
+        ({"max_connections": 100}, ["max_connections=100", "450", "451 or more"]),
         ({"pooler_db_connections": 0}, ["pooler_db_connections=0", "at least 1"]),
         ({"profile": "huge"}, ["profile=huge", "mixed, oltp, tiny"]),
     ],
@@ -152,3 +152,19 @@ def test_the_command_line_explains_and_refuses() -> None:
     refused = subprocess.run([*command, "--memory-gib", "1"], check=False, capture_output=True, text=True)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "memory_mib=1024" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("machine", "asked_mib"),
+    [
+        # What PostgreSQL 17.12 said: postgres -C shared_memory_size with the parameters of that size and the
+        # preloaded libraries pg_stat_statements, pgaudit and pg_partman_bgw.
+        ({"memory_mib": 4096, "cores": 2, "wal_gib": 5}, 1125),
+        ({"memory_mib": 32768, "cores": 8, "wal_gib": 20}, 8514),
+        ({"memory_mib": 65536, "cores": 16, "wal_gib": 100, "hosts": 5}, 16924),
+        ({"memory_mib": 1048576, "cores": 128, "wal_gib": 500, "hosts": 9, "pooler_db_connections": 100}, 267733),
+    ],
+)
+def test_huge_pages_hold_what_postgresql_itself_asked_for(machine: dict[str, Any], asked_mib: int) -> None:
+    given_mib = sizing.size(**machine).to_dict()["huge_pages"] * sizing.HUGE_PAGE_MIB
+    assert asked_mib <= given_mib <= asked_mib * 1.05
