@@ -88,12 +88,15 @@ def name_of(look_up: Any, number: int) -> str:
         return str(number)
 
 
+SAMPLE_KEY = "/etc/ssl/private/ssl-cert-snakeoil.key"  # made by the package ssl-cert; no service uses it
+
+
 def open_private_keys(folders: list[str]) -> list[str]:
     """Return private keys that someone besides their owner may read."""
     found = []
     for folder in folders:
         for path in Path(folder).rglob("*"):
-            if path.is_symlink() or not path.is_file():
+            if path.is_symlink() or not path.is_file() or str(path) == SAMPLE_KEY:
                 continue
             status = path.stat()
             if status.st_size < KEY_BYTES_MAX and status.st_mode & 0o077 and PRIVATE_KEY in path.read_bytes():

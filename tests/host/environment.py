@@ -58,9 +58,9 @@ class Environment:
 
     @cached_property
     def role_defaults(self) -> dict[str, Any]:
-        """The defaults of all roles: their names are prefixed, so they never collide."""
+        """The defaults and constants of all roles: their names are prefixed, so they never collide."""
         values: dict[str, Any] = {}
-        for path in sorted(ROOT.glob("roles/*/defaults/main.yml")):
+        for path in sorted([*ROOT.glob("roles/*/defaults/main.yml"), *ROOT.glob("roles/*/vars/main.yml")]):
             values |= self.loader.load_from_file(str(path), trusted_as_template=True) or {}
         return values
 

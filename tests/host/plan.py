@@ -77,6 +77,7 @@ QUERIES = {
         "select last_archived_wal, extract(epoch from now() - last_archived_time)::int as age_seconds,"
         " failed_count, last_failed_time > last_archived_time as failing from pg_stat_archiver",
     ],
+    "overrides": ["postgres", "select name from pg_file_settings where sourcefile ~ 'auto[.]conf$'"],
     "postmaster": ["postgres", "select pg_postmaster_start_time()::text as started"],
     "extensions": [APP, "select extname, nspname from pg_extension e join pg_namespace n on n.oid = extnamespace"],
     "schema_acl": [
@@ -88,7 +89,8 @@ QUERIES = {
         APP,
         "select pg_get_userbyid(relowner) as owner, count(*) from pg_class c"
         " join pg_namespace n on n.oid = relnamespace where"
-        " nspname = 'public' and relkind in ('r', 'p', 'v', 'm', 'S') group by 1",
+        " nspname = 'public' and relkind in ('r', 'p', 'v', 'm', 'S')"
+        " and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e') group by 1",
     ],
     "privileges": [
         APP,
@@ -99,7 +101,8 @@ QUERIES = {
     "public_execute": [
         APP,
         "select p.oid::regprocedure::text as function from pg_proc p join pg_namespace n on n.oid = pronamespace"
-        " where prosecdef and nspname = 'public' and has_function_privilege('public', p.oid, 'execute')",
+        " where prosecdef and nspname = 'public' and has_function_privilege('public', p.oid, 'execute')"
+        " and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')",
     ],
     "invalid_indexes": [APP, "select indexrelid::regclass::text as name from pg_index where not indisvalid"],
     "migrations": [APP, "select app, name from django_migrations"],
