@@ -19,19 +19,21 @@ MODELS: Mapping[type[StatefulModel], Callable[[], Any]] = {
     Gig: lambda: make.gig("draft"),
     Order: make.order,
 }
-# Columns that a state asks for.
-NEEDS: Mapping[type[StatefulModel], Callable[[str], dict[str, Any]]] = {
-    Gig: lambda _: {"published_at": datetime(2025, 1, 1, tzinfo=UTC)},
-    Order: lambda status: {
-        "paid_at": None if status in {"pending_payment", "cancelled"} else datetime(2025, 1, 1, tzinfo=UTC),
-        "completed_at": datetime(2025, 1, 2, tzinfo=UTC) if status == "completed" else None,
-    },
-}
+
+
+def needs(model: type[StatefulModel], status: str) -> dict[str, Any]:
+    """Return the columns that a state asks for."""
+    moment = datetime(2025, 1, 1, tzinfo=UTC)
+    if model is Gig:
+        return {"published_at": moment}
+    if model is Order:
+        unpaid = status in {"pending_payment", "cancelled"}
+        return {"paid_at": None if unpaid else moment, "completed_at": moment if status == "completed" else None}
+    return {}
 
 
 def step(model: type[StatefulModel], row: Any, status: str) -> None:
-    fields = {"status": status, **NEEDS.get(model, lambda _: {})(status)}
-    model._default_manager.filter(pk=row.pk).update(**fields)
+    model._default_manager.filter(pk=row.pk).update(status=status, **needs(model, status))
 
 
 def path_to(transitions: Mapping[str, Sequence[str]], status: str) -> list[str]:
