@@ -33,7 +33,7 @@ def needs(model: type[StatefulModel], status: str) -> dict[str, Any]:
 
 
 def step(model: type[StatefulModel], row: Any, status: str) -> None:
-    model._default_manager.filter(pk=row.pk).update(status=status, **needs(model, status))
+    model._default_manager.filter(pk=row.pk).update(**{"status": status, **needs(model, status)})
 
 
 def path_to(transitions: Mapping[str, Sequence[str]], status: str) -> list[str]:
