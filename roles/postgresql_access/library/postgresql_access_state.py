@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import pwd
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,8 +24,8 @@ short_description: Bring roles, databases and privileges to their declared state
 description:
   - Compares the declaration with the catalog, applies the difference in one transaction per database and reads it
     back before committing. On a server in recovery it does nothing, so it may run on every host of a cluster.
-  - Runs as the system user postgres through the local socket. Passwords leave the host's memory as SCRAM verifiers
-    only, in a session that is not logged.
+  - Connects as the system user postgres through the local socket. Passwords leave the host's memory as SCRAM
+    verifiers only, in a session that is not logged.
 options:
   roles: {type: list, elements: dict, required: true, description: Roles, as in the role's argument_specs.}
   databases: {type: list, elements: dict, required: true, description: Databases, as in the role's argument_specs.}
@@ -33,7 +36,7 @@ author: Platform engineering
 """
 EXAMPLES = """
 - name: Bring access to its declared state
-  become_user: postgres
+  become: true
   postgresql_access_state:
     roles: [{name: reader, login: true}]
     databases: [{name: shop, owner: keeper, connect: [reader]}]
@@ -113,6 +116,20 @@ class Server:
         return done
 
 
+@contextmanager
+def acting_as(name: str) -> Iterator[None]:
+    """Be another system user for a while: the server asks the socket who is there."""
+    user = pwd.getpwnam(name)
+    before = os.geteuid(), os.getegid()
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(before[0])
+        os.setegid(before[1])
+
+
 def execute(connection: Any, change: Change) -> None:
     """Run a change; its error names the subject and never the statement, which may hold a verifier."""
     try:
@@ -162,6 +179,15 @@ def bring_to_state(server: Server, declaration: model.Declaration) -> list[str]:
     return list(undeclared)
 
 
+def obstacle() -> str:
+    """What is missing on a host that PostgreSQL has not been installed on, or nothing."""
+    if psycopg2 is None:
+        return str(missing_required_lib("psycopg2"))
+    if not [entry for entry in pwd.getpwall() if entry.pw_name == "postgres"]:
+        return "there is no system user postgres: install PostgreSQL first"
+    return ""
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -175,19 +201,22 @@ def main() -> None:
         supports_check_mode=True,
     )
     not_yet = {"changed": True, "leader": True, "changes": [], "msg": "No server yet: everything would be created"}
-    if psycopg2 is None:
+    if reason := obstacle():
         if module.check_mode:
             module.exit_json(**not_yet)
-        module.fail_json(msg=missing_required_lib("psycopg2"))
+        module.fail_json(msg=reason)
     try:
         declaration = model.parse(module.params["roles"], module.params["databases"], module.params["passwords"])
         server = Server(module.params, apply=not module.check_mode)
-        connection = server.connect("postgres")
-        in_recovery = server.query(connection, "SELECT pg_is_in_recovery()")[0][0]
-        connection.close()
-        if in_recovery:
-            module.exit_json(changed=False, leader=False, changes=[], msg="A standby: the leader's host does the work")
-        undeclared = bring_to_state(server, declaration)
+        with acting_as("postgres"):
+            connection = server.connect("postgres")
+            in_recovery = server.query(connection, "SELECT pg_is_in_recovery()")[0][0]
+            connection.close()
+            if in_recovery:
+                module.exit_json(
+                    changed=False, leader=False, changes=[], msg="A standby: the leader's host does the work"
+                )
+            undeclared = bring_to_state(server, declaration)
     except model.DeclarationError as error:
         module.fail_json(msg=str(error))
     except psycopg2.OperationalError as error:
