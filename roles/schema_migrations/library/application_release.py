@@ -106,10 +106,24 @@ class Releases:
     def _run(*command: str) -> None:
         subprocess.run(command, check=True, capture_output=True, text=True, umask=0o022)
 
+    def folders(self) -> list[Path]:
+        """Folders that root owns and the application's group may enter."""
+        return [self.root, self.folder, Path(self.params["env_file"]).parent]
+
+    def folders_in_order(self) -> bool:
+        """Whether they are there, with the owner and mode that they should have."""
+        try:
+            wanted = (0, grp.getgrnam(self.params["group"]).gr_gid, 0o750)
+            found = {(info.st_uid, info.st_gid, info.st_mode & 0o7777) for info in map(Path.stat, self.folders())}
+        except (FileNotFoundError, KeyError):
+            # A check on an empty host: neither the folders nor the group are there yet.
+            return False
+        return found == {wanted}
+
     def prepare_folders(self) -> None:
-        """Make the folders that root owns and the application's group may enter."""
+        """Make them so."""
         group = grp.getgrnam(self.params["group"]).gr_gid
-        for folder in (self.root, self.folder, Path(self.params["env_file"]).parent):
+        for folder in self.folders():
             folder.mkdir(parents=True, exist_ok=True)
             os.chown(folder, 0, group)
             folder.chmod(0o750)
@@ -135,6 +149,18 @@ class Releases:
             shutil.rmtree(path)
 
 
+def provide(module: AnsibleModule, releases: Releases) -> dict[str, Any]:
+    """Build the release from its archive, or ask for the archive."""
+    archive = module.params["archive"]
+    if module.check_mode:
+        return {"changed": True, "needs_archive": True}
+    if not archive or not Path(archive).exists():
+        return {"needs_archive": True}
+    releases.build()
+    Path(archive).unlink()
+    return {"changed": True}
+
+
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Return the module's result; a check changes nothing."""
     releases = Releases(module.params)
@@ -144,18 +170,12 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         "path": str(releases.path),
         "rooted": releases.root.is_dir(),
     }
-    if module.params["state"] == "present" and not releases.intact():
-        archive = module.params["archive"]
-        if module.check_mode:
-            result |= {"changed": True, "needs_archive": True}
-        elif not archive or not Path(archive).exists():
+    if module.params["state"] == "present":
+        result["changed"] = not releases.folders_in_order()
+        if result["changed"] and not module.check_mode:
             releases.prepare_folders()
-            result["needs_archive"] = True
-        else:
-            releases.prepare_folders()
-            releases.build()
-            Path(archive).unlink()
-            result["changed"] = True
+        if not releases.intact():
+            result |= provide(module, releases)
     result["settled"] = releases.in_use() and not releases.superfluous()
     if module.params["state"] == "current" and not result["settled"]:
         result["changed"] = True
