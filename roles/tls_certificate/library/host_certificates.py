@@ -45,6 +45,9 @@ CERTIFICATE_SPEC = {
     "combined": {"type": "bool", "default": False},
 }
 PUBLIC, SECRET = 0o644, 0o600
+# One empty file for each certificate whose users have not been reloaded yet: a run that was broken off between writing
+# and reloading is made good by the next one. A reboot empties the folder, and starts every service anew.
+PENDING = Path("/run/host_certificates")
 # Each use of a key that a certificate of ours does not allow: all but signing the handshake.
 OTHER_USAGES = (
     *("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
@@ -190,7 +193,14 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             reasons[name] = reason
         if authority_changed or len(files.changed) > before:
             names.append(name)
-    changed = bool(files.changed or requests)
+    if names and not module.check_mode:
+        PENDING.mkdir(mode=0o755, exist_ok=True)
+        for name in names:
+            (PENDING / name).touch()
+    names = [
+        item["name"] for item in given["certificates"] if item["name"] in names or (PENDING / item["name"]).exists()
+    ]
+    changed = bool(files.changed or requests or names)
     return {
         "changed": changed,
         "files": files.changed,

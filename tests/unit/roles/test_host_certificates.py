@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import pwd
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,6 +74,14 @@ class Module:
         raise SystemExit(msg)
 
 
+@pytest.fixture(autouse=True)
+def pending(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of certificates whose users have not been reloaded yet."""
+    folder = tmp_path_factory.mktemp("run") / "pending"
+    monkeypatch.setattr(certificates, "PENDING", folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def authority() -> Authority:
     return Authority()
@@ -96,15 +105,29 @@ def issue(folder: Path, authority: Authority, *wanted: dict[str, Any], days: int
     return play(folder, authority, *wanted, signed=signed)
 
 
+def reloaded(pending: Path) -> None:
+    """What the role's handlers do at their end."""
+    shutil.rmtree(pending)
+
+
 def reasons(answer: Any) -> dict[str, str]:
     assert [item["name"] for item in answer["requests"]] == list(answer["reasons"])
     return dict(answer["reasons"])
 
 
-def test_a_second_run_changes_nothing(tmp_path: Path, authority: Authority) -> None:
+def test_a_second_run_changes_nothing(tmp_path: Path, authority: Authority, pending: Path) -> None:
     issue(tmp_path, authority)
+    reloaded(pending)
     again = play(tmp_path, authority)
     assert (again["changed"], again["requests"], again["changed_names"]) == (False, [], [])
+
+
+def test_a_run_broken_off_before_the_reload_is_made_good(tmp_path: Path, authority: Authority, pending: Path) -> None:
+    issue(tmp_path, authority)
+    again = play(tmp_path, authority)
+    assert (again["changed"], again["files"], again["changed_names"]) == (True, [], ["web"])
+    reloaded(pending)
+    assert not play(tmp_path, authority)["changed"]
 
 
 def test_the_key_never_leaves_the_host(tmp_path: Path, authority: Authority) -> None:

@@ -17,7 +17,7 @@ def test_a_service_has_the_declared_limit_of_files(host):
 def test_the_other_settings_are_the_declared_ones(host):
     held = host.check_output("apt-config dump Unattended-Upgrade::Package-Blacklist")
     assert [line for line in held.splitlines() if "::" in line.split()[0].removeprefix("Unattended-Upgrade::")] == [
-        'Unattended-Upgrade::Package-Blacklist:: "^only-this$";'
+        'Unattended-Upgrade::Package-Blacklist:: "^only-this";'
     ]
     assert "SystemMaxUse=64M" in host.check_output("systemd-analyze cat-config systemd/journald.conf")
     assert host.file("/etc/default/locale").contains("LANG=POSIX")
