@@ -112,7 +112,7 @@ def names_of(wanted: dict[str, Any]) -> list[Any]:
 
 def request_for(wanted: dict[str, Any], key: Any) -> str:
     """Return a signing request for a server and client certificate, as PEM."""
-    usages = [x509.ExtendedKeyUsageOID.SERVER_AUTH, x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+    usages = [x509.oid.ExtendedKeyUsageOID.SERVER_AUTH, x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH]
     usage = dict.fromkeys(OTHER_USAGES, False)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, wanted["common_name"])])
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)

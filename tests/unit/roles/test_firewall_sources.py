@@ -7,7 +7,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from hypothesis import given
 from hypothesis import strategies as st
-from role_files import ROOT
+
+from .role_files import ROOT
 
 
 def load() -> ModuleType:

@@ -14,7 +14,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from role_files import ROOT
+
+from .role_files import ROOT
 
 ROLE = ROOT / "roles/tls_certificate"
 OWNER = pwd.getpwuid(0).pw_name
@@ -162,7 +163,8 @@ def test_an_expired_certificate_is_renewed(tmp_path: Path, authority: Authority)
 
 def test_other_names_ask_for_a_new_certificate(tmp_path: Path, authority: Authority) -> None:
     issue(tmp_path, authority)
-    for change in ({"dns_names": ["db1"]}, {"addresses": []}, {"common_name": "db2"}):
+    changes: list[dict[str, Any]] = [{"dns_names": ["db1"]}, {"addresses": []}, {"common_name": "db2"}]
+    for change in changes:
         assert reasons(play(tmp_path, authority, {**WEB, **change})) == {"web": "it has other names"}
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography import x509
-from role_files import ROOT
+
+from .role_files import ROOT
 
 KEYS = ("field_encryption_key", "blind_index_key")
 

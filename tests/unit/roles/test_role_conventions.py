@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from role_files import ROLES, ROOT, Role
+
+from .role_files import ROLES, ROOT, Role
 
 TASK_LINES_MAX = 80
 MODULE_LINES_MAX = 300

@@ -8,7 +8,8 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, init_plugin_loader, lookup_loader
 from ansible.template import Templar, trust_as_template
-from role_files import ROLES, ROOT, Role
+
+from .role_files import ROLES, ROOT, Role
 
 TEMPLATES = [(role, path) for role in ROLES for path in sorted(role.path.glob("templates/**/*.j2"))]
 # Files whose readers know no comments: JSON, and the access list of Valkey.

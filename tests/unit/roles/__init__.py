@@ -1,0 +1,1 @@
+"""Tests of all roles, without a host."""
