@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleParserError  # type: ignore[import-untyped] # Ansible ships no types
-from ansible.plugins.inventory import BaseInventoryPlugin  # type: ignore[attr-defined] # the same
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "pulumi"))  # The contract is one typed object: it is read by the code that writes it.
@@ -28,7 +28,7 @@ name: pulumi_stack
 short_description: Hosts, groups and variables from the contract of a Pulumi stack
 description:
   - Reads the stack output C(contract), checks it against C(pulumi/infra/contract.schema.json) and makes the inventory.
-  - A saved copy is used as long as it is fresh, because asking Pulumi costs a second and this costs milliseconds.
+  - A saved copy is used while it is fresh, because asking Pulumi costs a second and this costs milliseconds.
 options:
   plugin: {description: Must be C(pulumi_stack)., type: str, required: true, choices: [pulumi_stack]}
   stack: {description: Name of the Pulumi stack., type: str, required: true}
@@ -41,7 +41,7 @@ options:
   state_file:
     description:
       - State of the stack where it is a local file, relative to the root. A copy older than it is read again.
-      - With neither this nor O(contract_age_seconds_max) the copy is taken as it is and Pulumi is never asked.
+      - With neither this nor O(contract_age_seconds_max) Pulumi is never asked.
     type: path
   contract_age_seconds_max: {description: Age in seconds at which the copy is read again (remote state)., type: int}
   remedy: {description: Command that brings the contract up to date., type: str, required: true}
@@ -105,14 +105,14 @@ def _ask_pulumi(source: Source, saved: Path, state: Path | None) -> str:
     except FileNotFoundError as error:
         raise ContractError("pulumi is not on PATH. Run: source activate.sh") from error
     except subprocess.TimeoutExpired as error:
-        raise ContractError(f"`{' '.join(argv)}` gave no answer in {PULUMI_SECONDS_MAX} s. Try it by hand") from error
+        raise ContractError(f"`{' '.join(argv)}`: no answer in {PULUMI_SECONDS_MAX} s. Run it by hand") from error
     except subprocess.CalledProcessError as error:
         raise ContractError(
             f"stack {source.stack} gives no contract: {error.stderr.strip()[-400:]}\n"
             f"Outside of `source activate.sh`? Else run: {source.remedy}"
         ) from error
-    saved.parent.mkdir(parents=True, exist_ok=True)
     part = saved.with_name(f"{saved.name}.{os.getpid()}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
     part.write_text(answer, encoding="utf-8")
     os.utime(part, (asked_at, asked_at))
     part.replace(saved)
@@ -203,14 +203,9 @@ def cluster_variables(contract: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {
         "platform_cluster": name,
         "platform_hosts": active,
-        "platform_etcd_hosts": [host for host in active if host["etcd_member"]],
         "platform_members": _members(active),
         "platform_etcd_members": _members(host for host in active if host["etcd_member"]),
-        "platform_endpoints": cluster["endpoints"],
-        "platform_repository": cluster["repository"],
-        "platform_certificate_authority": cluster["certificate_authority"],
-        "platform_secrets": cluster["secrets"],
-        "platform_clients": cluster["clients"],
+        **{f"platform_{key}": value for key, value in cluster.items() if key != "hosts"},
     }
 
 
@@ -223,15 +218,13 @@ def fill(inventory: Any, contract: Mapping[str, Any]) -> None:
     """Put hosts, groups and variables of a checked contract into Ansible's InventoryData."""
     for name, value in environment_variables(contract).items():
         inventory.set_variable("all", name, value)
-    groups = groups_of(contract)
     for host, cluster in each_host(contract):
         inventory.add_host(host["name"])
-        variables = {**connection_variables(host), "platform_host": host}
-        if cluster:
-            variables |= cluster_variables(contract, cluster)
+        of_cluster = cluster_variables(contract, cluster) if cluster else {}
+        variables = {**connection_variables(host), **of_cluster, "platform_host": host}
         for name, value in variables.items():
             inventory.set_variable(host["name"], name, value)
-    for group, members in groups.items():
+    for group, members in groups_of(contract).items():
         inventory.add_group(group)
         for member in members:
             inventory.add_host(member, group)

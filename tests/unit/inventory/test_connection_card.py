@@ -1,0 +1,68 @@
+"""The connection card: what it says of the golden contracts, and that it says no secret."""
+
+import importlib.util
+import json
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+DATABASES = {"main": "freelance_platform", "replica": "freelance_platform_replica"}
+
+
+@pytest.fixture(scope="module")
+def card_filter() -> ModuleType:
+    path = ROOT / "ansible/plugins/filter/connection_card.py"
+    spec = importlib.util.spec_from_file_location("connection_card", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def card(card_filter: ModuleType, contract: dict[str, Any]) -> dict[str, Any]:
+    cluster = contract["clusters"]["main"]
+    return dict(card_filter.connection_card(cluster, "main", "lab", "/ca.crt", DATABASES))
+
+
+def test_every_way_lists_all_hosts_and_checks_their_name(card: dict[str, Any]) -> None:
+    assert set(card["connections"]) == {"pooled", "replica", "direct", "read_only_direct"}
+    for way in card["connections"].values():
+        parameters = way["parameters"]
+        assert parameters["sslmode"] == "verify-full"
+        assert (
+            len(parameters["host"].split(",")) == len(parameters["hostaddr"].split(",")) == len(way["endpoints"]) == 3
+        )
+    assert card["connections"]["pooled"]["parameters"]["host"] == "pooled.lab,pooled.lab,pooled.lab"
+    assert card["connections"]["replica"]["parameters"]["dbname"] == "freelance_platform_replica"
+    assert card["connections"]["direct"]["parameters"]["user"] == "freelance_migrator"
+
+
+def test_a_balancer_is_named_and_has_no_address(card_filter: ModuleType, contract: dict[str, Any]) -> None:
+    cluster = contract["clusters"]["main"]
+    cluster["endpoints"]["pooled"] = ["pooled.example.internal:6432"]
+    found = card_filter.connection_card(cluster, "main", "lab", "/ca.crt", DATABASES)["connections"]["pooled"]
+    assert found["parameters"]["host"] == "pooled.example.internal"
+    assert "hostaddr" not in found["parameters"]
+
+
+@pytest.mark.parametrize("style", ["plain", '"quoted"', "'quoted'"])
+def test_the_read_command_prints_the_secret(card_filter: ModuleType, tmp_path: Path, style: str) -> None:
+    secrets = tmp_path / "secrets.yml"
+    secrets.write_text(f"# comment\nother_password: x\nmonitor_password: {style}\n", encoding="utf-8")
+    command = card_filter.read_command(f"file:{secrets}#monitor_password")
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == style.strip("\"'")
+
+
+def test_an_aws_secret_is_read_by_its_own_tool(card_filter: ModuleType) -> None:
+    contract = json.loads((ROOT / "tests/golden/contract.production.json").read_text(encoding="utf-8"))
+    card = card_filter.connection_card(contract["clusters"]["main"], "main", "production", "/ca.crt", DATABASES)
+    assert card["secrets"]["monitor_password"]["read"].startswith(
+        "aws secretsmanager get-secret-value --secret-id arn:"
+    )
