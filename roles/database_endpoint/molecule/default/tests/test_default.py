@@ -155,3 +155,10 @@ def test_servers_of_one_name_are_refused(host):
     assert "correct the list" in " ".join((refused.stdout + refused.stderr).split())
     assert "changed=0" in refused.stdout
     assert leads_to(host, 5000, "one")
+
+
+def test_a_reload_that_never_came_is_made_up_for(host):
+    host.run("touch /etc/haproxy/haproxy.cfg")
+    reloaded = play()
+    assert "changed=2" in reloaded.stdout, reloaded.stdout  # what was found, and its handler
+    assert "changed=0" in play("--check").stdout

@@ -170,3 +170,24 @@ def test_pools_that_exceed_the_server_are_refused(host):
     )
     assert "changed=0" in refused.stdout
     assert query(host, "freelance_user", "SELECT 1").rc == 0
+
+
+def test_a_reload_that_never_came_is_made_up_for(host):
+    host.run("touch /etc/pgbouncer/userlist.txt")
+    reloaded = play()
+    assert "changed=2" in reloaded.stdout, reloaded.stdout  # what was found, and its handler
+    assert "changed=0" in play("--check").stdout
+
+
+def test_a_new_certificate_is_shown_after_a_reload(host):
+    show = "openssl s_client -starttls postgres -connect 127.0.0.1:6432 </dev/null 2>/dev/null"
+    show = f"sleep 1; {show} | openssl x509 -noout -serial"
+    before, pid = host.check_output(show), host.check_output("systemctl show -P MainPID pgbouncer")
+    # Another serial number is enough; clients would distrust this one.
+    forge = "openssl req -x509 -key pgbouncer.key -subj /CN=other -days 1 > pgbouncer.crt && systemctl reload pgbouncer"
+    host.run("cd /etc/ssl/platform && cp -p pgbouncer.crt /run/saved.crt && " + forge)
+    after = host.check_output(show)
+    host.run("cp -p /run/saved.crt /etc/ssl/platform/pgbouncer.crt && systemctl reload pgbouncer")
+    assert after != before
+    assert host.check_output(show) == before
+    assert host.check_output("systemctl show -P MainPID pgbouncer") == pid
