@@ -95,7 +95,7 @@ QUERIES = {
     "privileges": [
         APP,
         "select grantee, array_agg(distinct privilege_type order by privilege_type) as privileges"
-        " from information_schema.role_table_grants where table_schema = 'public' and grantee <> 'freelance_owner'"
+        " from information_schema.role_table_grants where table_schema = 'public' and grantee not in ('freelance_owner', 'postgres')"
         " group by 1",
     ],
     "public_execute": [
@@ -122,7 +122,18 @@ def of(environment: Environment, name: str) -> dict[str, Any]:
             "members": [*PATRONI, "list", "-f", "json"],
             "dynamic": [*PATRONI, "show-config"],
             "backups": ["pgbackrest", f"--stanza={declared['platform_cluster']}", "--output=json", "info"],
-            "pool_databases": ["psql", "-h", "/run/pgbouncer", "-p", "6432", "-XAtc", "show databases", "pgbouncer"],
+            "pool_databases": [
+                "psql",
+                "-h",
+                "/run/pgbouncer",
+                "-p",
+                "6432",
+                "-U",
+                "pgbouncer",
+                "-XAtc",
+                "show databases",
+                "pgbouncer",
+            ],
         }
     return {
         "units": sorted({unit for group in groups for unit in UNITS.get(group, [])}),
