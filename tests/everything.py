@@ -18,7 +18,6 @@ from lab.paths import LOGS, ROOT
 from lab.steps import Result, Runner, Step
 
 PARALLEL = 2  # The smallest machine has two cores.
-SITE = "site"
 # What works on the lab's own cluster and must not be disturbed: one after the other, when everything else is over.
 LIVE = ("host", "proofs", "lab")
 ON_PURPOSE = ("molecule-all", "bench")
@@ -29,11 +28,11 @@ MYPY = ["ansible/plugins/filter", "ansible/plugins/inventory", "ansible/plugins/
 
 def lint() -> list[Step]:
     """Style and types: one step for each tool."""
-    shell = r"git ls-files -z '*.sh' activate.sh .envrc lab/run .ci/run | xargs -0 shellcheck --external-sources"
+    shell = r"git ls-files -z '*.sh' activate.sh .envrc lab/run lab/engine/build lab/engine/pulumi-language-python .ci/run | xargs -0 shellcheck --external-sources"
     commands = {
         "ruff": ["bash", "-c", f"ruff check {' '.join(PYTHON)} && ruff format --check {' '.join(PYTHON)}"],
         "mypy": ["mypy", *MYPY],
-        "mypy of the application": ["bash", "-c", "cd files/app && mypy ."],
+        "mypy of the application": ["bash", "-c", "cd files/app && mypy"],
         "ansible-lint": ["ansible-lint", "--offline"],
         "yamllint": ["yamllint", "--strict", "."],
         "shellcheck": ["bash", "-c", shell],
@@ -71,8 +70,8 @@ def groups() -> dict[str, list[Step]]:
         "molecule": scenarios("default"),
         "molecule-all": scenarios("default", "alternative"),
         "lab": [tool("lab", ["pytest", "tests/lab"], needs=["hosts"])],
-        "host": [tool("host", ["pytest", "tests/host"], needs=[SITE])],
-        "proofs": [tool("proofs", ["pytest", "tests/proofs"], needs=[SITE])],
+        "host": [tool("host", ["pytest", "tests/host"], needs=[up.CARD])],
+        "proofs": [tool("proofs", ["pytest", "tests/proofs"], needs=[up.CARD])],
         "bench": [
             tool("bench pulumi", ["python", "tests/bench/bench_pulumi.py", "--json", "docs/results/pulumi.json"]),
             tool("bench site", ["python", "-m", "tests.bench.bench_site"], needs=["Pulumi engine"]),
@@ -82,9 +81,8 @@ def groups() -> dict[str, list[Step]]:
 
 def chosen(names: Iterable[str]) -> list[Step]:
     """The steps of these groups and all that they need, in the order in which they are numbered."""
-    setup = [step for step in up.steps(verify=False) if step.name != "connection card"]
     packages = [sys.executable, "-m", "lab", "image", "packages"]
-    by_name = {step.name: step for step in setup}
+    by_name = {step.name: step for step in up.steps(verify=False)}
     by_name["packages image"] = Step(
         name="packages image",
         argv=packages,
