@@ -31,7 +31,7 @@ def test_every_setting_is_known_to_pgbackrest(host):
 
 @pytest.mark.parametrize(
     ("path", "user", "mode"),
-    [(CONFIG, "root", 0o640), ("/etc/pgbackrest", "root", 0o750), ("/var/lib/pgbackrest", "postgres", 0o750)],
+    [(CONFIG, "root", 0o640), ("/etc/pgbackrest", "root", 0o750), ("/var/lib/pgbackrest", "postgres", 0o700)],
 )
 def test_nobody_else_reads_the_repository_or_its_passphrase(host, path, user, mode):
     file = host.file(path)
