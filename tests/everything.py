@@ -28,7 +28,8 @@ MYPY = ["ansible/plugins/filter", "ansible/plugins/inventory", "ansible/plugins/
 
 def lint() -> list[Step]:
     """Style and types: one step for each tool."""
-    shell = r"git ls-files -z '*.sh' activate.sh .envrc lab/run lab/engine/build lab/engine/pulumi-language-python .ci/run | xargs -0 shellcheck --external-sources"
+    scripts = "'*.sh' activate.sh .envrc lab/run lab/engine/build lab/engine/pulumi-language-python .ci/run"
+    shell = f"git ls-files -z {scripts} | xargs -0 shellcheck --external-sources"
     commands = {
         "ruff": ["bash", "-c", f"ruff check {' '.join(PYTHON)} && ruff format --check {' '.join(PYTHON)}"],
         "mypy": ["mypy", *MYPY],
