@@ -95,7 +95,8 @@ QUERIES = {
     "privileges": [
         APP,
         "select grantee, array_agg(distinct privilege_type order by privilege_type) as privileges"
-        " from information_schema.role_table_grants where table_schema = 'public' and grantee not in ('freelance_owner', 'postgres')"
+        " from information_schema.role_table_grants where table_schema = 'public'"
+        " and grantee not in ('freelance_owner', 'postgres')"
         " group by 1",
     ],
     "public_execute": [
