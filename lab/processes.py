@@ -31,6 +31,14 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def command_name(pid: int) -> str:
+    """What the process calls itself, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def record(name: str, pid: int) -> None:
     """Write down that `pid` is the lab's process called `name`."""
     RUN.mkdir(mode=0o755, exist_ok=True)

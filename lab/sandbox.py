@@ -15,6 +15,7 @@ SCRIPT = Path(__file__).with_name("sandbox_init.sh")
 OWNER = RUN / "owner"
 READY = RUN / "ready"
 CGROUP = "freelance-lab"
+SERVICE = ("podman", "system", "service", "--time=0", f"unix://{PODMAN_SOCKET}")
 # Processes in all hosts together; PostgreSQL alone starts hundreds.
 HOST_PROCESSES_MAX = 20_000
 CGROUP_TIMEOUT_S = 10.0
@@ -100,20 +101,24 @@ def write_settings() -> None:
     (STATE / "containers.conf").write_text("\n".join(lines) + "\n")
 
 
-def inside(argv: list[str]) -> list[str]:
-    """The same command where the hosts' podman lives: its settings, its namespaces, never the API socket."""
-    environment = [
+def podman_settings() -> list[str]:
+    """The words in front of a podman command that make it use the lab's own storage and settings."""
+    return [
         "env",
         "--unset=CONTAINER_HOST",
         f"CONTAINERS_STORAGE_CONF={STATE}/storage.conf",
         f"CONTAINERS_CONF={STATE}/containers.conf",
     ]
+
+
+def inside(argv: list[str]) -> list[str]:
+    """The same command where the hosts' podman lives: its settings, its namespaces, never the API socket."""
     pid = processes.running("sandbox-inner")
     if pid is None:
-        return [*environment, *argv]
+        return [*podman_settings(), *argv]
     procs = _cgroup() / "control" / "cgroup.procs"
     enter = ["nsenter", f"--target={pid}", "--mount", "--net", "--pid", "--cgroup", "--wd=/"]
-    return ["sh", "-c", f'echo $$ > "{procs}" && exec "$@"', "sh", *enter, "--", *environment, *argv]
+    return ["sh", "-c", f'echo $$ > "{procs}" && exec "$@"', "sh", *enter, "--", *podman_settings(), *argv]
 
 
 def _down_hosts_side() -> None:
@@ -135,7 +140,19 @@ def _start_sandbox() -> None:
     log = LOGS / "sandbox.log"
     flags = ["--mount", "--net", "--pid", "--cgroup", "--fork", "--kill-child"]
     enter = f'echo $$ > "{group}/cgroup.procs" && exec "$@"'
-    command = ["sh", "-c", enter, "sh", "unshare", *flags, str(SCRIPT), str(RUN), str(APT_PORT)]
+    command = [
+        "sh",
+        "-c",
+        enter,
+        "sh",
+        "unshare",
+        *flags,
+        str(SCRIPT),
+        str(RUN),
+        str(APT_PORT),
+        *podman_settings(),
+        *SERVICE,
+    ]
     outer = processes.start("sandbox", command, log)
     processes.wait_for(READY, "sandbox", log)
     inner = processes.children(outer)[0]
@@ -154,9 +171,15 @@ def _start_plain_forwards() -> None:
 
 
 def _start_podman() -> None:
-    log = LOGS / "podman.log"
-    service = ["podman", "system", "service", "--time=0", f"unix://{PODMAN_SOCKET}"]
-    processes.start("podman", inside(service), log)
+    inner = processes.running("sandbox-inner")
+    log = LOGS / ("podman.log" if inner is None else "sandbox.log")
+    if inner is None:
+        processes.start("podman", [*podman_settings(), *SERVICE], log)
+    else:
+        # Started by the sandbox's first process, which sees another number for it than we do.
+        processes.wait_for(PODMAN_SOCKET, "sandbox", log)
+        served = next(pid for pid in processes.children(inner) if processes.command_name(pid) == "podman")
+        processes.record("podman", served)
     processes.wait_for(PODMAN_SOCKET, "podman", log)
     if "SUDO_UID" in os.environ:
         os.chown(PODMAN_SOCKET, int(os.environ["SUDO_UID"]), -1)

@@ -1,8 +1,9 @@
 #!/bin/bash
 # Process 1 of the sandbox: private mounts, processes and network. Its only way out is the socket of the apt cache.
-# Arguments: folder of sockets and ids, port of the apt cache.
+# Arguments: folder of sockets and ids, port of the apt cache and the words that serve podman's API.
 set -eu
 run=$1 port=$2
+shift 2
 mount --make-rprivate /
 mount -t proc proc /proc
 # The namespace is private: this hides the machine's cgroup mounts in here only.
@@ -17,6 +18,8 @@ done
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 ip link set lo up
 socat "TCP-LISTEN:$port,fork,reuseaddr" "UNIX-CONNECT:$run/apt.sock" &
+# A child of this process: nothing outside has to collect it before the sandbox can end.
+"$@" &
 touch "$run/ready"
 trap 'exit 0' TERM INT
 # Collect what ends in here for ever: orphans of containers become children of process 1.
