@@ -97,7 +97,8 @@ QUERIES = {
         "select grantee, array_agg(distinct privilege_type order by privilege_type) as privileges"
         " from information_schema.role_table_grants where table_schema = 'public'"
         " and grantee <> 'freelance_owner'"
-        " and table_name not in (select relname from pg_class c join pg_depend d on d.objid = c.oid where deptype = 'e')"
+        " and table_name not in (select relname from pg_class c join pg_depend d on d.objid = c.oid"
+        " where deptype = 'e')"
         " group by 1",
     ],
     "public_execute": [
