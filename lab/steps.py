@@ -162,7 +162,8 @@ class Runner:
             argv = ["bash", "-c", 'source activate.sh && exec "$@"', "bash", *argv]
         with self._lock:
             process = subprocess.Popen(
-                argv,
+                # A shell starts what runs in its background deaf to SIGINT, and that is inherited: _stop must be heard.
+                ["env", "--default-signal=INT", *argv],
                 cwd=self._root,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **step.environment},
                 stdin=subprocess.DEVNULL,
