@@ -9,7 +9,8 @@ from tests.proofs.conftest import healthy, play, wait_for
 
 SECONDS_MAX = 180
 IDENTIFIER = "runuser -u postgres -- psql -XAtc 'select system_identifier from pg_control_system()'"
-PARENT = "ps -o comm= -p $(ps -o ppid= -p $(head -1 /var/lib/postgresql/17/main/postmaster.pid))"
+# The unit whose process started the server: it stays in that unit's control group.
+UNIT = "ps -o unit= -p $(head -1 /var/lib/postgresql/17/main/postmaster.pid)"
 
 
 def test_all_hosts_rebooted_are_the_same_cluster(
@@ -28,6 +29,6 @@ def test_all_hosts_rebooted_are_the_same_cluster(
     wait_for("all members run and one acknowledges", lambda: healthy(members(), len(names)), SECONDS_MAX)
     assert {on(name, IDENTIFIER) for name in names} == {identifier}
     for name in names:
-        assert on(name, PARENT).startswith("patroni"), f"{name}: PostgreSQL was not started by Patroni"
+        assert on(name, UNIT) == "patroni.service", f"{name}: PostgreSQL was not started by Patroni"
     with clients.connect(card, "pooled") as connection:
         assert connection.execute("select count(*) from accounts_skill").fetchone() == rows

@@ -1,4 +1,4 @@
-"""A converged site (the drift before was repaired): the next run and the next check change and restart nothing."""
+"""A converged site, after repair and reboot: the next run and the next check change nothing and restart nothing."""
 
 from collections.abc import Callable
 
