@@ -27,6 +27,8 @@ def wait_until(condition, seconds=30):
 
 
 def test_a_new_segment_arrives_in_the_repository(postgres):
+    # A switch does nothing at the start of a segment: something has to be written first.
+    postgres("psql -qc 'select pg_logical_emit_message(true, $$test$$, $$a segment$$)'")
     segment = postgres("psql -qtAc 'select pg_walfile_name(pg_switch_wal())'")
     wait_until(lambda: json.loads(postgres(f"{STANZA} --output=json info"))[0]["archive"][-1]["max"] >= segment)
     assert int(postgres("psql -qtAc 'select archived_count from pg_stat_archiver'")) > 0
