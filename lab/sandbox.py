@@ -40,7 +40,9 @@ def up() -> bool:
 
 
 def healthy() -> bool:
-    """Whether every process of the lab runs and podman answers."""
+    """Whether every process of this clone's lab runs and podman answers."""
+    if _owner() != STATE:
+        return False
     names = ["apt-cache", "apt-forward", "podman"]
     names += (
         ["sandbox", "sandbox-inner"] if machine.detect().sandbox else [f"apt-{name}" for name in network.gateways()]
@@ -65,13 +67,21 @@ def forget() -> None:
 
 def refuse_other_owner() -> None:
     """LabError while the lab of another clone runs: addresses and sockets are the machine's."""
-    if OWNER.exists() and (other := OWNER.read_text().strip()) != str(STATE):
-        alive = [path.stem for path in RUN.glob("*.pid") if processes.running(path.stem)]
-        if alive:
-            raise LabError(
-                f"the lab of {Path(other).parent} runs on this machine ({len(alive)} processes) and a machine has "
-                "room for one: run `make down` there, then `make up` here"
-            )
+    if (other := _owner()) in (None, STATE):
+        return
+    # The apt cache serves every clone, so it says nothing about whose hosts run.
+    alive = [name for name in ("sandbox", "sandbox-inner", "podman") if processes.running(name)]
+    # A clone that was deleted can't be asked to stop its lab; its processes are ended when ours start.
+    if alive and other is not None and other.is_dir():
+        raise LabError(
+            f"the lab of {other.parent} runs on this machine ({', '.join(alive)}) and a machine has room for one: "
+            "run `make down` there, then `make up` here"
+        )
+
+
+def _owner() -> Path | None:
+    """The environment folder of the clone whose lab was started last."""
+    return Path(OWNER.read_text().strip()) if OWNER.exists() else None
 
 
 def write_settings() -> None:

@@ -9,9 +9,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import BinaryIO, Literal
+
+from lab import processes
 
 HEARTBEAT_S = 30.0
 TAIL_LINES = 40
@@ -44,6 +48,26 @@ class Result:
     seconds: float
     log: Path
     remark: str = ""
+
+
+class _TerminatedError(Exception):
+    """SIGTERM or SIGHUP came: unlike Ctrl+C, to this process alone."""
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process and its descendants of our own process group, as a terminal would."""
+    if processes.start_time(pid) is None:
+        return
+    descendants = processes.children(pid)
+    with suppress(ProcessLookupError):
+        if os.getpgid(pid) == os.getpgid(0):
+            os.kill(pid, number)
+    for child in descendants:
+        _send(child, number)
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    raise _TerminatedError
 
 
 class Runner:
@@ -80,6 +104,7 @@ class Runner:
         began = time.monotonic()
         threads: list[threading.Thread] = []
         started: set[str] = set()
+        before = {number: signal.signal(number, _terminated) for number in (signal.SIGTERM, signal.SIGHUP)}
         try:
             with self._lock:
                 while not self._stopping and len(started) < len(self._steps):
@@ -91,10 +116,17 @@ class Runner:
                     if not ready and len(self._results) == len(started):
                         break  # what is left needs a step that failed
                     self._lock.wait(1.0)
+        except _TerminatedError:
+            self._say("told to end: ending the running steps")
+            with self._lock:
+                self._stop()
         except KeyboardInterrupt:
             # The terminal sent the signal to the steps' processes as well: they are given time to end in order.
             self._say("interrupted: waiting for the running steps to end")
             self._stopping = True
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         for thread in threads:
             thread.join()
         results = [self._results.get(step.name) or self._not_run(step) for step in self._steps]
@@ -176,9 +208,9 @@ class Runner:
     def _stop(self) -> None:
         self._stopping = True
         for process in self._running.values():
-            # Like Ctrl+C: pulumi and ansible-playbook end in order on it.
-            process.send_signal(signal.SIGINT)
-            timer = threading.Timer(STOP_TIMEOUT_S, process.kill)
+            # As Ctrl+C does: pulumi and ansible-playbook end in order on it.
+            _send(process.pid, signal.SIGINT)
+            timer = threading.Timer(STOP_TIMEOUT_S, _send, (process.pid, signal.SIGKILL))
             timer.daemon = True
             timer.start()
 

@@ -20,6 +20,7 @@ from lab.steps import Result, Runner, Step
 PARALLEL = 2  # The smallest machine has two cores.
 # What works on the lab's own cluster and must not be disturbed: one after the other, when everything else is over.
 LIVE = ("host", "proofs", "lab")
+FAILURE_LINES = 8
 ON_PURPOSE = ("molecule-all", "bench")
 
 PYTHON = ["ansible/plugins", "files/app", "lab", "pulumi", "roles", "tests"]
@@ -121,6 +122,15 @@ def count(result: Result) -> tuple[int, int, int]:
     return found["passed"] or 1, failed, found["skipped"]
 
 
+def say_failures(results: Iterable[Result]) -> None:
+    """Each failed step with pytest's own summary or else the end of its log: the last thing a reader sees."""
+    for result in results:
+        if result.status == "failed":
+            lines = result.log.read_text(errors="replace").splitlines() if result.log.exists() else []
+            told = [line for line in lines if re.match(r"(FAILED|ERROR) ", line)] or lines[-FAILURE_LINES:]
+            print("\n".join([f"  {result.name} (all of it: {result.log})", *(f"    {line}" for line in told)]))
+
+
 def say_skips(results: Iterable[Result]) -> None:
     """Each skipped test with its reason."""
     for result in results:
@@ -146,6 +156,9 @@ def main(words: list[str]) -> int:
     if skipped:
         print("\nSkipped, with the reason:")
         say_skips(results)
+    if failed:
+        print("\nFailed:")
+        say_failures(results)
     if not was_up and sandbox.healthy():
         print("\nThe lab was not up before, so it is stopped (its data is kept; `make up` brings it back).")
         down.main([])

@@ -1,11 +1,13 @@
 """The step runner: order, side by side, failure, interruption-proof results."""
 
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from lab.paths import ROOT
 from lab.steps import Runner, Step
 
 
@@ -49,6 +51,27 @@ def test_a_failure_shows_the_log_ends_what_runs_and_starts_nothing_new(
     out = capsys.readouterr().out
     assert "the reason" in out
     assert str(tmp_path / "logs" / "broken.log") in out
+
+
+def test_being_told_to_end_ends_the_children_of_the_steps_too(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    steps = f"""
+import sys; sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from lab.paths import ROOT
+from lab.steps import Runner, Step
+started = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); open(sys.argv[1], 'w').write(str(p.pid)); p.wait()"
+argv = [sys.executable, "-c", started, {str(child)!r}]
+print([one.status for one in Runner([Step(name="x", argv=argv)], root=Path("."), logs=Path("logs")).run()])
+"""
+    told = subprocess.Popen([sys.executable, "-c", steps], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    while not (child.exists() and child.read_text().strip()):
+        time.sleep(0.05)
+    told.terminate()
+    out, _ = told.communicate(timeout=30)
+    assert "['stopped']" in out
+    state = Path(f"/proc/{child.read_text().strip()}/stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_a_program_that_is_missing_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
