@@ -60,8 +60,8 @@ import sys; sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from lab.paths import ROOT
 from lab.steps import Runner, Step
-started = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); open(sys.argv[1], 'w').write(str(p.pid)); p.wait()"
-argv = [sys.executable, "-c", started, {str(child)!r}]
+wait = "import subprocess as s, sys; p = s.Popen(['sleep', '60']); open(sys.argv[1], 'w').write(str(p.pid)); p.wait()"
+argv = [sys.executable, "-c", wait, {str(child)!r}]
 print([one.status for one in Runner([Step(name="x", argv=argv)], root=Path("."), logs=Path("logs")).run()])
 """
     told = subprocess.Popen([sys.executable, "-c", steps], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
