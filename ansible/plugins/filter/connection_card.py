@@ -54,14 +54,16 @@ def connection_card(
         way["libpq"] = _conninfo({**identity, **way["timeouts"]})
         way["psql"] = f'PGPASSWORD="$({read_command(cluster["secrets"][way["secret"]])})" psql "{_conninfo(identity)}"'
         way["jdbc"] = (
-            f"jdbc:postgresql://{','.join(targets)}/{identity['dbname']}?user={identity['user']}&sslmode=verify-full"
-            f"&sslrootcert={ca_file}&connectTimeout=2&tcpKeepAlive=true"
+            f"jdbc:postgresql://{','.join(_jdbc_targets(way['name'], targets, way['service']))}/{identity['dbname']}"
+            f"?user={identity['user']}&sslmode=verify-full"
+            f"&sslrootcert={ca_file}&connectTimeout={way['timeouts']['connect_timeout']}&tcpKeepAlive=true"
         )
     return {
         "environment": environment,
         "cluster": name,
         "ca_file": ca_file,
         "connections": {way.pop("name"): way for way in ways},
+        "resolve": _resolve(ways),
         "secrets": {
             key: {"reference": value, "read": read_command(value)} for key, value in cluster["secrets"].items()
         },
@@ -69,22 +71,59 @@ def connection_card(
 
 
 def _way(name: str, endpoints: list[str], service: str, database: str, user: str) -> dict[str, Any]:
-    parameters = {**_targets(endpoints, service), "dbname": database, "user": user}
-    secret = f"{user}_password"
-    return {"name": name, "purpose": PURPOSES[name], "endpoints": endpoints, "parameters": parameters, "secret": secret}
+    return {
+        "name": name,
+        "purpose": PURPOSES[name],
+        "endpoints": endpoints,
+        "service": service,
+        "parameters": {**_targets(endpoints, service), "dbname": database, "user": user},
+        "secret": f"{user}_password",
+    }
 
 
-def _targets(addresses: Sequence[str], service: str) -> dict[str, str]:
-    """Return host, hostaddr and port. Certificates name the service, so addresses are given beside that name."""
-    hosts, ports = zip(*(address.rsplit(":", 1) for address in addresses), strict=True)
-    if not all(map(_is_address, hosts)):
-        return {"host": ",".join(hosts), "port": ",".join(ports)}
-    return {"host": ",".join([service] * len(hosts)), "hostaddr": ",".join(hosts), "port": ",".join(ports)}
+def _targets(endpoints: Sequence[str], service: str) -> dict[str, str]:
+    """Return host, hostaddr and port for libpq. Certificates name the service, so addresses are given beside that name.
+
+    Where an endpoint is a name, hostaddr is empty and the service's name has to lead to it.
+    """
+    hosts, ports = zip(*(endpoint.rsplit(":", 1) for endpoint in endpoints), strict=True)
+    found = {"host": ",".join([service] * len(hosts)), "port": ",".join(ports)}
+    if any(map(_is_address, hosts)):
+        found["hostaddr"] = ",".join(host.strip("[]") if _is_address(host) else "" for host in hosts)
+    return found
+
+
+def _jdbc_targets(way: str, endpoints: Sequence[str], service: str) -> list[str]:
+    """Return what a JDBC URL lists. The driver has no hostaddr: it checks what it connects to.
+
+    A pooler shows a certificate with its own address. Behind a balancer's port the leader, or a replica, shows its own
+    certificate, which knows that host's address and the service's name: only the name holds on each of these ports.
+    """
+    if way in POOLED and all(_is_address(endpoint.rsplit(":", 1)[0]) for endpoint in endpoints):
+        return list(endpoints)
+    return list(dict.fromkeys(f"{service}:{endpoint.rsplit(':', 1)[1]}" for endpoint in endpoints))
+
+
+def _resolve(ways: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Say what the services' names have to lead to: lines of /etc/hosts, and `name -> balancer` for DNS."""
+    names: dict[str, dict[str, None]] = {}
+    for way in ways:
+        for endpoint in way["endpoints"]:
+            names.setdefault(endpoint.rsplit(":", 1)[0], {})[way["service"]] = None
+    return {
+        "hosts": [f"{host.strip('[]')} {' '.join(services)}" for host, services in names.items() if _is_address(host)],
+        "aliases": [
+            f"{service} -> {host}"
+            for host, services in names.items()
+            for service in services
+            if not _is_address(host) and service != host
+        ],
+    }
 
 
 def _is_address(host: str) -> bool:
     try:
-        ip_address(host)
+        ip_address(host.strip("[]"))
     except ValueError:
         return False
     return True

@@ -43,12 +43,48 @@ def test_every_way_lists_all_hosts_and_checks_their_name(card: dict[str, Any]) -
     assert card["connections"]["direct"]["parameters"]["user"] == "freelance_migrator"
 
 
-def test_a_balancer_is_named_and_has_no_address(card_filter: ModuleType, contract: dict[str, Any]) -> None:
+def test_a_balancer_is_reached_by_the_name_that_certificates_carry(
+    card_filter: ModuleType, contract: dict[str, Any]
+) -> None:
     cluster = contract["clusters"]["main"]
-    cluster["endpoints"]["pooled"] = ["pooled.example.internal:6432"]
-    found = card_filter.connection_card(cluster, "main", "lab", "/ca.crt", DATABASES)["connections"]["pooled"]
-    assert found["parameters"]["host"] == "pooled.example.internal"
-    assert "hostaddr" not in found["parameters"]
+    cluster["endpoints"]["pooled"] = ["balancer.example.internal:6432"]
+    found = card_filter.connection_card(cluster, "main", "lab", "/ca.crt", DATABASES)
+    for way in ("pooled", "replica"):
+        assert found["connections"][way]["parameters"]["host"] == "pooled.lab"
+        assert "hostaddr" not in found["connections"][way]["parameters"]
+        assert found["connections"][way]["jdbc"].startswith("jdbc:postgresql://pooled.lab:6432/")
+    assert found["resolve"]["aliases"] == ["pooled.lab -> balancer.example.internal"]
+    assert found["resolve"]["hosts"][0] == "10.99.0.11 rw.lab ro.lab"
+
+
+def hosts_of_jdbc(url: str) -> list[str]:
+    return url.removeprefix("jdbc:postgresql://").partition("/")[0].split(",")
+
+
+@pytest.mark.parametrize(("way", "name"), [("direct", "rw.lab:5000"), ("read_only_direct", "ro.lab:5001")])
+def test_jdbc_checks_a_balanced_port_by_the_name_of_the_service(card: dict[str, Any], way: str, name: str) -> None:
+    # The leader behind it shows its own certificate, whose address is not the one that the client connects to.
+    assert hosts_of_jdbc(card["connections"][way]["jdbc"]) == [name]
+
+
+@pytest.mark.parametrize("way", ["pooled", "replica"])
+def test_jdbc_lists_the_poolers_which_show_certificates_of_their_own(card: dict[str, Any], way: str) -> None:
+    assert hosts_of_jdbc(card["connections"][way]["jdbc"]) == card["connections"][way]["endpoints"]
+
+
+def test_the_card_tells_what_the_names_have_to_resolve_to(card: dict[str, Any]) -> None:
+    assert card["resolve"] == {
+        "hosts": [f"10.99.0.{number} pooled.lab rw.lab ro.lab" for number in (11, 12, 13)],
+        "aliases": [],
+    }
+
+
+def test_a_name_is_never_checked_against_an_address_of_another_host(card: dict[str, Any]) -> None:
+    services = {"pooled": "pooled.lab", "replica": "pooled.lab", "direct": "rw.lab", "read_only_direct": "ro.lab"}
+    for name, way in card["connections"].items():
+        assert set(way["parameters"]["host"].split(",")) == {services[name]}
+        assert f"host={way['parameters']['host']} " in way["libpq"]
+        assert f"hostaddr={way['parameters']['hostaddr']} " in way["libpq"]
 
 
 @pytest.mark.parametrize("style", ["plain", '"quoted"', "'quoted'"])
