@@ -52,7 +52,7 @@ proofs: ## Drift, reboot and failover on the running lab
 	@$(TEST) proofs
 report: ## Host verification as an HTML page
 	@source activate.sh && pytest tests/host --environment $(ENVIRONMENT) --report dist/report.html
-bench: ## Speed, as ratios measured in one run, into docs/results
+bench: ## Speed and memory in a clone of its own (45 min; needs `make down`), into docs/results
 	@$(TEST) bench
 
 # ---- tools

@@ -74,7 +74,7 @@ def destroy(network: str, names: list[str]) -> None:
 def _addresses(network: str, names: list[str]) -> dict[str, str]:
     taken = {
         item["Labels"]["freelance.address"]: item["Names"][0].removeprefix(f"{network}-")
-        for item in podman.containers(f"freelance.network={network}")
+        for item in podman.hosts(network)
     }
     mine = {name: address for address, name in taken.items() if name in names}
     free = (str(address) for address in list(NETWORKS[network].hosts())[FIRST_OCTET - 1 :] if str(address) not in taken)

@@ -21,6 +21,8 @@ MISSING = 1
 CAPABILITIES = "NET_ADMIN,SYS_ADMIN,SYS_PTRACE,SYS_NICE,IPC_LOCK"
 SSH_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30
+# On every host of ours, with the name of its network.
+LABEL = "freelance.network"
 
 Kind = Literal["container", "network", "image"]
 
@@ -54,12 +56,14 @@ class HostSpec:
 
     def arguments(self) -> list[str]:
         """The words behind `podman run`."""
-        labels = {**self.labels, "freelance.address": self.address, "freelance.network": self.network}
+        labels = {**self.labels, "freelance.address": self.address, LABEL: self.network}
         return [
             *("--detach", "--name", self.name, "--hostname", self.hostname),
             *("--network", self.network, "--ip", self.address, "--mac-address", self.mac_address),
             *("--no-hosts", "--dns=none", "--systemd=always", "--restart", "always", "--shm-size", "1g"),
             *("--cap-add", CAPABILITIES, "--security-opt", "seccomp=unconfined"),
+            # podman's own profile denies every mount; without AppArmor in the kernel the word does nothing.
+            *("--security-opt", "apparmor=unconfined"),
             *("--stop-timeout", str(STOP_TIMEOUT_S)),
             *("--env", f"LAB_AUTHORIZED_KEY={self.authorized_key}", "--env", f"LAB_APT_PROXY={self.apt_proxy}"),
             *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
@@ -69,9 +73,9 @@ class HostSpec:
 
 
 def podman(*words: str, check: bool = True, timeout: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
-    """Run podman against the lab's API socket (or the one that CONTAINER_HOST names)."""
-    url = os.environ.get("CONTAINER_HOST") or f"unix://{PODMAN_SOCKET}"
-    return run(["podman", "--url", url, *words], check=check, timeout=timeout)
+    """Run podman against the lab's API socket, whatever podman the user's shell is set up for."""
+    ours = {key: value for key, value in os.environ.items() if not key.startswith("CONTAINER_")}
+    return run(["podman", "--url", f"unix://{PODMAN_SOCKET}", *words], check=check, timeout=timeout, env=ours)
 
 
 def exists(kind: Kind, name: str) -> bool:
@@ -119,12 +123,12 @@ def remove_network(name: str) -> None:
         podman("network", "rm", name)
 
 
-def containers(label: str | None = None) -> list[dict[str, Any]]:
-    """All containers, running or not, optionally those with a label (`key` or `key=value`)."""
-    words = ["ps", "--all", "--format", "json"]
-    if label:
-        words += ["--filter", f"label={label}"]
-    answer: list[dict[str, Any]] = json.loads(podman(*words).stdout or "[]")
+def hosts(network: str | None = None) -> list[dict[str, Any]]:
+    """The lab's hosts, running or not, optionally of one network. Other containers are nobody's business here."""
+    label = LABEL if network is None else f"{LABEL}={network}"
+    answer: list[dict[str, Any]] = json.loads(
+        podman("ps", "--all", "--format", "json", "--filter", f"label={label}").stdout or "[]"
+    )
     return answer
 
 

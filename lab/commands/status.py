@@ -14,7 +14,7 @@ def main(words: list[str]) -> int:
     if not sandbox.healthy():
         print("The lab is down; its data is kept. `make up` starts it.")
         return 1
-    found = {str(item["Names"][0]): item for item in podman.containers()}
+    found = {str(item["Names"][0]): item for item in podman.hosts()}
     try:
         environment, declared = stack.contract()["environment"], stack.hosts()
     except LabError as error:
