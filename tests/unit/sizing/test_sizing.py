@@ -120,12 +120,36 @@ def test_growing_from_one_to_four_hosts_changes_nothing() -> None:
     assert sizes[0].of("parameter") == sizes[1].of("parameter") == sizes[2].of("parameter")
 
 
+@pytest.mark.parametrize("hosts", [1, 3, 5])
+def test_a_declared_max_connections_holds_the_hosts_that_there_are(hosts: int) -> None:
+    machine = {"memory_mib": 32768, "cores": 8, "hosts": hosts, "direct_connections": 30}
+    needed = hosts * 2 * 50 + 30 + 10
+    assert sizing.size(**machine, max_connections=needed + 1).of("parameter")["max_connections"] == needed + 1
+    with pytest.raises(sizing.SizingError, match=f"{needed + 1} or more"):
+        sizing.size(**machine, max_connections=needed)
+
+
+@pytest.mark.parametrize(("reserved", "superuser", "roles"), [(10, 5, 5), (3, 2, 1), (7, 4, 3)])
+def test_reserved_connections_are_divided_between_superusers_and_monitoring(
+    reserved: int, superuser: int, roles: int
+) -> None:
+    found = sizing.size(memory_mib=32768, cores=8, reserved_connections=reserved).of("parameter")
+    assert (found["superuser_reserved_connections"], found["reserved_connections"]) == (superuser, roles)
+
+
+@pytest.mark.parametrize("profile", sorted(sizing.PROFILES))
+def test_vacuum_spares_what_a_dump_on_a_replica_reads_and_a_query_bounds_a_failover(profile: str) -> None:
+    found = sizing.size(memory_mib=32768, cores=8, profile=profile).of("parameter")
+    assert found["hot_standby_feedback"] == "on"
+    assert {found[f"max_standby_{kind}_delay"] for kind in ("streaming", "archive")} == {"30s"}
+
+
 @pytest.mark.parametrize(
     ("machine", "words"),
     [
         ({"memory_mib": 2048}, ["memory_mib=2048", "4096 MiB", "larger host"]),
         ({"memory_mib": 1024, "profile": "tiny"}, ["memory_mib=1024", "512 kB", "pooler_db_connections=50"]),
-        ({"max_connections": 100}, ["max_connections=100", "450", "451 or more"]),
+        ({"max_connections": 100}, ["max_connections=100", "350", "351 or more"]),
         ({"pooler_db_connections": 0}, ["pooler_db_connections=0", "at least 1"]),
         ({"profile": "huge"}, ["profile=huge", "mixed, oltp, tiny"]),
     ],
