@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 import jsonschema
 
+from infra.limits import DATABASE_HOSTS_MAX, ETCD_SIZES, HOSTS_FOR_FAILOVER
+
 VERSION = 1
 SCHEMA_FILE = Path(__file__).with_name("contract.schema.json")
-ETCD_SIZES = (1, 3, 5)  # An even number of members tolerates no more failures than one fewer.
 
 
 class ContractError(ValueError):
@@ -126,11 +127,22 @@ class CertificateAuthority:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Connections:
+    """Numbers of PostgreSQL's connections and who takes them; `pooler_connections` is one pooler's to one database."""
+
+    max_connections: int
+    pooler_connections: int
+    direct_connections: int
+    reserved_connections: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cluster:
     """One replicated PostgreSQL cluster."""
 
     hosts: tuple[Host, ...]
     endpoints: Endpoints
+    connections: Connections
     repository: HostRepository | BucketRepository
     certificate_authority: CertificateAuthority
     secrets: Mapping[str, str]
@@ -143,6 +155,7 @@ class Cluster:
         return cls(
             hosts=tuple(Host.from_json(host) for host in value["hosts"]),
             endpoints=Endpoints.from_json(value["endpoints"]),
+            connections=Connections(**value["connections"]),
             repository=kind(**value["repository"]),
             certificate_authority=CertificateAuthority(**value["certificate_authority"]),
             secrets=dict(value["secrets"]),
@@ -219,6 +232,12 @@ def _check(contract: Contract) -> None:
             raise ContractError(f"contract: {host.name}'s address {host.address} lies outside of {network}")
     serving = {host.name for host in contract.services if "repository" in host.serves}
     for name, cluster in contract.clusters.items():
+        active = sum(host.state == "active" for host in cluster.hosts)
+        if active not in (1, *range(HOSTS_FOR_FAILOVER, DATABASE_HOSTS_MAX + 1)):
+            raise ContractError(
+                f"contract: cluster {name} has {active} active hosts; 1 or {HOSTS_FOR_FAILOVER} to "
+                f"{DATABASE_HOSTS_MAX} are possible: set database_hosts and run `pulumi up`"
+            )
         members = sum(host.etcd_member for host in cluster.hosts)
         if members not in ETCD_SIZES:
             raise ContractError(f"contract: cluster {name} has {members} etcd members; 1, 3 or 5 are possible")

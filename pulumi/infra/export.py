@@ -1,11 +1,12 @@
 """Puts the contract together from the topology and what a target declared; the same way for each target."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pulumi
 
-from infra.contract import Contract
+from infra.contract import VERSION, Contract
 from infra.target import Declared
 from infra.topology import HostPlan, Topology
 
@@ -80,7 +81,7 @@ def build(topology: Topology, declared: Declared, known: Mapping[str, Any]) -> d
 
     active = [plan.address for plan in topology.database_hosts if plan.state == "active"]
     value = {
-        "version": 1,
+        "version": VERSION,
         "project": settings.project,
         "environment": settings.environment,
         "network": str(settings.network),
@@ -92,6 +93,7 @@ def build(topology: Topology, declared: Declared, known: Mapping[str, Any]) -> d
                     **{name: [f"{address}:{port}" for address in active] for name, port in PORTS.items()},
                     "names": {name: f"{prefix}.{settings.environment}" for name, prefix in NAMES.items()},
                 },
+                "connections": asdict(settings.connections),
                 "repository": known["repository"],
                 "certificate_authority": {
                     "certificate": known["ca_certificate"],

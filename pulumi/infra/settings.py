@@ -35,18 +35,17 @@ class Ssh:
 
 @dataclass(frozen=True, kw_only=True)
 class Connections:
-    """PostgreSQL's connections and who takes them."""
+    """PostgreSQL's connections and who takes them; `pooler_connections` is one pooler's to one database."""
 
-    maximum: int
-    pooler_processes: int
-    per_pooler_database: int
-    direct: int
-    reserved: int
+    max_connections: int
+    pooler_connections: int
+    direct_connections: int
+    reserved_connections: int
 
     def needed(self, hosts: int) -> int:
-        """Return how many connections this many hosts may open at once."""
-        pooled = hosts * self.pooler_processes * DATABASES_PER_POOLER * self.per_pooler_database
-        return pooled + self.direct + self.reserved
+        """Return how many connections may be open at once: each host has a pooler."""
+        pooled = hosts * DATABASES_PER_POOLER * self.pooler_connections
+        return pooled + self.direct_connections + self.reserved_connections
 
 
 @dataclass(frozen=True, kw_only=True)

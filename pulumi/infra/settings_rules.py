@@ -5,14 +5,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infra.instance_types import choices, instance_type
+from infra.limits import (
+    DATABASE_HOSTS_MAX,
+    ETCD_SIZES,
+    HOSTS_FOR_FAILOVER,
+    NAME,
+    PRIVATE_NETWORKS,
+    USER,
+    ZONES_MAX,
+    is_private,
+)
 from infra.problems import Problem
 
 if TYPE_CHECKING:
     from infra.settings import Settings
 
 DATABASES_PER_POOLER = 2  # the database and its read-only twin: PgBouncer's limits count for each of them
-HOSTS_FOR_FAILOVER = 3
-ETCD_SIZES = (1, 3, 5)  # an even number of members tolerates no more failures than one fewer
+# Half of these are PostgreSQL's superuser_reserved_connections (3 by default), the others its reserved_connections.
+RESERVED_CONNECTIONS_MIN = 6
+POOLER_CONNECTIONS_MIN = 25  # PgBouncer's pool for one user, 20 and 5 more in need, must fit
+PRIVATE_WORDS = ", ".join(map(str, PRIVATE_NETWORKS))
+ACCOUNT_DIGITS = 12
+BUCKET_NAME_MAX = 63  # Amazon S3 user guide, "General purpose bucket naming rules"
 CONTRACT_SERVES = ("repository", "cache")
 DATABASE_MEMORY_MIB_MIN = 1024  # below, the smallest profile leaves no memory for the system
 SERVICE_MEMORY_MIB_MIN = 512
@@ -40,8 +54,24 @@ TARGETS = {
 
 def problems_of(settings: "Settings") -> Iterator[Problem]:
     """Yield all that is wrong with the settings."""
-    for rule in (_hosts, _retiring, _networks, _sizes, _connections, _aws):
+    for rule in (_names, _hosts, _retiring, _networks, _sizes, _connections, _aws):
         yield from rule(settings)
+
+
+def _names(settings: "Settings") -> Iterator[Problem]:
+    words = "small letters, digits and dashes are possible, a letter first, no dash last, 41 characters at most"
+    if not NAME.fullmatch(settings.environment):
+        remedy = "name the stack anew (pulumi stack rename <name>)"
+        yield Problem("stack", f"{settings.environment!r}; it names the environment: {words}", remedy)
+    wrong = [zone for zone in settings.zones if not NAME.fullmatch(zone)]
+    if wrong:
+        yield Problem("zones", f"{wrong}; {words}", "write them so")
+    if not USER.fullmatch(settings.ssh.user):
+        finding = f"{settings.ssh.user!r}; a Linux user is needed: small letters, digits, _ and -, at most 32 of them"
+        yield Problem("ssh_user", finding, "take ansible")
+    for key in ("private_key_file", "known_hosts_file"):
+        if not getattr(settings.ssh, key):
+            yield Problem(f"ssh_{key}", "empty; a path is needed", f"pulumi config set ssh_{key} <path>")
 
 
 def _hosts(settings: "Settings") -> Iterator[Problem]:
@@ -53,6 +83,9 @@ def _hosts(settings: "Settings") -> Iterator[Problem]:
             + (": two hosts can't tell a dead partner from a cut link, so neither may lead alone" if hosts > 1 else ""),
             "take 3 for failover, or 1",
         )
+    elif hosts > DATABASE_HOSTS_MAX:
+        finding = f"{hosts}; {DATABASE_HOSTS_MAX} at most: the addresses behind theirs belong to service hosts"
+        yield Problem("database_hosts", finding, f"take {DATABASE_HOSTS_MAX} or fewer")
     elif hosts >= HOSTS_FOR_FAILOVER and len(set(zones)) < HOSTS_FOR_FAILOVER:
         yield Problem(
             "zones",
@@ -61,6 +94,8 @@ def _hosts(settings: "Settings") -> Iterator[Problem]:
         )
     if not zones or len(set(zones)) != len(zones):
         yield Problem("zones", f"{list(zones)}; one or more, each once, are needed", "name each zone once")
+    if len(zones) > ZONES_MAX:
+        yield Problem("zones", f"{len(zones)}; {ZONES_MAX} at most: the network has a part for each", "name fewer")
     if members not in ETCD_SIZES or members > max(hosts, 1):
         yield Problem(
             "etcd_members",
@@ -116,6 +151,14 @@ def _networks(settings: "Settings") -> Iterator[Problem]:
             f"{settings.operator_network} overlaps the hosts' network {network}; they must be apart",
             "take another network for one of them",
         )
+    # Each is let in by the firewall, the security groups and pg_hba. The hosts' own network is none to be let in.
+    sources = {"operator_network": [settings.operator_network]}
+    sources["clients"] = [client for client in settings.clients if not client.subnet_of(network)]
+    for key, networks in sources.items():
+        public = [str(source) for source in networks if not is_private(source)]
+        if public:
+            finding = f"{', '.join(public)}; only private networks may be let in: parts of {PRIVATE_WORDS}"
+            yield Problem(key, finding, "name the networks that the connections come from")
 
 
 def _sizes(settings: "Settings") -> Iterator[Problem]:
@@ -145,20 +188,19 @@ def _sizes(settings: "Settings") -> Iterator[Problem]:
 def _connections(settings: "Settings") -> Iterator[Problem]:
     given = settings.connections
     for name, value, least in (
-        ("pooler_processes", given.pooler_processes, 1),
-        ("pooler_connections", given.per_pooler_database, 1),
-        ("direct_connections", given.direct, 0),
-        ("reserved_connections", given.reserved, 3),  # PostgreSQL's superuser_reserved_connections
+        ("pooler_connections", given.pooler_connections, POOLER_CONNECTIONS_MIN),
+        ("direct_connections", given.direct_connections, 1),
+        ("reserved_connections", given.reserved_connections, RESERVED_CONNECTIONS_MIN),
     ):
         if value < least:
             yield Problem(name, f"{value}; at least {least} is needed", f"take {least} or more")
     needed = given.needed(settings.database_hosts)
-    if needed >= given.maximum:
+    if needed >= given.max_connections:
         yield Problem(
             "max_connections",
-            f"{given.maximum}; {settings.database_hosts} hosts x {given.pooler_processes} pooler processes x "
-            f"{DATABASES_PER_POOLER} databases x {given.per_pooler_database} + {given.direct} direct + "
-            f"{given.reserved} reserved = {needed}",
+            f"{given.max_connections}; pool sizes exceed max_connections: {settings.database_hosts} poolers x "
+            f"{DATABASES_PER_POOLER} databases x {given.pooler_connections} + {given.direct_connections} direct + "
+            f"{given.reserved_connections} reserved = {needed}",
             f"take more than {needed}, or lower pooler_connections",
         )
 
@@ -173,6 +215,10 @@ def _aws(settings: "Settings") -> Iterator[Problem]:
     foreign = [zone for zone in settings.zones if not zone.startswith(settings.region)]
     if foreign:
         yield Problem("zones", f"{foreign} lie outside of aws:region {settings.region}", "name zones of that region")
+    bucket = len(f"{settings.project}-{settings.environment}-backup-") + ACCOUNT_DIGITS
+    if bucket > BUCKET_NAME_MAX:
+        finding = f"{settings.environment!r}; the backup bucket's name has {bucket} letters, {BUCKET_NAME_MAX} at most"
+        yield Problem("stack", finding, f"name the stack with {bucket - BUCKET_NAME_MAX} letters fewer")
     if not settings.ssh.public_key.startswith(("ssh-ed25519 ", "ecdsa-sha2-", "sk-ssh-", "ssh-rsa ")):
         finding = f"{settings.ssh.public_key!r}; new hosts would let nobody in"
         yield Problem("ssh_public_key", finding, "give the public key that belongs to ssh_private_key_file")

@@ -14,9 +14,10 @@ from typing import cast, get_args
 
 import yaml
 
+from infra.limits import ETCD_SIZES
 from infra.problems import Problem, SettingsError
 from infra.settings import Architecture, Connections, HostSize, Settings, Ssh, Target
-from infra.settings_rules import ETCD_SIZES, TARGETS
+from infra.settings_rules import TARGETS
 
 PROJECT_FILE = Path(__file__).parents[2] / "Pulumi.yaml"
 # Keys of the aws provider that a stack may set; the program itself reads the region alone.
@@ -88,11 +89,10 @@ def _settings(reader: "_Reader", config: Mapping[str, str], project: str, stack:
         repository_volume_gib=reader.integer("repository_volume_gib"),
         architecture=cast("Architecture", reader.choice("architecture", get_args(Architecture))),
         connections=Connections(
-            maximum=reader.integer("max_connections"),
-            pooler_processes=reader.integer("pooler_processes"),
-            per_pooler_database=reader.integer("pooler_connections"),
-            direct=reader.integer("direct_connections"),
-            reserved=reader.integer("reserved_connections"),
+            max_connections=reader.integer("max_connections"),
+            pooler_connections=reader.integer("pooler_connections"),
+            direct_connections=reader.integer("direct_connections"),
+            reserved_connections=reader.integer("reserved_connections"),
         ),
         ssh=Ssh(
             user=reader.text("ssh_user"),

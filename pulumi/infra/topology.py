@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
+from infra.limits import DATABASE_HOSTS_MAX, ZONES_MAX
 from infra.problems import Problem, SettingsError
 from infra.settings import Settings
 
 DATABASE_OFFSET = 10  # db1 is .11 in its zone's network: room for what a cloud or a gateway reserves at the start
-SERVICE_OFFSET = 20  # service1 is .21: room for ten database hosts before it
-ZONE_BITS = 4  # A network split by zone has sixteen parts: later zones and subnets find room
+SERVICE_OFFSET = DATABASE_OFFSET + DATABASE_HOSTS_MAX  # service1 is .21
+ZONE_BITS = (ZONES_MAX - 1).bit_length()  # always the same number of parts, so that later zones find room
 MOUNTS = {
     "data": "/var/lib/postgresql",
     "wal": "/var/lib/postgresql-wal",

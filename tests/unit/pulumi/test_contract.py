@@ -20,6 +20,7 @@ SHAPES = {
     contract.Contract: SCHEMA,
     contract.Cluster: SCHEMA["$defs"]["cluster"],
     contract.Host: SCHEMA["$defs"]["host"],
+    contract.Connections: SCHEMA["$defs"]["cluster"]["properties"]["connections"],
     contract.Connect: SCHEMA["$defs"]["connect"],
     contract.Volume: SCHEMA["$defs"]["volume"],
     contract.Endpoints: SCHEMA["$defs"]["cluster"]["properties"]["endpoints"],
@@ -83,6 +84,13 @@ REFUSALS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "an address elsewhere": (lambda v: hosts(v)[0].update(address="10.1.0.1"), r"db1's address 10\.1\.0\.1 lies outs"),
     "an address that is none": (lambda v: hosts(v)[0].update(address="10.99.0.999"), r"10\.99\.0\.999"),
     "an even etcd": (lambda v: hosts(v)[0].update(etcd_member=False), r"2 etcd members; 1, 3 or 5"),
+    "two database hosts": (
+        lambda v: hosts(v).pop(),
+        r"main has 2 active hosts; 1 or 3 to 10 are possible",
+    ),
+    "two hosts beside a retiring one": (lambda v: hosts(v)[2].update(state="retiring"), r"main has 2 active hosts"),
+    "a connection of nobody": (lambda v: hosts(v)[0]["connect"].update(user=""), r"connect\.user"),
+    "a name with a dash at its end": (lambda v: v.update(environment="lab-"), r"environment"),
     "a repository nobody serves": (
         lambda v: v["clusters"]["main"]["repository"].update(host="service2"),
         r"backs up to service2, which serves no repository",

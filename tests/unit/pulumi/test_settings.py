@@ -1,21 +1,27 @@
 """Reading a stack's settings. Refusals by the user's own command are in tests/engine."""
 
 import dataclasses
+import importlib
+import json
+import re
 from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
 import yaml
-from infra import previous, stack_config, topology
+from infra import limits, previous, stack_config, topology
+from infra.contract import SCHEMA_FILE
 from infra.problems import SettingsError
-from infra.settings import Settings
+from infra.settings import Connections, Settings
 from pulumi_recorder import PROJECT, ROOT, config_of
 
 SCHEMA = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
 
 
 def read(stack: str = "production", **settings: Any) -> Settings:
-    return stack_config.read(config_of(stack, **settings), project=PROJECT, stack=stack)
+    """Read the settings of an example stack, under whatever name."""
+    example = "lab" if "lab" in stack.lower() else "production"
+    return stack_config.read(config_of(example, **settings), project=PROJECT, stack=stack)
 
 
 @pytest.mark.parametrize("key", SCHEMA)
@@ -83,7 +89,27 @@ def test_a_host_may_stand_alone_in_one_zone() -> None:
         ("lab", {"repository_volume_gib": 3}, "less than the 4 GiB of data"),
         ("production", {"aws:region": ""}, "aws:region: not set"),
         ("production", {"aws:region": "cn-north-1", "zones": [f"cn-north-1{z}" for z in "abc"]}, "image_id: not set"),
-        ("production", {"reserved_connections": 1}, "reserved_connections: 1; at least 3"),
+        ("production", {"reserved_connections": 5}, "reserved_connections: 5; at least 6"),
+        ("production", {"pooler_connections": 24}, "pooler_connections: 24; at least 25"),
+        ("production", {"database_hosts": 11}, "database_hosts: 11; 10 at most: .*service hosts; take 10 or fewer"),
+        ("production", {"zones": [f"eu-central-1{z}" for z in "abcdefghijklmnopq"]}, "zones: 17; 16 at most"),
+        (
+            "production",
+            {"clients": ["0.0.0.0/0"]},
+            r"clients: 0\.0\.0\.0/0; only private .*10\.0\.0\.0/8.*; name",
+        ),
+        ("production", {"clients": ["10.1.0.0/16", "203.0.113.0/24"]}, r"clients: 203\.0\.113\.0/24; only private"),
+        ("production", {"clients": ["10.0.0.0/7"]}, r"clients: 10\.0\.0\.0/7; only private networks"),
+        ("production", {"operator_network": "203.0.113.7/32"}, r"operator_network: 203\.0\.113\.7/32; only private"),
+        ("lab", {"zones": ["lab-a", "Lab_B", "lab-"]}, r"zones: \['Lab_B', 'lab-'\]; small letters, digits and dashes"),
+        ("production", {"ssh_user": ""}, "ssh_user: ''; a Linux user is needed"),
+        ("production", {"ssh_user": "root;reboot"}, "ssh_user: 'root;reboot'; a Linux user is needed"),
+        ("production", {"ssh_private_key_file": ""}, "ssh_private_key_file: empty; a path is needed"),
+        ("production", {"ssh_known_hosts_file": ""}, "ssh_known_hosts_file: empty; a path is needed"),
+        ("Lab", {}, "stack: 'Lab'; it names the environment: small letters.*pulumi stack rename"),
+        ("my_lab", {}, "stack: 'my_lab'; it names the environment"),
+        ("lab\n", {}, r"stack: 'lab\\n'"),
+        ("eu-central-1-production-a", {"target": "aws"}, "stack: .*has 64 letters, 63 at most; .*with 1 letters fewer"),
         ("production", {"network": "10.0.0.0/8"}, "network: 10.0.0.0/8; /16 to /28 are possible"),
         ("production", {"database_hosts": 0}, "database_hosts: 0; 1 or at least 3"),
         ("production", {"database_hosts": 2}, "database_hosts: 2; 1 or at least 3 .*cut link.*take 3"),
@@ -112,9 +138,25 @@ def test_what_cannot_work_is_refused(stack: str, settings: dict[str, object], me
 
 
 def test_pools_stay_below_max_connections() -> None:
-    assert read(max_connections=341).connections.needed(3) == 340
-    with pytest.raises(SettingsError, match="= 340; take more than 340"):
-        read(max_connections=340)
+    assert read(max_connections=351).connections.needed(3) == 350
+    message = r"max_connections: 350; pool sizes exceed max_connections: 3 poolers .* = 350; take more than 350"
+    with pytest.raises(SettingsError, match=message):
+        read(max_connections=350)
+
+
+def test_what_the_settings_accept_the_sizing_of_postgresql_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "ansible/plugins/support"))
+    sizing = importlib.import_module("database_sizing.connections")
+    for hosts in range(1, limits.DATABASE_HOSTS_MAX + 1):
+        given = Connections(max_connections=1, pooler_connections=50, direct_connections=40, reserved_connections=10)
+        pools = sizing.Pools(hosts=hosts, processes=1, databases=2, per_database=50, direct=40, reserved=10)
+        assert given.needed(hosts) == pools.needed(hosts)
+
+
+def test_the_settings_and_the_schema_of_the_contract_allow_the_same_names() -> None:
+    shapes = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))["$defs"]
+    assert re.compile(shapes["name"]["pattern"]) == limits.NAME
+    assert re.compile(shapes["connect"]["properties"]["user"]["pattern"]) == limits.USER
 
 
 def test_a_secret_setting_is_refused() -> None:

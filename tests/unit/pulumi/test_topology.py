@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from infra import stack_config, topology
+from infra import limits, stack_config, topology
 from infra.problems import SettingsError
 from infra.topology import Topology
 from pulumi_recorder import PROJECT, config_of
@@ -33,6 +33,16 @@ def test_no_two_hosts_or_zones_overlap(hosts: int, zones: list[str], network: st
         assert host.address in own
         # A cloud reserves the first four addresses of a subnet and the last one.
         assert own[3] < host.address < own[-1]
+
+
+@pytest.mark.parametrize("stack", ["production", "lab"])
+@pytest.mark.parametrize("count", [1, 3, 5, 10, limits.ZONES_MAX])
+def test_every_number_of_hosts_that_is_allowed_has_addresses_of_its_own(stack: str, count: int) -> None:
+    names = [f"eu-central-1{letter}" for letter in "abcdefghijklmnop"[:count]]
+    for hosts in (1, *range(3, limits.DATABASE_HOSTS_MAX + 1)):
+        if hosts == 1 or count > 1:
+            addresses = [host.address for host in plan(stack, database_hosts=hosts, zones=names).hosts]
+            assert len(set(addresses)) == hosts + 1
 
 
 @given(hosts=st.integers(3, 9), zones=ZONES)
