@@ -2,6 +2,7 @@
 
 import json
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +34,33 @@ _raw:
 """
 
 ROOT = Path(__file__).resolve().parents[3]
-REMEDY = "run: ansible-playbook ansible/playbooks/initialise_secrets.yml"
+PLAYBOOK = "ansible/playbooks/initialise_secrets.yml"
 PLACEHOLDER = "CHANGE_ME"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 # What the group and others must not be able to do: anything.
 FOREIGN_ACCESS = stat.S_IRWXG | stat.S_IRWXO
 
 
+def remedy(variables: Mapping[str, Any]) -> str:
+    """Name the command that makes secrets, with the inventory in use: another one would make another's."""
+    words = [
+        f"-i {Path(source).relative_to(ROOT) if Path(source).is_relative_to(ROOT) else source}"
+        for source in variables.get("ansible_inventory_sources") or ()
+    ]
+    return " ".join(["run: ansible-playbook", *words, PLAYBOOK])
+
+
+class UnreadableError(AnsibleError):  # type: ignore[misc]  # Ansible ships no types
+    """A secret is not there; the command that makes secrets is the remedy."""
+
+
 def checked(value: object, reference: str) -> str:
     """Give the value back as text unless it is missing or a placeholder."""
     text = "" if value is None else str(value)
     if not text.strip():
-        raise AnsibleError(f"secret {reference}: it is missing or empty; {REMEDY}")
+        raise UnreadableError(f"secret {reference}: it is missing or empty")
     if text.strip().upper().startswith(PLACEHOLDER):
-        raise AnsibleError(f"secret {reference}: it is still the placeholder {PLACEHOLDER}…; {REMEDY}")
+        raise UnreadableError(f"secret {reference}: it is still the placeholder {PLACEHOLDER}…")
     return text
 
 
@@ -57,7 +71,7 @@ def read_file(location: str, reference: str) -> str:
     try:
         mode, text = path.stat().st_mode, path.read_text(encoding="utf-8")
     except OSError as error:
-        raise AnsibleError(f"secret {reference}: {path}: {error.strerror}; {REMEDY}") from None
+        raise UnreadableError(f"secret {reference}: {path}: {error.strerror}") from None
     if mode & FOREIGN_ACCESS and not text.lstrip().startswith(CERTIFICATE):
         raise AnsibleError(
             f"secret {reference}: {path} has mode {stat.S_IMODE(mode):04o}, at most 0600 is allowed;"
@@ -69,9 +83,9 @@ def read_file(location: str, reference: str) -> str:
         names = yaml.safe_load(text)
     except yaml.YAMLError:
         # Without the cause: the parser's own message quotes lines of the file.
-        raise AnsibleError(f"secret {reference}: {path} is no YAML; mend it or delete it and {REMEDY}") from None
+        raise UnreadableError(f"secret {reference}: {path} is no YAML; mend it or delete it") from None
     if not isinstance(names, dict):
-        raise AnsibleError(f"secret {reference}: {path} holds no names; mend it or delete it and {REMEDY}")
+        raise UnreadableError(f"secret {reference}: {path} holds no names; mend it or delete it")
     return checked(names.get(name), reference)
 
 
@@ -88,14 +102,14 @@ def read_aws(location: str, reference: str, loader: Any, templar: Any) -> str:
     try:
         answer = plugin.run([arn], variables={}, region=parts[3], on_missing="skip", on_deleted="skip")
     except AnsibleLookupError as error:
-        raise AnsibleError(f"secret {reference}: Secrets Manager refused it ({error}); {REMEDY}") from None
+        raise UnreadableError(f"secret {reference}: Secrets Manager refused it ({error})") from None
     text = "".join(answer)
     if not key:
         return checked(text, reference)
     try:
         names = json.loads(text)
     except ValueError:
-        raise AnsibleError(f"secret {reference}: its text is no JSON, so it has no key {key}; {REMEDY}") from None
+        raise UnreadableError(f"secret {reference}: its text is no JSON, so it has no key {key}") from None
     return checked(names.get(key) if isinstance(names, dict) else None, reference)
 
 
@@ -104,15 +118,17 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible ships no types
 
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:  # noqa: ARG002  Ansible's own signature
         """Return the value of each reference."""
-        values = []
-        for reference in terms:
-            kind, separator, location = str(reference).partition(":")
-            if separator and kind == "file":
-                values.append(read_file(location, reference))
-            elif separator and kind == "aws-secretsmanager":
-                values.append(read_aws(location, reference, self._loader, self._templar))
-            else:
-                raise AnsibleError(
-                    f"secret reference {reference!r}: known are file:PATH#NAME, file:PATH, aws-secretsmanager:ARN"
-                )
-        return values
+        try:
+            return [self._read(reference) for reference in terms]
+        except UnreadableError as error:
+            raise AnsibleError(f"{error}; {remedy(variables or {})}") from None
+
+    def _read(self, reference: str) -> str:
+        kind, separator, location = str(reference).partition(":")
+        if separator and kind == "file":
+            return read_file(location, reference)
+        if separator and kind == "aws-secretsmanager":
+            return read_aws(location, reference, self._loader, self._templar)
+        raise AnsibleError(
+            f"secret reference {reference!r}: known are file:PATH#NAME, file:PATH, aws-secretsmanager:ARN"
+        )

@@ -69,6 +69,22 @@ def test_a_missing_or_placeholder_secret_is_refused_by_name_and_remedy(
     assert "initialise_secrets.yml" in message
 
 
+@pytest.mark.parametrize(
+    ("sources", "words"),
+    [
+        ([str(ROOT / "inventories/production")], "-i inventories/production ansible/"),
+        (["/elsewhere/hosts", "localhost,"], "-i /elsewhere/hosts -i localhost, ansible/"),
+        ([], "ansible-playbook ansible/"),
+    ],
+)
+def test_the_remedy_names_the_inventory_in_use(
+    plugin: ModuleType, secrets: Path, sources: list[str], words: str
+) -> None:
+    with pytest.raises(AnsibleError, match=r"initialise_secrets\.yml") as error:
+        plugin.LookupModule().run([f"file:{secrets}#absent"], {"ansible_inventory_sources": sources})
+    assert words in str(error.value)
+
+
 def test_a_missing_file_is_refused_with_the_remedy(plugin: ModuleType, tmp_path: Path) -> None:
     message = refusal(plugin, f"file:{tmp_path}/none.yml#good")
     assert "none.yml" in message
