@@ -136,8 +136,9 @@ def build_packages_layer() -> bool:
     )
     try:
         podman.podman(
-            "run", "--name", name, "--label", f"{podman.LABEL}=molecule", "--network", "molecule", "--no-hosts", "--dns=none", "--security-opt",
-            "seccomp=unconfined", IMAGE_HOST, "sh", "-c", script, timeout=BUILD_TIMEOUT_S,
+            "run", "--name", name, "--label", f"{podman.LABEL}=molecule", "--network", "molecule", "--no-hosts",
+            "--dns=none", "--security-opt", "seccomp=unconfined", IMAGE_HOST, "sh", "-c", script,
+            timeout=BUILD_TIMEOUT_S,
         )  # fmt: skip
         changes = ['CMD ["/lib/systemd/systemd"]', "STOPSIGNAL SIGRTMIN+3", f"LABEL {LABEL}={wanted}"]
         options = [word for change in changes for word in ("--change", change)]

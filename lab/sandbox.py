@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from lab import aptcache, machine, network, processes
+from lab import aptcache, machine, network, podman_settings, processes
 from lab.errors import LabError
 from lab.paths import APT_PORT, LOGS, PODMAN_SOCKET, RUN, STATE
 from lab.shell import run
@@ -16,20 +16,22 @@ OWNER = RUN / "owner"
 READY = RUN / "ready"
 CGROUP = "freelance-lab"
 SERVICE = ("podman", "system", "service", "--time=0", f"unix://{PODMAN_SOCKET}")
-# Processes in all hosts together; PostgreSQL alone starts hundreds.
-HOST_PROCESSES_MAX = 20_000
 CGROUP_TIMEOUT_S = 10.0
+# A podman that takes longer hangs: it answers in a fraction of a second.
+ANSWER_TIMEOUT_S = 30.0
 
 
 def up() -> bool:
-    """Make the lab's podman answer. True when something had to be started."""
+    """Make the lab's podman answer. True when something was started: no more than what died, so that hosts live on."""
     refuse_other_owner()
     if healthy():
         return False
+    if _owner() == STATE and _hosts_side_runs() and _mend():
+        return True
     _down_hosts_side()
     RUN.mkdir(mode=0o755, exist_ok=True)
     OWNER.write_text(f"{STATE}\n")
-    write_settings()
+    podman_settings.write()
     aptcache.up()
     if machine.detect().sandbox:
         _start_sandbox()
@@ -41,15 +43,46 @@ def up() -> bool:
 
 def healthy() -> bool:
     """Whether every process of this clone's lab runs and podman answers."""
+    if _owner() != STATE or not _hosts_side_runs():
+        return False
+    forwards = [] if machine.detect().sandbox else [f"apt-{name}" for name in network.gateways()]
+    return all(processes.running(name) for name in ("apt-cache", "apt-forward", *forwards)) and _podman_answers()
+
+
+def hosts_may_run() -> bool:
+    """Whether hosts of this clone may be running, even with a podman that died."""
     if _owner() != STATE:
         return False
-    names = ["apt-cache", "apt-forward", "podman"]
-    names += (
-        ["sandbox", "sandbox-inner"] if machine.detect().sandbox else [f"apt-{name}" for name in network.gateways()]
-    )
-    if not all(processes.running(name) for name in names):
+    return _hosts_side_runs() and (machine.detect().sandbox or (STATE / "storage").is_dir())
+
+
+def _hosts_side_runs() -> bool:
+    """Whether the sandbox is there, without which no host lives; hosts of the machine's own podman need nothing."""
+    return not machine.detect().sandbox or all(processes.running(name) for name in ("sandbox", "sandbox-inner"))
+
+
+def _podman_answers() -> bool:
+    if processes.running("podman") is None:
         return False
-    return run(["podman", "--url", f"unix://{PODMAN_SOCKET}", "version"], check=False).returncode == 0
+    try:
+        done = run(["podman", "--url", f"unix://{PODMAN_SOCKET}", "version"], check=False, timeout=ANSWER_TIMEOUT_S)
+    except LabError:  # it hangs
+        return False
+    return done.returncode == 0
+
+
+def _mend() -> bool:
+    """Start again what died, the hosts left alone. False when podman does not answer even so."""
+    podman_settings.write()
+    aptcache.up()
+    if not machine.detect().sandbox:
+        _start_plain_forwards()
+    if _podman_answers():
+        return True
+    processes.end("podman")
+    PODMAN_SOCKET.unlink(missing_ok=True)
+    _start_podman(again=True)
+    return _podman_answers()
 
 
 def down() -> None:
@@ -62,6 +95,9 @@ def forget() -> None:
     """Take away the last traces on the machine: routes and ids."""
     down()
     network.unblock()
+    tree = RUN / "cgroup"
+    if tree.is_mount():  # ours, on a machine that had none (see _cgroup); rmtree would walk into it
+        run(["umount", tree])
     shutil.rmtree(RUN, ignore_errors=True)
 
 
@@ -84,51 +120,14 @@ def _owner() -> Path | None:
     return Path(OWNER.read_text().strip()) if OWNER.exists() else None
 
 
-def write_settings() -> None:
-    """podman's storage and settings: the lab's own, so that nothing of the machine's podman is touched."""
-    (STATE / "networks").mkdir(parents=True, exist_ok=True)
-    sandboxed = machine.detect().sandbox
-    temporary = "/run/freelance-podman" if sandboxed else str(RUN / "podman")
-    (STATE / "storage.conf").write_text(
-        f'[storage]\ndriver = "overlay"\ngraphroot = "{STATE}/storage"\nrunroot = "{temporary}/storage"\n'
-    )
-    files = int(run(["sh", "-c", "ulimit -Hn"]).stdout)
-    lines = [
-        "[containers]",
-        "pids_limit = 0",
-        f'default_ulimits = ["nofile={files}:{files}", "nproc={HOST_PROCESSES_MAX}:{HOST_PROCESSES_MAX}"]',
-        'log_driver = "k8s-file"',
-        "[engine]",
-        'events_logger = "file"',
-        # crun needs CAP_SYS_RESOURCE and refuses a hybrid cgroup tree.
-        'runtime = "runc"',
-        f'tmp_dir = "{temporary}/libpod"',
-        *(['cgroup_manager = "cgroupfs"'] if sandboxed else []),
-        "[network]",
-        'network_backend = "netavark"',
-        f'network_config_dir = "{STATE}/networks"',
-    ]
-    (STATE / "containers.conf").write_text("\n".join(lines) + "\n")
-
-
-def podman_settings() -> list[str]:
-    """The words in front of a podman command that make it use the lab's own storage and settings."""
-    return [
-        "env",
-        "--unset=CONTAINER_HOST",
-        f"CONTAINERS_STORAGE_CONF={STATE}/storage.conf",
-        f"CONTAINERS_CONF={STATE}/containers.conf",
-    ]
-
-
 def inside(argv: list[str]) -> list[str]:
     """The same command where the hosts' podman lives: its settings, its namespaces, never the API socket."""
     pid = processes.running("sandbox-inner")
     if pid is None:
-        return [*podman_settings(), *argv]
+        return [*podman_settings.words(), *argv]
     procs = _cgroup() / "control" / "cgroup.procs"
     enter = ["nsenter", f"--target={pid}", "--mount", "--net", "--pid", "--cgroup", "--wd=/"]
-    return ["sh", "-c", f'echo $$ > "{procs}" && exec "$@"', "sh", *enter, "--", *podman_settings(), *argv]
+    return ["sh", "-c", f'echo $$ > "{procs}" && exec "$@"', "sh", *enter, "--", *podman_settings.words(), *argv]
 
 
 def _down_hosts_side() -> None:
@@ -160,7 +159,7 @@ def _start_sandbox() -> None:
         str(SCRIPT),
         str(RUN),
         str(APT_PORT),
-        *podman_settings(),
+        *podman_settings.words(),
         *SERVICE,
     ]
     outer = processes.start("sandbox", command, log)
@@ -175,21 +174,27 @@ def _start_sandbox() -> None:
 def _start_plain_forwards() -> None:
     """No sandbox: each gateway's apt port leads to the cache, and nft keeps hosts from reaching further."""
     for name, address in network.gateways().items():
+        if processes.running(f"apt-{name}") is not None:
+            continue
         listen = f"TCP-LISTEN:{APT_PORT},bind={address},freebind,fork,reuseaddr"
         processes.start(f"apt-{name}", ["socat", listen, f"UNIX-CONNECT:{aptcache.SOCKET}"], LOGS / f"apt-{name}.log")
     network.guard_plain()
 
 
-def _start_podman() -> None:
+def _start_podman(*, again: bool = False) -> None:
+    """Have podman serve its API. In the sandbox its first process does that, unless what it started is gone."""
     inner = processes.running("sandbox-inner")
-    log = LOGS / ("podman.log" if inner is None else "sandbox.log")
-    if inner is None:
-        processes.start("podman", [*podman_settings(), *SERVICE], log)
-    else:
-        # Started by the sandbox's first process, which sees another number for it than we do.
+    log = LOGS / ("sandbox.log" if inner and not again else "podman.log")
+    if inner and not again:
+        # The sandbox's first process sees another number for it than we do.
         processes.wait_for(PODMAN_SOCKET, "sandbox", log)
         served = next(pid for pid in processes.children(inner) if processes.command_name(pid) == "podman")
         processes.record("podman", served)
+    else:
+        started = processes.start("podman", inside([*SERVICE]), log)
+        processes.wait_for(PODMAN_SOCKET, "podman", log)
+        if inner:
+            processes.record("podman", processes.children(started)[0])  # behind nsenter, which only waits for it
     processes.wait_for(PODMAN_SOCKET, "podman", log)
     if "SUDO_UID" in os.environ:
         os.chown(PODMAN_SOCKET, int(os.environ["SUDO_UID"]), -1)

@@ -10,6 +10,15 @@ from lab.errors import LabError
 TIMEOUT_S = 120.0
 
 
+def with_sbin(path: str) -> str:
+    """A search path on which losetup, nft and apt-cacher-ng are found: Debian's users have none of their folders."""
+    have = path.split(os.pathsep)
+    return os.pathsep.join([*have, *(folder for folder in ("/usr/sbin", "/sbin") if folder not in have)])
+
+
+os.environ["PATH"] = with_sbin(os.environ.get("PATH", os.defpath))  # for every program that this one starts
+
+
 def run(  # noqa: PLR0913  each is an option of subprocess.run
     argv: Sequence[str | Path],
     *,

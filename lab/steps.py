@@ -16,10 +16,13 @@ from types import FrameType
 from typing import BinaryIO, Literal
 
 from lab import processes
+from lab.shell import as_root
 
 HEARTBEAT_S = 30.0
 TAIL_LINES = 40
 STOP_TIMEOUT_S = 20.0
+POLL_S = 0.5
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Status = Literal["done", "failed", "stopped", "not run"]
 
@@ -50,10 +53,6 @@ class Result:
     remark: str = ""
 
 
-class _TerminatedError(Exception):
-    """SIGTERM or SIGHUP came: unlike Ctrl+C, to this process alone."""
-
-
 def _send(pid: int, number: signal.Signals) -> None:
     """Send a signal to a process and its descendants of our own process group, as a terminal would."""
     if processes.start_time(pid) is None:
@@ -61,19 +60,21 @@ def _send(pid: int, number: signal.Signals) -> None:
     descendants = processes.children(pid)
     with suppress(ProcessLookupError):
         if os.getpgid(pid) == os.getpgid(0):
-            os.kill(pid, number)
+            try:
+                os.kill(pid, number)
+            except PermissionError:  # sudo and what it runs; sudo itself passes nothing on that its own group sends
+                kill = as_root(["kill", f"-{number.value}", str(pid)])
+                subprocess.run(kill, check=False, stdin=subprocess.DEVNULL, capture_output=True)
     for child in descendants:
         _send(child, number)
 
 
-def _terminated(_number: int, _frame: FrameType | None) -> None:
-    raise _TerminatedError
-
-
 class Runner:
-    """Runs a list of steps once. `parallel`: how many at a time; `keep_going`: a failure stops only what needs it."""
+    """Runs a list of steps once. `parallel`: how many at a time; `keep_going`: a failure stops only what needs it;
+    `lock`: a descriptor (see lab.lock) that the steps hold too.
+    """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is named where it is given
         self,
         steps: Sequence[Step],
         *,
@@ -81,6 +82,7 @@ class Runner:
         logs: Path,
         parallel: int = 3,
         keep_going: bool = False,
+        lock: int | None = None,
     ):
         unknown = {need for step in steps for need in (*step.needs, *step.after)} - {step.name for step in steps}
         if unknown:
@@ -90,6 +92,8 @@ class Runner:
         self._logs = logs
         self._parallel = parallel
         self._keep_going = keep_going
+        self._inherited = () if lock is None else (lock,)
+        self._signals: list[int] = []
         self._lock = threading.Condition()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._results: dict[str, Result] = {}
@@ -98,40 +102,48 @@ class Runner:
     def run(self) -> list[Result]:
         """Run all. Results in the order of the steps.
 
-        After a failure nothing new starts and what runs is ended, unless it is to keep going.
+        After a failure nothing new starts and what runs is ended, unless it is to keep going. The first Ctrl+C waits
+        for the running steps, the second one ends them as SIGTERM and SIGHUP do; the table comes in any case.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
-        threads: list[threading.Thread] = []
-        started: set[str] = set()
-        before = {number: signal.signal(number, _terminated) for number in (signal.SIGTERM, signal.SIGHUP)}
+        before = {number: signal.signal(number, self._hear) for number in SIGNALS}
         try:
-            with self._lock:
-                while not self._stopping and len(started) < len(self._steps):
-                    ready = self._ready(started)
-                    for step in ready:
-                        started.add(step.name)
-                        threads.append(threading.Thread(target=self._work, args=(step,)))
-                        threads[-1].start()
-                    if not ready and len(self._results) == len(started):
-                        break  # what is left needs a step that failed
-                    self._lock.wait(1.0)
-        except _TerminatedError:
-            self._say("told to end: ending the running steps")
-            with self._lock:
-                self._stop()
-        except KeyboardInterrupt:
-            # The terminal sent the signal to the steps' processes as well: they are given time to end in order.
-            self._say("interrupted: waiting for the running steps to end")
-            self._stopping = True
+            self._run_all()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        for thread in threads:
-            thread.join()
         results = [self._results.get(step.name) or self._not_run(step) for step in self._steps]
         self._table(results, time.monotonic() - began)
         return results
+
+    def _run_all(self) -> None:
+        """Start what is ready until nothing runs and nothing is left that could."""
+        started: set[str] = set()
+        with self._lock:
+            while True:
+                while self._signals:
+                    self._obey(self._signals.pop(0))
+                ready = [] if self._stopping else self._ready(started)
+                for step in ready:
+                    started.add(step.name)
+                    threading.Thread(target=self._work, args=(step,)).start()
+                if not ready and len(self._results) == len(started):
+                    return  # what is left needs a step that failed
+                self._lock.wait(POLL_S)
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        # Only noted: an exception out of a handler could come between two lines that belong together.
+        self._signals.append(number)
+
+    def _obey(self, number: int) -> None:
+        if number == signal.SIGINT and not self._stopping:
+            # The terminal sent the signal to the steps' processes as well: they are given time to end in order.
+            self._say("interrupted: waiting for the running steps to end; once more ends them")
+            self._stopping = True
+        else:
+            self._say("told to end: ending the running steps")
+            self._stop()
 
     def _ready(self, started: set[str]) -> list[Step]:
         done = {name for name, result in self._results.items() if result.status == "done"}
@@ -172,7 +184,7 @@ class Runner:
         seconds = time.monotonic() - began
         with self._lock:
             self._running.pop(step.name, None)
-            if status == "failed" and self._stopping:
+            if status == "failed" and (self._stopping or self._signals):  # the second: noted, not yet obeyed
                 status = "stopped"
             lines = log.read_text(errors="replace").splitlines()
             remarks = [line.removeprefix("remark: ") for line in lines if line.startswith("remark: ")]
@@ -193,6 +205,8 @@ class Runner:
         if step.activated:
             argv = ["bash", "-c", 'source activate.sh && exec "$@"', "bash", *argv]
         with self._lock:
+            if self._stopping:
+                raise InterruptedError("told to end before it began")
             process = subprocess.Popen(
                 # A shell starts what runs in its background deaf to SIGINT, and that is inherited: _stop must be heard.
                 ["env", "--default-signal=INT", *argv],
@@ -201,6 +215,7 @@ class Runner:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                pass_fds=self._inherited,
             )
             self._running[step.name] = process
         return process

@@ -35,13 +35,29 @@ def test_an_unreachable_podman_is_never_missing(monkeypatch: pytest.MonkeyPatch,
         podman.inspect("container", "lab-db1")
 
 
-def test_the_socket_is_the_labs_unless_container_host_names_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = answering(monkeypatch, 0)
-    monkeypatch.delenv("CONTAINER_HOST", raising=False)
-    podman.exists("network", "lab")
+def test_the_socket_is_the_labs_whatever_podman_the_shell_is_set_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    environments: list[dict[str, str]] = []
+
+    def run(argv: list[str], *, env: dict[str, str], **_: Any) -> subprocess.CompletedProcess[str]:
+        assert argv[:3] == ["podman", "--url", "unix:///run/freelance-lab/podman.sock"]
+        environments.append(env)
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+    monkeypatch.setattr(podman, "run", run)
     monkeypatch.setenv("CONTAINER_HOST", "unix:///elsewhere")
+    monkeypatch.setenv("CONTAINER_CONNECTION", "elsewhere")
     podman.exists("network", "lab")
-    assert [call[2] for call in calls] == ["unix:///run/freelance-lab/podman.sock", "unix:///elsewhere"]
+    assert environments[0]["PATH"]
+    assert not [name for name in environments[0] if name.startswith("CONTAINER_")]
+
+
+def test_only_containers_with_the_labs_label_are_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = answering(monkeypatch, 0, stdout="[]")
+    podman.hosts()
+    podman.hosts("molecule")
+    assert [call[-1] for call in calls] == ["label=freelance.network", "label=freelance.network=molecule"]
+    words = host().arguments()
+    assert words[words.index("freelance.network=lab") - 1] == "--label"
 
 
 def test_a_network_that_exists_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +83,11 @@ def host(**changes: Any) -> podman.HostSpec:
 def test_the_mac_address_follows_from_the_address() -> None:
     assert host().mac_address == "02:0a:0a:63:00:0b"
     assert host(address="10.99.0.12").mac_address != host().mac_address
+
+
+def test_a_host_may_mount_where_podmans_apparmor_profile_forbids_it() -> None:
+    words = host().arguments()
+    assert "apparmor=unconfined" in [words[at + 1] for at, word in enumerate(words) if word == "--security-opt"]
 
 
 def test_a_host_is_never_privileged_and_gets_its_own_devices_only() -> None:

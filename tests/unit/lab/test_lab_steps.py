@@ -1,12 +1,16 @@
 """The step runner: order, side by side, failure, interruption-proof results."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lab import lock, steps
 from lab.paths import ROOT
 from lab.steps import Runner, Step
 
@@ -53,25 +57,89 @@ def test_a_failure_shows_the_log_ends_what_runs_and_starts_nothing_new(
     assert str(tmp_path / "logs" / "broken.log") in out
 
 
-def test_being_told_to_end_ends_the_children_of_the_steps_too(tmp_path: Path) -> None:
-    child = tmp_path / "child"
-    steps = f"""
+def with_a_long_last_step(folder: Path) -> tuple["subprocess.Popen[str]", int]:
+    """A runner in a session of its own whose last step runs, and the id of that step's child.
+
+    The child is there only after the runner has looked twice at its steps, all of which have started.
+    """
+    child = folder / "child"
+    program = f"""
 import sys; sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from lab.paths import ROOT
 from lab.steps import Runner, Step
-wait = "import subprocess as s, sys; p = s.Popen(['sleep', '60']); open(sys.argv[1], 'w').write(str(p.pid)); p.wait()"
-argv = [sys.executable, "-c", wait, {str(child)!r}]
-print([one.status for one in Runner([Step(name="x", argv=argv)], root=Path("."), logs=Path("logs")).run()])
+wait = "import subprocess as s, sys, time; time.sleep(2); p = s.Popen(['sleep', '60']); "
+wait += "open(sys.argv[1], 'w').write(str(p.pid)); p.wait()"
+steps = [Step(name="first", argv=["true"])]
+steps += [Step(name="last", argv=[sys.executable, "-c", wait, {str(child)!r}], needs=["first"])]
+print([one.status for one in Runner(steps, root=Path("."), logs=Path("logs")).run()])
 """
-    told = subprocess.Popen([sys.executable, "-c", steps], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    runner = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     while not (child.exists() and child.read_text().strip()):
         time.sleep(0.05)
-    told.terminate()
-    out, _ = told.communicate(timeout=30)
-    assert "['stopped']" in out
-    state = Path(f"/proc/{child.read_text().strip()}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    return runner, int(child.read_text())
+
+
+def is_gone(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_told_to_end_ends_the_children_of_the_last_step_too(tmp_path: Path, number: signal.Signals) -> None:
+    runner, child = with_a_long_last_step(tmp_path)
+    runner.send_signal(number)
+    out, _ = runner.communicate(timeout=30)
+    assert "['done', 'stopped']" in out
+    assert is_gone(child)
+
+
+def test_ctrl_c_while_the_last_step_runs_still_shows_the_table(tmp_path: Path) -> None:
+    runner, child = with_a_long_last_step(tmp_path)
+    os.killpg(runner.pid, signal.SIGINT)
+    out, _ = runner.communicate(timeout=30)
+    assert "all together" in out
+    assert "['done', 'stopped']" in out
+    assert is_gone(child)
+
+
+def test_a_second_ctrl_c_ends_steps_that_did_not_hear_the_first(tmp_path: Path) -> None:
+    runner, child = with_a_long_last_step(tmp_path)
+    runner.send_signal(signal.SIGINT)  # to the runner alone, as `kill` sends it
+    line = ""
+    assert runner.stdout is not None
+    while "once more" not in line:
+        line = runner.stdout.readline()
+    runner.send_signal(signal.SIGINT)
+    out, _ = runner.communicate(timeout=30)
+    assert "['done', 'stopped']" in out
+    assert is_gone(child)
+
+
+def test_a_process_of_root_is_ended_through_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def kill(_pid: int, _number: int) -> None:
+        raise PermissionError
+
+    def run(argv: list[str], **_: Any) -> None:
+        commands.append(argv)
+
+    monkeypatch.setattr("lab.steps.os.kill", kill)
+    monkeypatch.setattr("lab.steps.subprocess.run", run)
+    monkeypatch.setattr("lab.shell.os.geteuid", lambda: 1000)
+    steps._send(os.getpid(), signal.SIGINT)
+    assert commands[0] == ["sudo", "--non-interactive", "kill", "-2", str(os.getpid())]
+
+
+def test_steps_hold_the_lock_of_their_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "LOCK", tmp_path / "lock")
+    code = f"import os, sys; sys.exit(os.path.realpath('/proc/self/fd/{{}}') != {str(tmp_path / 'lock')!r})"
+    with lock.held() as descriptor:
+        step = python("a", code.format(descriptor))
+        results = Runner([step], root=tmp_path, logs=tmp_path / "logs", lock=descriptor).run()
+    assert results[0].status == "done"
 
 
 def test_a_program_that_is_missing_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
