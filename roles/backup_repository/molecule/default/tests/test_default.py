@@ -1,5 +1,9 @@
 """What the database hosts, and strangers, find at the repository host."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 
 CONFIG = "/etc/pgbackrest/pgbackrest.conf"
@@ -62,3 +66,30 @@ def test_backups_are_encrypted_kept_for_30_days_and_read_from_a_replica(host):
 def test_it_runs_now_and_at_boot(host):
     assert host.service("pgbackrest").is_running
     assert host.service("pgbackrest").is_enabled
+
+
+def play(*options):
+    """Play the role once more; returns the finished command."""
+    playbook = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "../../lab/molecule/converge_role.yml"
+    inventory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory"
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+    return subprocess.run(
+        ["ansible-playbook", "-i", inventory, playbook, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "restarts"), [(CONFIG, False), ("/etc/systemd/system/pgbackrest.service", True)], ids=["reload", "restart"]
+)
+def test_a_load_that_a_run_was_kept_from_is_made_up_for(host, path, restarts):
+    before = host.check_output("systemctl show -P MainPID pgbackrest")
+    host.run("touch %s", path)
+    assert "changed=1" in play("--check").stdout
+    mended = play()
+    assert "changed=2" in mended.stdout, mended.stdout  # what was found, and its handler
+    assert (host.check_output("systemctl show -P MainPID pgbackrest") != before) == restarts
+    assert "changed=0" in play("--check").stdout
