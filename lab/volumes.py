@@ -15,6 +15,9 @@ from lab.shell import as_root, run
 GIB = 1024**3
 # Above what a machine's own tools take first (they ask for the lowest free one).
 FIRST_LOOP_NUMBER = 200
+# Stands for the resource in messages; the provider knows it.
+URN = "<the volume's URN, see pulumi stack --show-urns>"
+SECTOR_BYTES = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +57,8 @@ def ensure(name: str, size_gib: int) -> Volume:
         if have < size_gib * GIB:
             file.truncate(size_gib * GIB)
     device = attach(name)
-    if 0 < have < size_gib * GIB:
+    # Not the file's old size: a run that was killed between the two commands has grown the file alone.
+    if _capacity_bytes(device) != size_gib * GIB:
         run(as_root(["losetup", "--set-capacity", device]))
     return Volume(name=name, file=path, size_gib=size_gib, device=device)
 
@@ -66,7 +70,7 @@ def attach(name: str) -> str:
     """
     path = file_of(name)
     if not path.exists():
-        raise LabError(f"volume {name} has no file {path}: run `pulumi refresh`, then `pulumi up` makes an empty one")
+        raise LabError(lost_message(name))
     device = _device(path)
     if device is not None:
         return device
@@ -97,6 +101,15 @@ def _reserve_number(name: str) -> int:
     return number
 
 
+def lost_message(name: str) -> str:
+    """What to do about a volume whose file is missing: never an empty one in its place, unless somebody says so."""
+    return (
+        f"volume {name} has lost its file {file_of(name)}, and its data with it: put the file back, then `pulumi up`. "
+        f"To give the data up: `pulumi state delete --force --target-dependents '{URN}'`, then `pulumi up` makes an "
+        "empty volume and its host anew (`make destroy` gives up the whole lab)"
+    )
+
+
 def shrink_message(name: str, have_gib: int, wanted_gib: int) -> str:
     """Why a volume can't get smaller, and what to do."""
     return (
@@ -122,6 +135,11 @@ def remove(name: str) -> None:
 def names() -> list[str]:
     """Names of all volumes of this clone."""
     return sorted(path.stem for path in VOLUMES.glob("*.img"))
+
+
+def _capacity_bytes(device: str) -> int:
+    """The size of a block device: the kernel counts it in sectors, whatever the device's own are."""
+    return int(Path("/sys/block", Path(device).name, "size").read_text()) * SECTOR_BYTES
 
 
 def _device(path: Path) -> str | None:

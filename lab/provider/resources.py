@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lab import known_hosts, podman, volumes
+from lab.errors import LabError
 from lab.paths import NETWORKS, ROOT
 from lab.provider.values import Plain, Unknown
 
@@ -106,11 +107,20 @@ class Volume(Handler):
         volumes.ensure(inputs["name"], inputs["size_gib"])
         return {**inputs, "attached": True}
 
+    def update(self, inputs: Plain) -> Plain:
+        """Grow or attach it. LabError when its file is missing."""
+        if volumes.find(inputs["name"]) is None:
+            raise LabError(volumes.lost_message(inputs["name"]))
+        return self.create(inputs)
+
     def read(self, state: Plain) -> Plain | None:
-        """Size and whether it is attached."""
+        """Size and whether it is attached. LabError when its file is missing.
+
+        Never "gone": a refresh drops what is gone even if it is protected, and the next `up` would make an empty one.
+        """
         found = volumes.find(state["name"])
         if found is None:
-            return None
+            raise LabError(volumes.lost_message(state["name"]))
         return {"name": found.name, "size_gib": found.size_gib, "attached": found.device is not None}
 
     def delete(self, state: Plain) -> None:

@@ -12,8 +12,9 @@ from pulumi.provider.experimental import provider as api
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from lab import volumes
 from lab.errors import LabError
-from lab.provider.resources import HANDLERS, Handler, changed_inputs
+from lab.provider.resources import HANDLERS, Handler, Volume, changed_inputs
 from lab.provider.values import plain, wrapped
 
 NAME, VERSION = "freelance", "1.0.0"
@@ -79,7 +80,13 @@ class LabProvider(api.Provider):
 
     async def read(self, request: api.ReadRequest) -> api.ReadResponse:
         """Look at it; inputs stay as they were declared."""
-        live = await asyncio.to_thread(_handler(request).read, plain(request.properties))
+        state = plain(request.properties)
+        if "name" not in state:  # `pulumi import` knows nothing but the id
+            raise LabError(
+                f"{request.type} {request.resource_id} can't be imported: declare it, and `pulumi up` takes over a "
+                "network or a volume of that name with its data, and makes a host anew"
+            )
+        live = await asyncio.to_thread(_handler(request).read, state)
         if live is None:
             return api.ReadResponse("", {}, {})
         return api.ReadResponse(request.resource_id, wrapped(live), request.inputs)
@@ -102,7 +109,10 @@ def _readable(name: str) -> Callable[..., Awaitable[Any]]:
             return await inherited(self, request, context)
         except Exception as error:
             if isinstance(error.__context__, LabError):
-                await context.abort(grpc.StatusCode.UNKNOWN, str(error.__context__))
+                message = str(error.__context__)
+                if isinstance(HANDLERS.get(_kind(request.urn.split("::")[2])), Volume):
+                    message = message.replace(volumes.URN, request.urn)
+                await context.abort(grpc.StatusCode.UNKNOWN, message)
             raise
 
     return method
@@ -112,9 +122,13 @@ for _name in ("Check", "Diff", "Create", "Update", "Delete", "Read"):
     setattr(_Servicer, _name, _readable(_name))
 
 
+def _kind(qualified: str) -> str:
+    """The type alone: a component's child carries its parent's type in front, parent$type."""
+    return qualified.rpartition("$")[2]
+
+
 def _handler(request: Any) -> Handler:
-    # A component's child carries its parent's type in front: parent$type.
-    kind = str(request.type).rpartition("$")[2]
+    kind = _kind(str(request.type))
     if kind not in HANDLERS:
         raise LabError(f"resource type {kind!r} is none of {', '.join(sorted(HANDLERS))}")
     return HANDLERS[kind]

@@ -1,11 +1,12 @@
 """The provider's values and checks; its making and removing is proven on real hosts (tests/lab)."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
 
-from lab import podman
+from lab import podman, volumes
 from lab.errors import LabError
 from lab.provider import resources
 from lab.provider.values import Unknown, plain, wrapped
@@ -63,6 +64,26 @@ def test_a_stopped_host_differs_and_a_removed_one_too(monkeypatch: pytest.Monkey
     assert HOST.drifted(state) == ["running", "trusted"]
     monkeypatch.setattr(podman, "inspect", lambda *_: None)
     assert HOST.drifted(state) == ["name"]
+
+
+@pytest.fixture
+def lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """State of a volume whose file is missing."""
+    monkeypatch.setattr(volumes, "VOLUMES", tmp_path)
+    monkeypatch.setattr(volumes, "run", lambda *_, **__: pytest.fail("something was changed"))
+    return {"name": "lab-db1-data", "size_gib": 1, "attached": True}
+
+
+def test_a_lost_volume_is_neither_gone_nor_made_again(lost: dict[str, Any], tmp_path: Path) -> None:
+    """A refresh would drop it although it is protected, and `up` would put an empty one in its place."""
+    for use in (VOLUME.read, VOLUME.drifted, VOLUME.update):
+        with pytest.raises(LabError, match=r"volume lab-db1-data has lost its file .*put the file back"):
+            use(lost)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lost_volume_can_be_removed(lost: dict[str, Any]) -> None:
+    VOLUME.delete(lost)
 
 
 def test_an_unreachable_podman_is_an_error_of_each_look(monkeypatch: pytest.MonkeyPatch) -> None:

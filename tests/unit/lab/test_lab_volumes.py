@@ -16,6 +16,7 @@ class Loops:
 
     def __init__(self, devices: dict[str, str]) -> None:
         self.devices = devices
+        self.capacity_bytes: dict[str, int] = {}
         self.calls: list[list[str]] = []
 
     def run(self, argv: list[str | Path], **_: Any) -> subprocess.CompletedProcess[str]:
@@ -34,6 +35,9 @@ class Loops:
             if words[1] in self.devices:
                 return subprocess.CompletedProcess(words, 1, "", "Device or resource busy")
             self.devices[words[1]] = words[2]
+            self.capacity_bytes[words[1]] = Path(words[2]).stat().st_size
+        elif words[1] == "--set-capacity":
+            self.capacity_bytes[words[2]] = Path(self.devices[words[2]]).stat().st_size
         return subprocess.CompletedProcess(words, 0, stdout, "")
 
 
@@ -44,6 +48,7 @@ def loops(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loops:
     monkeypatch.setattr(volumes, "VOLUMES", tmp_path)
     monkeypatch.setattr(volumes, "run", machine.run)
     monkeypatch.setattr(volumes, "as_root", list)
+    monkeypatch.setattr(volumes, "_capacity_bytes", machine.capacity_bytes.__getitem__)
     return machine
 
 
@@ -85,6 +90,36 @@ def test_growth_tells_the_kernel(loops: Loops, tmp_path: Path) -> None:
     volumes.ensure("v", 2)
     assert (tmp_path / "v.img").stat().st_size == 2 * 1024**3
     assert loops.calls[-1] == ["losetup", "--set-capacity", device]
+
+
+def test_growth_that_was_killed_after_the_file_is_made_up_for(loops: Loops, tmp_path: Path) -> None:
+    device = volumes.ensure("v", 1).device
+    assert device is not None
+    with (tmp_path / "v.img").open("ab") as file:
+        file.truncate(2 * 1024**3)
+    volumes.ensure("v", 2)
+    assert loops.capacity_bytes[device] == 2 * 1024**3
+    calls = len(loops.calls)
+    volumes.ensure("v", 2)
+    assert [call for call in loops.calls[calls:] if call[1] == "--set-capacity"] == []
+
+
+def test_the_size_of_a_device_is_the_kernels() -> None:
+    # Any device of this machine will do; one that is there has a whole number of sectors.
+    device = next(Path("/sys/block").iterdir()).name
+    sectors = int(Path(f"/sys/block/{device}/size").read_text())
+    assert volumes._capacity_bytes(f"/dev/{device}") == sectors * 512
+
+
+@pytest.mark.usefixtures("loops")
+def test_a_lost_file_is_never_attached_as_an_empty_one(tmp_path: Path) -> None:
+    volumes.ensure("v", 1)
+    (tmp_path / "v.img").unlink()
+    with pytest.raises(
+        LabError, match=r"volume v has lost its file .*put the file back.*pulumi state delete"
+    ):
+        volumes.attach("v")
+    assert not (tmp_path / "v.img").exists()
 
 
 def test_shrinking_is_refused_and_changes_nothing(loops: Loops, tmp_path: Path) -> None:
