@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.host import clients
 from tests.host.environment import Environment
-from tests.proofs.conftest import healthy, play, wait_for
+from tests.proofs.tools import healthy, play, wait_for
 
 SECONDS_MAX = 180
 IDENTIFIER = "runuser -u postgres -- psql -XAtc 'select system_identifier from pg_control_system()'"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.proofs.conftest import SITE, play
+from tests.proofs.tools import SITE, play
 
 STARTED = (
     "if [ -S /run/postgresql/.s.PGSQL.5432 ]; then"

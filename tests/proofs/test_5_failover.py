@@ -1,9 +1,7 @@
 """Hosts and poolers die; the client that uses the card's own connection string goes on and loses nothing."""
 
 import subprocess
-import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -11,56 +9,10 @@ import psycopg
 
 from tests.host import clients
 from tests.host.environment import Environment
-from tests.proofs.conftest import healthy, wait_for
+from tests.proofs.tools import RETRY_SECONDS, Writer, healthy, leader_of, wait_for
 
 OUTAGE_SECONDS_MAX = 60
 REJOIN_SECONDS_MAX = 120
-INSERT = "insert into accounts_skill (name, slug, area, sort_order, is_active) values (%s, %s, 'data', 0, false)"
-RETRY_SECONDS = 0.2
-
-
-class Writer(threading.Thread):
-    """Writes rows until it is stopped and remembers which were acknowledged. Connects anew after each error."""
-
-    def __init__(self, card: dict[str, Any]) -> None:
-        super().__init__(daemon=True)
-        self.card, self.mark = card, uuid.uuid4().hex[:8]
-        self.acknowledged: list[str] = []
-        self.longest_gap = 0.0
-        self.last_write = time.monotonic()
-        self._end = threading.Event()
-
-    def run(self) -> None:
-        connection, number = None, 0
-        while not self._end.is_set():
-            number += 1
-            slug = f"proof-{self.mark}-{number}"
-            try:
-                connection = connection or clients.connect(self.card, "pooled")
-                connection.execute(INSERT, [slug, slug])
-            except psycopg.Error:
-                connection = None
-                time.sleep(RETRY_SECONDS)
-                continue
-            now = time.monotonic()
-            self.longest_gap = max(self.longest_gap, now - self.last_write)
-            self.last_write = now
-            self.acknowledged.append(slug)
-            time.sleep(0.02)
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._end.set()
-        self.join(timeout=OUTAGE_SECONDS_MAX)
-
-    def lost(self) -> set[str]:
-        """Return acknowledged rows that are not there, and remove what was written."""
-        with clients.connect(self.card, "pooled") as connection:
-            pattern = f"proof-{self.mark}-%"
-            rows = connection.execute("select slug from accounts_skill where slug like %s", [pattern])
-            there = {row[0] for row in rows}
-            connection.execute("delete from accounts_skill where slug like %s", [pattern])
-        return set(self.acknowledged) - there
 
 
 def podman(*arguments: str) -> None:
@@ -86,7 +38,7 @@ def test_a_killed_leader_is_replaced_without_losing_an_acknowledged_row(
         writer.stop()
     print(f"\nlongest time without an acknowledged write: {writer.longest_gap:.1f} s")
     assert writer.lost() == set()
-    assert next(name for name, member in members().items() if member["Role"] == "Leader") != leader
+    assert leader_of(members()) != leader
     wait_for("the killed host is a member again", lambda: healthy(members(), count), REJOIN_SECONDS_MAX)
 
 

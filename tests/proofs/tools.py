@@ -1,0 +1,262 @@
+"""What the proofs have in common: the user's own commands, looks at hosts, waiting, and a client that writes on."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from tests.host import clients
+from tests.host.environment import ROOT, SOCKETS, Environment
+
+SITE = "ansible/playbooks/site.yml"
+PLAY_SECONDS_MAX = 1200
+INSERT = "insert into accounts_skill (name, slug, area, sort_order, is_active) values (%s, %s, 'data', 0, false)"
+RETRY_SECONDS = 0.2
+WRITER_STOP_SECONDS_MAX = 60
+MEMBERS = "runuser -u postgres -- timeout 15 patronictl -c /etc/patroni/config.yml list -f json"
+
+Snapshot = Callable[[], dict[str, str]]
+Members = Callable[[], dict[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of ansible-playbook has done. `changed` holds (host, task) pairs.
+
+    `told` holds what a changed task said about a host, with its differences, as (host, text); filled by `observe` only.
+    `results` likewise: (event, host, task, result).
+    """
+
+    code: int
+    output: str
+    seconds: float
+    changed: list[tuple[str, str]] = field(default_factory=list)
+    told: list[tuple[str, str]] = field(default_factory=list)
+    results: list[tuple[str, str, str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The output without line breaks: messages are wrapped anywhere."""
+        return " ".join(self.output.split())
+
+
+def _environment(**extra: str) -> dict[str, str]:
+    return {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **extra}
+
+
+def _run(arguments: tuple[str, ...], environment: dict[str, str]) -> tuple[subprocess.CompletedProcess[str], float]:
+    started = time.monotonic()
+    done = subprocess.run(
+        ["ansible-playbook", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PLAY_SECONDS_MAX,
+        cwd=ROOT,
+        env=environment,
+        check=False,
+    )
+    return done, time.monotonic() - started
+
+
+def play(*arguments: str, **environment: str) -> Run:
+    """Run ansible-playbook as a user does, bounded in time. `environment` adds variables."""
+    done, seconds = _run(arguments, _environment(**environment))
+    task, changed = "", []
+    for line in done.stdout.splitlines():
+        if found := re.match(r"(?:TASK|RUNNING HANDLER) \[(.+)\] \*", line):
+            task = found[1]
+        elif found := re.match(r"changed: \[([^\] ]+)", line):
+            changed.append((found[1], task))
+    return Run(done.returncode, done.stdout + done.stderr, seconds, changed)
+
+
+def observe(*arguments: str) -> Run:
+    """Run ansible-playbook with differences, its results told as data: what changed each host, and how."""
+    done, seconds = _run(("--diff", *arguments), _environment(ANSIBLE_STDOUT_CALLBACK="ansible.posix.jsonl"))
+    changed, told, results = [], [], []
+    for line in done.stdout.splitlines():
+        if not line.startswith("{"):
+            continue
+        event = json.loads(line)
+        if not event["_event"].startswith("v2_runner_on_") or "hosts" not in event:
+            continue
+        task = event["task"]["name"]
+        for host, result in event["hosts"].items():
+            results.append((event["_event"].removeprefix("v2_runner_on_"), host, task, result))
+            if result.get("changed"):
+                changed.append((host, task))
+                told.append((host, f"{task}\n{json.dumps(result, ensure_ascii=False)}"))
+    failures = [
+        f"{host}: {task}: {result.get('msg', '')}" for event, host, task, result in results if event == "failed"
+    ]
+    output = "\n".join([*failures, done.stderr]) if results else done.stdout + done.stderr
+    return Run(done.returncode, output, seconds, changed, told, results)
+
+
+def killed(*arguments: str, at: str) -> str:
+    """Start ansible-playbook and kill it with all its processes when it begins the task `at`; what it had printed."""
+    with subprocess.Popen(
+        ["ansible-playbook", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env=_environment(),
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("TASK [") and at in line:
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+        status = process.wait(timeout=PLAY_SECONDS_MAX)
+    output = "".join(lines)
+    assert status == -signal.SIGKILL, f"the run ended with {status} before it came to {at!r}:\n{output[-3000:]}"
+    return output
+
+
+def command(line: str, *, seconds_max: float = 300) -> str:
+    """Run a command line in this repository as after `source activate.sh`; it must succeed. What it printed."""
+    done = subprocess.run(
+        ["bash", "-c", f"source activate.sh && {line}"],
+        capture_output=True,
+        text=True,
+        timeout=seconds_max,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, f"{line}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def script(lab: Environment, host: str, text: str) -> str:
+    """Run a bash script on a host as root; each of its commands must succeed. It goes by standard input, so a secret
+    in it is in no list of processes."""
+    values = lab.declared(host)
+    SOCKETS.mkdir(mode=0o700, exist_ok=True)
+    done = subprocess.run(
+        [
+            *("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlMaster=auto"),
+            *("-o", "ControlPersist=300s", "-o", f"ControlPath={SOCKETS}/%C"),
+            *("-i", str(values["ansible_ssh_private_key_file"]), "-p", str(values["ansible_port"])),
+            *shlex.split(str(values["ansible_ssh_common_args"])),
+            f"{values['ansible_user']}@{values['ansible_host']}",
+            # All of it is read before the first command starts: what reads its own input finds none.
+            """sudo bash -euo pipefail -c 'eval "$(cat)"'""",
+        ],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, f"{host}: status {done.returncode}: {done.stderr[-2000:]}{done.stdout[-2000:]}\n{text}"
+    return done.stdout.strip()
+
+
+def scripts(lab: Environment, texts: dict[str, str]) -> dict[str, str]:
+    """Run a script of its own on each host, side by side."""
+    with ThreadPoolExecutor(max(len(texts), 1)) as pool:
+        return dict(zip(texts, pool.map(lambda name: script(lab, name, texts[name]), texts), strict=True))
+
+
+def wait_for(what: str, condition: Callable[[], bool], seconds_max: float) -> float:
+    """Wait until a condition holds; returns the seconds. Fails with `what` when the time is over."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds_max, f"{what}: not within {seconds_max:.0f} s"
+        time.sleep(1)
+    return time.monotonic() - started
+
+
+def healthy(members: dict[str, dict[str, Any]], count: int) -> bool:
+    """Tell whether all members run and one of them acknowledges commits."""
+    states = [member["State"] in {"running", "streaming"} for member in members.values()]
+    roles = {member["Role"] for member in members.values()}
+    return len(states) == count and all(states) and "Leader" in roles and (count == 1 or "Quorum Standby" in roles)
+
+
+def leader_of(members: dict[str, dict[str, Any]]) -> str:
+    """Name the member that leads."""
+    return next((name for name, member in members.items() if member["Role"] == "Leader"), "")
+
+
+def differences(before: dict[str, str], after: dict[str, str], ignored: str = "") -> dict[str, list[str]]:
+    """Lines that only one of two snapshots has, by host; lines that match the pattern `ignored` are left out."""
+    found = {}
+    for host in before.keys() | after.keys():
+        lines = set(before.get(host, "").splitlines()) ^ set(after.get(host, "").splitlines())
+        if different := sorted(line for line in lines if not (ignored and re.search(ignored, line))):
+            found[host] = different
+    return found
+
+
+class Writer(threading.Thread):
+    """Writes rows until it is stopped and remembers which were acknowledged. Connects anew after each error."""
+
+    def __init__(self, card: dict[str, Any]) -> None:
+        super().__init__(daemon=True)
+        self.card, self.mark = card, uuid.uuid4().hex[:8]
+        self.acknowledged: list[str] = []
+        self.longest_gap = 0.0
+        self.last_write = time.monotonic()
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        connection, number = None, 0
+        while not self._end.is_set():
+            number += 1
+            slug = f"proof-{self.mark}-{number}"
+            try:
+                connection = connection or clients.connect(self.card, "pooled")
+                connection.execute(INSERT, [slug, slug])
+            except psycopg.Error:
+                connection = None
+                time.sleep(RETRY_SECONDS)
+                continue
+            now = time.monotonic()
+            self.longest_gap = max(self.longest_gap, now - self.last_write)
+            self.last_write = now
+            self.acknowledged.append(slug)
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._end.set()
+        self.join(timeout=WRITER_STOP_SECONDS_MAX)
+
+    def lost(self) -> set[str]:
+        """Return acknowledged rows that are not there, and remove what was written."""
+        with clients.connect(self.card, "pooled") as connection:
+            pattern = f"proof-{self.mark}-%"
+            rows = connection.execute("select slug from accounts_skill where slug like %s", [pattern])
+            there = {row[0] for row in rows}
+            connection.execute("delete from accounts_skill where slug like %s", [pattern])
+        return set(self.acknowledged) - there
+
+
+@contextmanager
+def writing(card: dict[str, Any]) -> Iterator[Writer]:
+    """Have a client write all the while; it has begun when the block begins."""
+    writer = Writer(card)
+    writer.start()
+    try:
+        wait_for("first writes", lambda: len(writer.acknowledged) > 20, 30)
+        yield writer
+    finally:
+        writer.stop()
