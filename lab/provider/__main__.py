@@ -1,7 +1,11 @@
-"""Start the plugin: Pulumi reads the port from standard output."""
+"""Start the plugin: Pulumi reads the port from standard output. Arguments: the engine's process, then its own words."""
 
 import sys
 
-from lab.provider.server import serve
+from lab.provider import parent
 
-serve(sys.argv[1:])
+parent.end_with(int(sys.argv[1]))
+
+from lab.provider.server import serve  # noqa: E402 - takes a second, in which the engine may end
+
+serve(sys.argv[2:])

@@ -1,14 +1,20 @@
 """The provider's values and checks; its making and removing is proven on real hosts (tests/lab)."""
 
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
 
-from lab import podman, volumes
+from lab import podman, processes, volumes
 from lab.errors import LabError
-from lab.provider import resources
+from lab.paths import ROOT
+from lab.provider import parent, resources, server
 from lab.provider.values import Unknown, plain, wrapped
 
 NETWORK, VOLUME, HOST = (resources.HANDLERS[f"freelance:lab:{kind}"] for kind in ("Network", "Volume", "Host"))
@@ -95,3 +101,53 @@ def test_an_unreachable_podman_is_an_error_of_each_look(monkeypatch: pytest.Monk
     for look in (HOST.read, HOST.drifted, NETWORK.read, NETWORK.drifted):
         with pytest.raises(LabError, match="does not answer"):
             look(state)
+
+
+def test_an_import_is_refused_in_words() -> None:
+    request = server.api.ReadRequest(
+        urn="urn:pulumi:lab::freelance-platform::freelance:lab:Volume::db1-data",
+        resource_id="lab-db1-data",
+        properties={},
+        inputs={},
+    )
+    with pytest.raises(LabError, match=r"lab-db1-data can't be imported: declare it, and `pulumi up` takes over"):
+        asyncio.run(server.LabProvider().read(request))
+
+
+# Stands for the engine: starts the plugin, says its process id once it serves, and waits to be killed.
+ENGINE = """
+import subprocess, sys, time
+plugin = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True)
+plugin.stdout.readline()
+print(plugin.pid, flush=True)
+time.sleep(3600)
+"""
+
+
+@pytest.fixture
+def engine() -> Iterator[subprocess.Popen[str]]:
+    """An engine that has started the plugin."""
+    command = [sys.executable, "-c", ENGINE, str(ROOT / "lab/provider/pulumi-resource-freelance"), "127.0.0.1:1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def test_the_plugin_ends_with_an_engine_that_was_killed(engine: subprocess.Popen[str]) -> None:
+    assert engine.stdout is not None
+    plugin = int(engine.stdout.readline())
+    assert processes.start_time(plugin) is not None
+    engine.kill()
+    engine.wait()
+    deadline = time.monotonic() + 30
+    while processes.start_time(plugin) is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes.start_time(plugin) is None
+
+
+def test_programs_that_the_plugin_waits_for_are_known() -> None:
+    with subprocess.Popen(["sleep", "3600"]) as waiting:
+        try:
+            assert waiting.pid in parent._children()
+        finally:
+            waiting.kill()

@@ -115,9 +115,7 @@ def test_the_size_of_a_device_is_the_kernels() -> None:
 def test_a_lost_file_is_never_attached_as_an_empty_one(tmp_path: Path) -> None:
     volumes.ensure("v", 1)
     (tmp_path / "v.img").unlink()
-    with pytest.raises(
-        LabError, match=r"volume v has lost its file .*put the file back.*pulumi state delete"
-    ):
+    with pytest.raises(LabError, match=r"volume v has lost its file .*put the file back.*pulumi state delete"):
         volumes.attach("v")
     assert not (tmp_path / "v.img").exists()
 
