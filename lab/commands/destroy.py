@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 
-from lab import lock, machine, podman, preflight, sandbox, volumes
+from lab import lock, machine, podman, preflight, sandbox, stack, volumes
 from lab.errors import LabError
 from lab.paths import CACHE, ROOT, STATE
 from lab.shell import as_root, run
@@ -17,6 +17,7 @@ def main(words: list[str]) -> int:
     del words
     preflight.refuse_no_root()
     sandbox.refuse_other_owner()
+    stack.refuse_other_stacks()
     with lock.held():
         _confirm()
         if not machine.detect().sandbox and sandbox.hosts_may_run():
