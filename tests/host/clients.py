@@ -1,12 +1,16 @@
 """What a client does: connects by the card's parameters, or by altered ones that must be refused."""
 
 import json
+import re
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from tests.host import redaction
 from tests.host.environment import ROOT, Environment
 
 
@@ -20,19 +24,41 @@ def password(card: dict[str, Any], way: str) -> str:
     """Read the secret of a way by the command that the card names, from the root of the repository."""
     command = card["secrets"][card["connections"][way]["secret"]]["read"]
     argv = ["/bin/sh", "-c", command]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    answer = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    return redaction.remember(answer)
 
 
 def connect(card: dict[str, Any], way: str, **changes: object) -> psycopg.Connection:
-    """Connect by the card's libpq line; `changes` replace single parameters."""
-    settings: dict[str, Any] = {"password": password(card, way), "autocommit": True, **changes}
-    return psycopg.connect(card["connections"][way]["libpq"], **settings)
+    """Connect by the card's libpq line; `changes` replace single parameters.
+
+    The password comes from a file that only this user can read: as an argument it would stand in the traceback of a
+    connection that failed.
+    """
+    settings: dict[str, Any] = {"autocommit": True, **changes}
+    with tempfile.TemporaryDirectory() as folder:
+        passfile = write_passfile(Path(folder), card, way)
+        return psycopg.connect(card["connections"][way]["libpq"], passfile=str(passfile), **settings)
+
+
+def write_passfile(folder: Path, card: dict[str, Any], way: str) -> Path:
+    """Write the password of a way as libpq reads it; nobody else may read the file."""
+    file = folder / "pgpass"
+    file.touch(0o600)
+    escaped = re.sub(r"([:\\])", r"\\\1", password(card, way))
+    file.write_text(f"*:*:*:*:{escaped}\n", encoding="utf-8")
+    return file
 
 
 def only(card: dict[str, Any], way: str, index: int) -> dict[str, Any]:
     """Return the parameters that choose one endpoint of a list."""
     parameters = card["connections"][way]["parameters"]
     return {key: parameters[key].split(",")[index] for key in ("host", "hostaddr", "port") if key in parameters}
+
+
+def each(card: dict[str, Any], way: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each endpoint of a way with the parameters that choose it alone."""
+    for index, endpoint in enumerate(card["connections"][way]["endpoints"]):
+        yield endpoint, only(card, way, index)
 
 
 def written_card(environment: Environment) -> Path:

@@ -6,6 +6,7 @@
 import base64
 import json
 import shlex
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleError
 
-from tests.host import collect, plan, report
+from tests.host import clients, collect, plan, redaction, report
 from tests.host.environment import Environment
 
 GROUPS = {"host": "all", "database_host": "database", "service_host": "services", "etcd_host": "etcd"}
@@ -44,6 +45,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for fixture, group in GROUPS.items():
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, environment.hosts(group), indirect=True, scope="session")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let no secret into the output, nor into the page."""
+    made = yield
+    redaction.redact(made)
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -96,3 +105,10 @@ def leader(environment: Environment, found: dict[str, Any]) -> SimpleNamespace:
     assert len(names) == 1, f"one leader is expected, found {names}"
     declared = environment.declared(names[0])
     return SimpleNamespace(name=names[0], declared=declared, contract=declared["platform_host"], **found[names[0]])
+
+
+@pytest.fixture(scope="session")
+def card(environment: Environment) -> dict[str, Any]:
+    """The connection card, as show_card.yml wrote it."""
+    assert clients.written_card(environment).exists(), "no card: run ansible-playbook ansible/playbooks/show_card.yml"
+    return clients.card(environment)

@@ -1,6 +1,7 @@
 """An environment as Ansible sees it: hosts and groups of the contract, and each host's rendered variables."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +11,11 @@ import testinfra  # type: ignore[import-untyped] # ships no types
 import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
+from ansible.plugins.loader import filter_loader, init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
+
+from tests.host import redaction
 
 ROOT = Path(__file__).resolve().parents[2]
 SOCKETS = Path("/tmp/freelance-ssh")  # noqa: S108 - the directory that ansible.cfg names; ssh keeps it to its owner
@@ -26,7 +29,8 @@ class Declared(Mapping[str, Any]):
             **environment.role_defaults,
             **environment.variables.get_vars(host=environment.inventory.get_host(host), include_hostvars=True),
         }
-        self._templar = Templar(loader=environment.loader, variables=self._values)
+        self._loader = environment.loader
+        self._templar = Templar(loader=self._loader, variables=self._values)
 
     def __getitem__(self, name: str) -> Any:
         return self._templar.template(self._values[name])
@@ -34,6 +38,12 @@ class Declared(Mapping[str, Any]):
     def render(self, template: str) -> Any:
         """Render a template that the tests wrote, with the host's variables."""
         return self._templar.template(trust_as_template(template))
+
+    def file(self, role: str, template: str) -> str:
+        """Render a template file of a role, as the role writes it."""
+        values = {**self._values, "ansible_search_path": [str(ROOT / "roles" / role)]}
+        templar = Templar(loader=self._loader, variables=values)
+        return str(templar.template(trust_as_template(f"{{{{ lookup('ansible.builtin.template', '{template}') }}}}")))
 
     def __iter__(self) -> Any:
         return iter(self._values)
@@ -48,6 +58,8 @@ class Environment:
     def __init__(self, name: str) -> None:
         os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
         init_plugin_loader()
+        for folder in sorted(ROOT.glob("roles/*/filter_plugins")):
+            filter_loader.add_directory(str(folder))
         self.name = name
         self.loader = DataLoader()
         self.inventory = InventoryManager(loader=self.loader, sources=[str(ROOT / "inventories" / name)])
@@ -76,14 +88,31 @@ class Environment:
     def connection(self, host: str) -> Any:
         """Return a testinfra host over ssh. One connection is kept open and shared with Ansible's settings."""
         values = self.declared(host)
-        SOCKETS.mkdir(mode=0o700, exist_ok=True)
-        options = f"-o ControlMaster=auto -o ControlPersist=300s -o ControlPath={SOCKETS}/%C -o ConnectTimeout=10"
         return testinfra.get_host(
             f"ssh://{values['ansible_user']}@{values['ansible_host']}:{values['ansible_port']}",
             sudo=True,
             ssh_identity_file=values["ansible_ssh_private_key_file"],
-            ssh_extra_args=f"{options} {values['ansible_ssh_common_args']}",
+            ssh_extra_args=self._ssh_options(values),
         )
+
+    def ssh(self, host: str) -> list[str]:
+        """Return the ssh command line that a remote command is appended to, for what talks with a program there."""
+        values = self.declared(host)
+        target = ["-p", str(values["ansible_port"]), f"{values['ansible_user']}@{values['ansible_host']}"]
+        return [
+            "ssh",
+            "-i",
+            str(values["ansible_ssh_private_key_file"]),
+            *shlex.split(self._ssh_options(values)),
+            *target,
+        ]
+
+    @staticmethod
+    def _ssh_options(values: Mapping[str, Any]) -> str:
+        SOCKETS.mkdir(mode=0o700, exist_ok=True)
+        options = f"-o ControlMaster=auto -o ControlPersist=300s -o ControlPath={SOCKETS}/%C -o ConnectTimeout=10"
+        alive = "-o BatchMode=yes -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+        return f"{options} {alive} {values['ansible_ssh_common_args']}"
 
     def authority_file(self) -> Path:
         """Return the CA certificate that show_card.yml wrote on this machine."""
@@ -92,7 +121,8 @@ class Environment:
     def secret(self, name: str) -> str:
         """Return the value of a secret of the lab or production; the tests never print it."""
         values = self.declared(self.hosts("database")[0])
-        return str(values.render(f"{{{{ lookup('platform_secret', platform_secrets['{name}']) }}}}"))
+        value = str(values.render(f"{{{{ lookup('platform_secret', platform_secrets['{name}']) }}}}"))
+        return redaction.remember(value)
 
 
 def settings_of(name: str) -> dict[str, Any]:
