@@ -9,8 +9,12 @@ import json
 import os
 import pwd
 import re
+import socket
+import ssl
+import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +114,44 @@ def certificates(pattern: str) -> dict[str, str]:
     return {path: run("openssl", "x509", "-in", path, *wanted) for path in matching(pattern)}
 
 
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # PostgreSQL's protocol: "may this connection be encrypted?"
+AUTHORITY = "/etc/ssl/platform/ca.crt"
+
+
+def handshake(address: str, port: int, name: str, starttls: bool, authority: str = AUTHORITY) -> str:
+    """Return the certificate (PEM) that a listener presents now, once the authority and the name were checked."""
+    context = ssl.create_default_context(cafile=authority)
+    # Newer Pythons are stricter than any client of the platform about extensions of the authority.
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    with socket.create_connection((address, port), timeout=SECONDS_MAX / 6) as plain:
+        if starttls:
+            plain.sendall(SSL_REQUEST)
+            if plain.recv(1) != b"S":
+                raise ValueError("it speaks PostgreSQL's protocol without TLS")
+        with context.wrap_socket(plain, server_hostname=name) as secure:
+            return ssl.DER_cert_to_PEM_cert(secure.getpeercert(binary_form=True) or b"")
+
+
+def presented(listeners: list[dict[str, Any]]) -> dict[str, str]:
+    """Return what each listener presents, or why nobody could trust it."""
+    found = {}
+    for listener in listeners:
+        try:
+            answer = handshake(listener["address"], listener["port"], listener["name"], listener["starttls"])
+        except (OSError, ValueError) as error:
+            answer = f"{type(error).__name__}: {error}"
+        found[f"{listener['address']}:{listener['port']}"] = answer
+    return found
+
+
+def clock() -> dict[str, float]:
+    """Return the host's time, its zone, and when its first process started (a container's is not its machine's)."""
+    boot = re.search(r"(?m)^btime (\d+)$", Path("/proc/stat").read_text())
+    ticks = int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19])
+    started = int(boot[1] if boot else 0) + ticks / os.sysconf("SC_CLK_TCK")
+    return {"now": time.time(), "utc_offset_seconds": time.localtime().tm_gmtoff, "started": started}
+
+
 def contents(patterns: list[str]) -> dict[str, str]:
     """Return text files."""
     paths = [path for pattern in patterns for path in matching(pattern) if Path(path).is_file()]
@@ -143,13 +185,14 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
     """Collect what the plan asks for."""
     return {
         "hostname": run("hostname").strip(),
-        "uptime_seconds": float(Path("/proc/uptime").read_text().split()[0]),
+        "clock": clock(),
         "sockets": sockets(),
         "units": units(plan["units"]),
         "failed_units": run("systemctl", "list-units", "--failed", "--plain", "--no-legend").split("\n"),
         "files": files(plan["files"]),
         "open_private_keys": open_private_keys(plan["key_folders"]),
         "certificates": certificates(plan["certificates"]),
+        "presented": presented(plan["listeners"]),
         "contents": contents(plan["contents"]),
         "users": {user.pw_name: [user.pw_uid, user.pw_gid, user.pw_dir] for user in pwd.getpwall()},
         "mounts": [line.split()[:4] for line in Path("/proc/self/mounts").read_text().splitlines()],

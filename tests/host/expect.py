@@ -27,6 +27,24 @@ EXPECTED_SOCKETS: dict[str, list[tuple[int, str, str]]] = {
     "cache": [(6379, "{address}", "valkey-server"), (6379, "127.0.0.1", "valkey-server")],
 }
 TLS = "/etc/ssl/platform"
+# What speaks TLS: port, address, name of the certificate, and whether PostgreSQL's own request comes first. The
+# balancer's ports lead to PostgreSQL and are looked at by the card's names.
+TLS_LISTENERS: dict[str, list[tuple[int, str, str, bool]]] = {
+    "database": [
+        (5432, "{address}", "postgresql", True),
+        (5432, "127.0.0.1", "postgresql", True),
+        (6432, "{address}", "pgbouncer", True),
+        (8008, "{address}", "postgresql", False),
+        (8432, "{address}", "postgresql", False),
+    ],
+    "etcd": [
+        (2379, "{address}", "etcd", False),
+        (2379, "127.0.0.1", "etcd", False),
+        (2380, "{address}", "etcd", False),
+    ],
+    "repository": [(8432, "{address}", "pgbackrest", False)],
+    "cache": [(6379, "{address}", "valkey", False), (6379, "127.0.0.1", "valkey", False)],
+}
 EXPECTED_FILES: dict[str, dict[str, str]] = {
     "all": {f"{TLS}/ca.crt": "root:root 0644", "/etc/hosts": "root:root 0644"},
     "database": {

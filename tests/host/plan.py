@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.host.environment import Environment
+from tests.host.expect import TLS, TLS_LISTENERS, groups_of
 
 APP = "freelance_platform"
 UNITS = {
@@ -26,6 +27,8 @@ FILES = {
         "/etc/patroni/config.yml",
         "/etc/pgbouncer/*",
         "/etc/haproxy/*",
+        "/run/haproxy/loaded",
+        "/run/pgbouncer/loaded",
         "/etc/pgbackrest/*",
         "/etc/postgresql/platform/*",
         "/etc/freelance-platform/*",
@@ -41,14 +44,27 @@ FILES = {
     "repository": ["/etc/pgbackrest/*", "/var/lib/pgbackrest"],
     "cache": ["/etc/valkey/*"],
 }
+LIST_RULES = ["nft", "--stateless", "list", "ruleset"]
+# A network namespace of its own: what is loaded there is in force nowhere, and nft prints it in its own words.
+LOAD_APART = ["unshare", "--net", "sh", "-c", f'printf %s "$1" | nft --file - && {" ".join(LIST_RULES)}', "sh"]
 PATRONI = ["patronictl", "-c", "/etc/patroni/config.yml"]
 QUERIES = {
     "in_recovery": ["postgres", "select pg_is_in_recovery() as value"],
     "settings": ["postgres", "select name, setting, unit, vartype, pending_restart, source from pg_settings"],
     "hba": [
         "postgres",
-        "select type, database, user_name, address, netmask, auth_method, error from pg_hba_file_rules"
-        " order by rule_number",
+        "select type, database, user_name, address, netmask, auth_method, coalesce(options, '{}') as options, error"
+        " from pg_hba_file_rules order by rule_number",
+    ],
+    "ident": [
+        "postgres",
+        "select map_name, sys_name, pg_username, error from pg_ident_file_mappings order by map_number",
+    ],
+    # The two views above read the files: a file that is newer than the last load is not what the server goes by.
+    "unloaded_files": [
+        "postgres",
+        "select setting as file from pg_settings, pg_stat_file(setting) as s"
+        " where name in ('hba_file', 'ident_file') and s.modification > pg_conf_load_time()",
     ],
     "roles": [
         "postgres",
@@ -114,6 +130,22 @@ QUERIES = {
 }
 
 
+def listeners(environment: Environment, name: str) -> list[dict[str, Any]]:
+    """Return the listeners of a host that speak TLS, and the certificate that each has to present."""
+    contract = environment.declared(name)["platform_host"]
+    return [
+        {
+            "address": address.format(**contract),
+            "port": port,
+            "name": contract["name"],
+            "starttls": starttls,
+            "certificate": f"{TLS}/{certificate}.crt",
+        }
+        for group in groups_of(environment, name)
+        for port, address, certificate, starttls in TLS_LISTENERS.get(group, [])
+    ]
+
+
 def of(environment: Environment, name: str) -> dict[str, Any]:
     """Return the plan of one host, by the groups that it is in."""
     groups = ["all", *(group for group in UNITS if name in environment.hosts(group))]
@@ -143,9 +175,14 @@ def of(environment: Environment, name: str) -> dict[str, Any]:
         "files": sorted({path for group in groups for path in FILES.get(group, [])}),
         "key_folders": ["/etc", "/opt", "/home", "/root", "/var/lib/etcd", "/var/lib/postgresql"],
         "certificates": "/etc/ssl/platform/*.crt",
-        "contents": ["/etc/cron.d/*", "/etc/hosts", "/etc/ssl/platform/ca.crt", "/var/lib/freelance-backup/*.json"],
+        "listeners": listeners(environment, name),
+        "contents": ["/etc/cron.d/*", "/etc/hosts", "/etc/ssl/platform/*.crt", "/var/lib/freelance-backup/*.json"],
         "sysctl": sorted(declared["host_baseline_sysctl"]),
-        "commands": {"firewall": ["nft", "list", "ruleset"], "disk": ["df", "-B1", "--output=target,size,used"]},
+        "commands": {
+            "firewall": LIST_RULES,
+            "firewall_declared": [*LOAD_APART, declared.file("host_baseline", "nftables.conf.j2")],
+            "disk": ["df", "-B1", "--output=target,size,used"],
+        },
         "as_postgres": as_postgres,
         "queries": QUERIES if database else {},
     }
