@@ -3,25 +3,48 @@
 import json
 import re
 import time
+from collections.abc import Mapping
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from tests.host import compare
 from tests.host.environment import Environment
 
-# A quiet leader archives a segment each archive_timeout; five of them without one is a broken archive.
-ARCHIVE_TIMEOUTS_MAX = 5
 # Full on Sundays, differential else, both at night: the newest is never older than this.
 BACKUP_HOURS_MAX = 36
+JOBS = ["dump", "full", "diff"]
+JOB_SECONDS_MAX = 2 * 3600
+AS_POSTGRES = "runuser -u postgres -- env -C /"
 
 
-def test_the_archive_is_fresh_and_nothing_fails(leader: SimpleNamespace) -> None:
+def test_the_archive_works_and_nothing_fails(leader: SimpleNamespace) -> None:
     settings = {row["name"]: row for row in leader.queries["settings"]}
     (row,) = leader.queries["archiver"]
     assert settings["archive_mode"]["setting"] == "on"
     assert not row["failing"], row
-    # PostgreSQL forces a segment only when something was written since the last one.
     assert row["last_archived_wal"], "no segment was ever archived"
+
+
+def test_what_is_written_now_is_in_the_repository_soon(leader: SimpleNamespace, environment: Environment) -> None:
+    # What a hung archiver looks like: nothing has failed, yet nothing arrives. So something is written and waited for.
+    seconds_max = int(leader.declared["wal_archive_arrival_timeout_seconds"])
+    as_postgres = f"{AS_POSTGRES} psql -XAtq -v ON_ERROR_STOP=1 -c"
+    connection = environment.connection(leader.name)
+    # A switch does nothing at the start of a segment: something has to be written first.
+    connection.check_output(f"{as_postgres} \"select pg_logical_emit_message(true, 'verification', 'a segment')\"")
+    segment = connection.check_output(f'{as_postgres} "select pg_walfile_name(pg_switch_wal())"').strip()
+    info = f"{AS_POSTGRES} pgbackrest --stanza={leader.declared['platform_cluster']} --output=json info"
+    end = time.monotonic() + seconds_max
+    while newest_segment(json.loads(connection.check_output(info))) < segment:
+        assert time.monotonic() < end, f"{segment} is not in the repository after {seconds_max} s"
+        time.sleep(1)
+
+
+def newest_segment(info: list[dict[str, Any]]) -> str:
+    (stanza,) = info
+    return max((each["max"] for each in stanza["archive"] if each["max"]), default="")
 
 
 def test_the_spool_holds_no_failed_segment(database_host: SimpleNamespace) -> None:
@@ -39,9 +62,8 @@ def test_a_full_backup_exists_and_is_not_old(leader: SimpleNamespace) -> None:
 
 
 def test_the_archive_reaches_from_the_first_backup_to_now(leader: SimpleNamespace) -> None:
-    (stanza,) = json.loads(leader.as_postgres["backups"])
     (archived,) = leader.queries["archiver"]
-    newest = max(each["max"] for each in stanza["archive"] if each["max"])
+    newest = newest_segment(json.loads(leader.as_postgres["backups"]))
     assert newest >= archived["last_archived_wal"][:24], "PostgreSQL counts a segment as archived that is not there"
 
 
@@ -55,10 +77,50 @@ def test_nightly_jobs_are_entered(host: SimpleNamespace) -> None:
         assert re.search(rf"(?m)^{re.escape(schedule)}\s+postgres\s.*\b{job}\b", entries), f"{job}: {entries}"
 
 
-def test_no_job_has_failed(host: SimpleNamespace) -> None:
-    for path, text in host.contents.items():
-        if path.startswith("/var/lib/freelance-backup/"):
-            assert json.loads(text)["exit_status"] == 0, f"{path}: {text}"
+@pytest.mark.parametrize("job", JOBS)
+def test_the_last_run_of_each_job_has_not_failed(job: str, found: dict[str, Any]) -> None:
+    # Which host acts is decided each night, so the newest outcome of all hosts counts.
+    last = last_outcome(found, job)
+    if last is None:
+        pytest.skip(f"{job}: it has not run yet; whether it should have is the next test's question")
+    assert last["exit_status"] == 0, last
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_each_job_ran_when_it_was_last_due(job: str, environment: Environment, found: dict[str, Any]) -> None:
+    hosts = {name: environment.declared(name) for name in environment.hosts("all")}
+    entered = [name for name in hosts if job in (hosts[name].get("backup_cron_jobs") or [])]
+    assert entered, f"no host has the job {job}"
+    due = [each for each in (due_since(hosts[name], found[name], job) for name in entered) if each is not None]
+    if not due:
+        pytest.skip(f"{job}: not yet due since its crontab was written on {', '.join(entered)} or they started")
+    last = last_outcome(found, job)
+    assert last, f"{job} was due and has left no outcome on {', '.join(entered)}"
+    assert last["finished_timestamp_seconds"] >= max(due), f"{job} has not run when it was last due: {last}"
+
+
+def test_a_dump_is_whole(environment: Environment, found: dict[str, Any]) -> None:
+    if last_outcome(found, "dump") is None:
+        pytest.skip("no dump has run yet; whether one should have is told by the test of each job")
+    names = [path.rpartition("/")[2] for host in environment.hosts("database") for path in found[host]["files"]]
+    missing = [kind for kind in ("full_backup_", "schema_", "globals_") if not [n for n in names if n.startswith(kind)]]
+    assert missing == []
+
+
+def last_outcome(found: dict[str, Any], job: str) -> dict[str, Any] | None:
+    """Return what the newest run of a job has left, on whichever host."""
+    path = f"/var/lib/freelance-backup/{job}.json"
+    left = [json.loads(seen["contents"][path]) for seen in found.values() if path in seen["contents"]]
+    return max(left, key=lambda outcome: outcome["finished_timestamp_seconds"], default=None)
+
+
+def due_since(declared: Mapping[str, Any], seen: dict[str, Any], job: str) -> float | None:
+    """Return when a job was last due on a host, or None where the host did not yet live through such a time."""
+    clock, crontab = seen["clock"], seen["files"]["/etc/cron.d/freelance-backup"]
+    # A job that began just now may still run.
+    now = clock["now"] - JOB_SECONDS_MAX
+    moment = compare.last_due(declared[f"backup_cron_{job}_schedule"], now, clock["utc_offset_seconds"])
+    return moment if moment is not None and moment > max(crontab["modified"], clock["started"]) else None
 
 
 def test_every_backup_of_a_job_belongs_to_postgres_alone(database_host: SimpleNamespace) -> None:

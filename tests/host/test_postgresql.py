@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 
+from tests.host import access_plan, compare
 from tests.host.environment import ROOT, Environment
 
 LAG_BYTES_MAX = 16 * 1024**2
-ROLES = "{{ __postgresql_access_roles + postgresql_access_roles }}"
-DATABASES = "{{ __postgresql_access_databases + postgresql_access_databases }}"
 PUBLIC_ROLES = {"freelance_migrator", "freelance_user", "freelance_staff", "reporting_user"}
 
 
 @pytest.fixture(scope="module")
-def compare() -> ModuleType:
+def settings() -> ModuleType:
     """Return the module whose settings_drift the role itself uses."""
     path = ROOT / "ansible/plugins/filter/postgresql_settings.py"
     spec = importlib.util.spec_from_file_location("postgresql_settings", path)
@@ -27,14 +26,14 @@ def compare() -> ModuleType:
     return module
 
 
-def test_live_settings_are_what_sizing_gives(database_host: SimpleNamespace, compare: ModuleType) -> None:
+def test_live_settings_are_what_sizing_gives(database_host: SimpleNamespace, settings: ModuleType) -> None:
     declared = database_host.declared
     wanted = {**declared["patroni_parameters_base"], **declared["patroni_parameters"]}
     [recovery] = database_host.queries["in_recovery"]
     if not recovery["value"]:
         # Patroni hands recovery settings to standbys alone: a leader that never was one has none.
         del wanted["restore_command"]
-    drift = compare.settings_drift(database_host.queries["settings"], wanted)
+    drift = settings.settings_drift(database_host.queries["settings"], wanted)
     assert drift == [], "drift and pending restarts, setting by setting"
 
 
@@ -47,15 +46,19 @@ def test_nobody_overrides_settings_by_alter_system(database_host: SimpleNamespac
 
 
 def test_access_rules_are_live_in_the_declared_order(database_host: SimpleNamespace) -> None:
-    wanted = [
-        [rule["type"], rule["databases"], rule["roles"], rule["method"]]
-        for rule in database_host.declared["postgresql_access_hba_rules"]
-    ]
-    live = [
-        [row["type"], row["database"], row["user_name"], row["auth_method"]] for row in database_host.queries["hba"]
-    ]
     assert [row["error"] for row in database_host.queries["hba"] if row["error"]] == []
-    assert live == wanted
+    wanted = [compare.hba_row(rule) for rule in database_host.declared["postgresql_access_hba_rules"]]
+    assert compare.rows(database_host.queries["hba"], wanted) == []
+
+
+def test_system_users_act_as_the_declared_roles_alone(database_host: SimpleNamespace) -> None:
+    assert [row["error"] for row in database_host.queries["ident"] if row["error"]] == []
+    wanted = [compare.ident_row(rule) for rule in database_host.declared["postgresql_access_ident_rules"]]
+    assert compare.rows(database_host.queries["ident"], wanted) == []
+
+
+def test_the_server_goes_by_the_rules_in_its_files(database_host: SimpleNamespace) -> None:
+    assert database_host.queries["unloaded_files"] == [], "written after the last reload"
 
 
 def test_no_rule_lets_anyone_in_without_tls_or_proof(database_host: SimpleNamespace) -> None:
@@ -67,17 +70,24 @@ def test_no_rule_lets_anyone_in_without_tls_or_proof(database_host: SimpleNamesp
 
 def test_roles_are_exactly_the_declared_ones(leader: SimpleNamespace) -> None:
     live = {row["rolname"]: row for row in leader.queries["roles"]}
-    declared = {role["name"]: role for role in leader.declared.render(ROLES)}
+    declared = {role["name"]: role for role in leader.declared.render(access_plan.ROLES)}
     assert set(live) == {*declared, "postgres"}
     for name, role in declared.items():
         found = live[name]
         assert found["rolcanlogin"] == role.get("login", False), name
         assert found["rolreplication"] == role.get("replication", False), name
         assert found["rolbypassrls"] == role.get("bypassrls", False), name
+        assert found["rolconnlimit"] == role.get("connection_limit", -1), name
         assert found["member_of"] == sorted(member["role"] for member in role.get("member_of", [])), name
         assert not found["rolcreaterole"], name
         assert not found["rolcreatedb"], name
         assert found["scram"] in ({True} if role.get("login") else {None, False}), f"{name} has no SCRAM password"
+
+
+def test_roles_grants_settings_and_default_privileges_are_exactly_the_declared_ones(
+    leader: SimpleNamespace, environment: Environment
+) -> None:
+    assert access_plan.differences(environment, leader.name) == [], "what a run of the role would change"
 
 
 def test_nobody_but_postgres_is_superuser_and_it_has_no_password(leader: SimpleNamespace) -> None:
@@ -86,8 +96,8 @@ def test_nobody_but_postgres_is_superuser_and_it_has_no_password(leader: SimpleN
 
 
 def test_database_has_checksums_and_a_locale_that_knows_chinese(leader: SimpleNamespace) -> None:
-    settings = {row["name"]: row["setting"] for row in leader.queries["settings"]}
-    assert settings["data_checksums"] == "on"
+    live = {row["name"]: row["setting"] for row in leader.queries["settings"]}
+    assert live["data_checksums"] == "on"
     found = {row["datname"]: row for row in leader.queries["databases"]}["freelance_platform"]
     assert (found["owner"], found["datlocprovider"], found["datlocale"], found["encoding"]) == (
         "freelance_owner",
@@ -98,7 +108,7 @@ def test_database_has_checksums_and_a_locale_that_knows_chinese(leader: SimpleNa
 
 
 def test_extensions_are_the_declared_ones(leader: SimpleNamespace) -> None:
-    databases = {database["name"]: database for database in leader.declared.render(DATABASES)}
+    databases = {database["name"]: database for database in leader.declared.render(access_plan.DATABASES)}
     wanted = {extension["name"] for extension in databases["freelance_platform"]["extensions"]}
     assert {row["extname"] for row in leader.queries["extensions"]} >= wanted
 
