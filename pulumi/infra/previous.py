@@ -5,6 +5,7 @@ from typing import Any
 
 import pulumi
 
+from infra.limits import HOSTS_FOR_FAILOVER
 from infra.problems import Problem, SettingsError
 from infra.topology import Topology
 
@@ -21,16 +22,28 @@ def refuse_unmarked_removal(previous: Mapping[str, Any] | None, topology: Topolo
     """Raise SettingsError when a database host would go that was still active."""
     staying = {plan.name for plan in topology.database_hosts}
     going = [
-        host["name"]
+        host
         for cluster in (previous or {}).get("clusters", {}).values()
         for host in cluster["hosts"]
         if host["state"] == "active" and host["name"] not in staying
     ]
     if going:
-        finding = f"{len(staying)} would remove {', '.join(going)}, which belongs to a cluster"
-        mark = " && ".join(f"pulumi config set --path 'retiring_hosts[{n}]' {name}" for n, name in enumerate(going))
-        remedy = (
-            f"keep database_hosts at {len(staying) + len(going)}, mark what is to go ({mark}), run `pulumi up` and "
-            "`ansible-playbook ansible/playbooks/site.yml`, then lower it"
-        )
+        names = [host["name"] for host in going]
+        finding = f"{len(staying)} would remove {', '.join(names)}, which belongs to a cluster"
+        remedy = _remedy(names, len(staying), [host["name"] for host in going if host.get("etcd_member")])
         raise SettingsError([Problem("database_hosts", finding, remedy)])
+
+
+def _remedy(going: list[str], staying: int, members: list[str]) -> str:
+    # What the rule of `retiring_hosts` would refuse is not advised.
+    if staying < HOSTS_FOR_FAILOVER or members:
+        reason = f"{', '.join(members)} carries etcd" if members else f"it keeps {HOSTS_FOR_FAILOVER} hosts or more"
+        return (
+            f"keep it at {staying + len(going)}: a running cluster can't shrink that far, {reason}; a smaller one is a "
+            "stack of its own that takes over the data from a backup"
+        )
+    mark = " && ".join(f"pulumi config set --path 'retiring_hosts[{n}]' {name}" for n, name in enumerate(going))
+    return (
+        f"keep database_hosts at {staying + len(going)}, mark what is to go ({mark}), run `pulumi up` and "
+        "`ansible-playbook ansible/playbooks/site.yml`, then lower it and `pulumi config rm retiring_hosts`"
+    )
