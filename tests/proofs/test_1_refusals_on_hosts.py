@@ -9,7 +9,7 @@ import pytest
 
 from tests.host import clients
 from tests.host.environment import ROOT, Environment
-from tests.proofs.tools import SITE, Members, Snapshot, differences, healthy, play, script, wait_for
+from tests.proofs.tools import SITE, Members, Snapshot, differences, healthy, play, psql, script, wait_for
 
 REJOIN_SECONDS_MAX = 120
 DATA = "/var/lib/postgresql/17/main"
@@ -80,11 +80,8 @@ def test_a_migration_that_fails_half_way_leaves_the_release_in_use(
     lab: Environment, on: Callable[[str, str], str], leader: str, card: dict[str, object], application: Path
 ) -> None:
     host = lab.hosts("database")[0]
-    psql = "runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d freelance_platform -c"
-    tables = (
-        f"{psql} \"select oid::regclass, relacl from pg_class where relnamespace = 'public'::regnamespace order by 1\""
-    )
-    migrations = f'{psql} "select app, name from django_migrations order by 1, 2"'
+    tables = psql("select oid::regclass, relacl from pg_class where relnamespace = 'public'::regnamespace order by 1")
+    migrations = psql("select app, name from django_migrations order by 1, 2")
     folder = application / "apps/accounts/migrations"
     newest = sorted(path.stem for path in folder.glob("0*.py"))[-1]
     (folder / "0099_proof_half_way.py").write_text(MIGRATION.format(after=newest), encoding="utf-8")
@@ -148,9 +145,8 @@ def test_apt_that_is_down_is_a_clear_error_after_retries_and_the_next_run_goes_o
     assert run.code != 0
     assert run.changed == []
     assert differences(before, snapshot()) == {}
-    retried = re.findall(
-        rf"FAILED - RETRYING: \[{missing_package}\]: data_volume : Install .*?\((\d) retries left\)", run.text
-    )
+    retries = r"FAILED - RETRYING: \[{}\]: data_volume : Install .*?\((\d) retries left\)"
+    retried = re.findall(retries.format(missing_package), run.text)
     assert retried == ["3", "2", "1"], run.output[-3000:]
     assert "xfsprogs" in run.text
     assert CLOSED.replace(":", " ") in run.text.replace(":", " "), "the address that did not answer is not named"

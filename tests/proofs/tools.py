@@ -97,7 +97,7 @@ def observe(*arguments: str) -> Run:
             results.append((event["_event"].removeprefix("v2_runner_on_"), host, task, result))
             if result.get("changed"):
                 changed.append((host, task))
-                told.append((host, f"{task}\n{json.dumps(result, ensure_ascii=False)}"))
+                told.append((host, f"{task}\n{plain(result)}"))
     failures = [
         f"{host}: {task}: {result.get('msg', '')}" for event, host, task, result in results if event == "failed"
     ]
@@ -167,6 +167,21 @@ def script(lab: Environment, host: str, text: str) -> str:
     )
     assert done.returncode == 0, f"{host}: status {done.returncode}: {done.stderr[-2000:]}{done.stdout[-2000:]}\n{text}"
     return done.stdout.strip()
+
+
+def psql(*statements: str) -> str:
+    """The command that runs SQL in the platform's database on the host where it is run, as the superuser."""
+    words = [word for statement in statements for word in ("-c", shlex.quote(statement))]
+    return f"runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d freelance_platform {' '.join(words)}"
+
+
+def plain(value: object, name: str = "") -> str:
+    """A task's result as lines of text."""
+    if isinstance(value, dict):
+        return "\n".join(plain(inner, str(key)) for key, inner in value.items())
+    if isinstance(value, list):
+        return "\n".join([f"{name}:", *(f"- {plain(inner)}" for inner in value)])
+    return f"{name}: {value}" if name else str(value)
 
 
 def scripts(lab: Environment, texts: dict[str, str]) -> dict[str, str]:

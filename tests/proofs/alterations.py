@@ -1,0 +1,247 @@
+"""Everything that the platform installs, altered behind its back: what is done on a host, and who must name it."""
+
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tests.host.environment import Environment
+from tests.proofs.tools import psql
+
+TLS = "/etc/ssl/platform"
+UNITS = "/etc/systemd/system"
+HOST_FILES = [
+    "/etc/apt/apt.conf.d/20auto-upgrades",
+    "/etc/apt/apt.conf.d/52unattended-upgrades-platform",
+    "/etc/hosts",
+    "/etc/locale.conf",
+    "/etc/nftables.conf",
+    "/etc/security/limits.d/60-platform.conf",
+    "/etc/sysctl.d/60-platform.conf",
+    "/etc/systemd/journald.conf.d/60-platform.conf",
+    "/etc/systemd/system.conf.d/60-platform.conf",
+]
+ARCHIVE_FILES = ["/etc/pgbackrest/pgbackrest.conf", f"{UNITS}/pgbackrest.service"]
+BACKUP_FILES = ["/etc/cron.d/freelance-backup", "/etc/freelance-backup.json", "/usr/local/sbin/freelance-backup"]
+CACHE_FILES = ["/etc/valkey/users.acl", "/etc/valkey/valkey.conf"]
+DATABASE_FILES = [
+    "/etc/haproxy/haproxy.cfg",
+    "/etc/patroni/config.yml",
+    "/etc/pgbouncer/pg_hba.conf",
+    "/etc/pgbouncer/pgbouncer.ini",
+    "/etc/pgbouncer/userlist.txt",
+    "/etc/postgresql-common/createcluster.d/platform.conf",
+    "/etc/postgresql/platform/pg_hba.conf",
+    "/etc/postgresql/platform/pg_ident.conf",
+    "/usr/local/sbin/reload-database-endpoint",
+    f"{UNITS}/haproxy.service.d/platform.conf",
+    f"{UNITS}/pgbouncer.service.d/platform.conf",
+]
+ETCD_FILES = [f"{UNITS}/etcd.service.d/platform.conf"]
+RELEASE_FILES = ["/etc/freelance-platform/app.env", "/opt/freelance-platform/current/app/manage.py"]
+# What is appended where a comment would not do. The rule is loaded at once, so it is in force too.
+APPENDED = {
+    "/etc/freelance-backup.json": "",
+    "/etc/postgresql/platform/pg_hba.conf": "host all all 0.0.0.0/0 trust",
+    "/etc/valkey/users.acl": "user stranger on nopass ~* &* +@all",
+}
+# Secrets keep a task from telling a path; its own name does.
+NAMED = {
+    "/etc/freelance-platform/app.env": r"Write the application's settings",
+    "/etc/patroni/config.yml": r"Write Patroni's configuration",
+    "/etc/pgbackrest/pgbackrest.conf": r"Write pgbackrest\.conf",
+    "/etc/pgbouncer/userlist.txt": r"Write the list of the two users",
+    "/etc/valkey/users.acl": r"Write the access list",
+    "/opt/freelance-platform/current/app/manage.py": r"Compare the release on the host|Unpack it and make its virtual",
+}
+UNCHECKED = {
+    "/etc/freelance-platform/app.env": "a check builds no release, and the altered one has to be built anew",
+}
+STOPPED = "a check starts no unit, and what runs is compared only where the unit is in order"
+DROP_IN = "a check does not write the altered drop-in of the unit, and judges the unit only with it"
+GRANTS = {
+    "grant truncate on accounts_skill to reporting_user": r"accounts_skill: TRUNCATE for reporting_user: held",
+    "revoke insert on accounts_skill from freelance_user": r"accounts_skill: INSERT for freelance_user: none",
+    "grant select on accounts_userprivate to reporting_user": r"accounts_userprivate: SELECT for reporting_user: held",
+    "grant create on schema public to freelance_user": r"schema \S+public: CREATE for freelance_user: held",
+    "alter schema partman owner to freelance_owner": r"schema \S+partman: owner freelance_owner",
+    "grant connect on database freelance_platform to stats": r"database freelance_platform: CONNECT for stats: held",
+    "grant execute on function pgbouncer.get_auth(text) to stats": r"get_auth\(text\): EXECUTE for stats: held",
+    "alter default privileges for role freelance_owner in schema public grant delete on tables to reporting_user": (
+        r"default privileges of freelance_owner on tables in public: DELETE for reporting_user: held"
+    ),
+    "grant pg_read_all_data to freelance_staff": r"membership of freelance_staff in pg_read_all_data",
+    "alter role freelance_staff createdb": r"role freelance_staff: (?i:.*createdb)",
+    "alter role backup connection limit 1": r"role backup: .*connections 1,",
+    "alter role monitor password 'altered-behind-the-back'": r"role monitor: .*password set",
+    "alter role reporting_user reset statement_timeout": r"setting statement_timeout of role reporting_user: default",
+    "alter role freelance_user set statement_timeout = '1h'": r"setting statement_timeout of role freelance_user: 1h",
+    "alter database freelance_platform set work_mem = '1MB'": r"setting work_mem of database freelance_platform: 1MB",
+    "drop extension amcheck": r"extension \S+amcheck: absent",
+}
+
+
+@dataclass(frozen=True)
+class Alteration:
+    """What is done on a host, and a pattern of what a changed task of that host says about it."""
+
+    host: str
+    what: str
+    script: str
+    named: str
+    # Told once for the cluster, by whichever of its hosts asks.
+    cluster: bool = False
+    # Why `--check` can't tell it beside the other alterations; empty: it can.
+    unchecked: str = ""
+
+
+def of(lab: Environment, leader: str) -> list[Alteration]:
+    """All of them, for the cluster as it is led now."""
+    return [*_hosts(lab), *_units(lab, leader), *_cluster(lab, leader), *_services(lab)]
+
+
+def files(lab: Environment, host: str) -> list[str]:
+    """The paths of all files that roles write on a host, certificates and mount units apart."""
+    groups = {
+        "all": HOST_FILES,
+        "database": [*ARCHIVE_FILES, *BACKUP_FILES, *DATABASE_FILES],
+        "repository": [*ARCHIVE_FILES, *BACKUP_FILES],
+        "cache": CACHE_FILES,
+        "etcd": ETCD_FILES,
+    }
+    found = {path for group, paths in groups.items() if host in lab.hosts(group) for path in paths}
+    return sorted(found | set(RELEASE_FILES if host == lab.hosts("database")[0] else []))
+
+
+def mounts(lab: Environment, host: str) -> list[str]:
+    """The mount units of a host; none of our mount points needs more than a dash escaped."""
+    points = [volume["mount"].strip("/") for volume in lab.declared(host)["platform_host"]["volumes"]]
+    return [f"{point.replace('-', chr(92) + 'x2d').replace('/', '-')}.mount" for point in points]
+
+
+def _escaped(text: str) -> str:
+    """As a pattern: `re.escape` would escape what needs none and be hard to read in a failure."""
+    return text.replace("\\", "\\\\").replace(".", r"\.")
+
+
+def _hosts(lab: Environment) -> Iterator[Alteration]:
+    for host in lab.hosts("all"):
+        for path in files(lab, host):
+            text = APPENDED.get(path, "# altered behind the back")
+            yield Alteration(
+                host,
+                path,
+                f"printf '%s\n' {shlex.quote(text)} >> {path}",
+                NAMED.get(path, _escaped(path)),
+                unchecked=UNCHECKED.get(path, ""),
+            )
+        for unit in mounts(lab, host):
+            path = f"{UNITS}/{unit}"
+            yield Alteration(host, path, f"echo '# altered' >> '{path}'", _escaped(f"{path}: content"))
+            yield Alteration(host, f"{unit} disabled", f"systemctl disable '{unit}'", _escaped(f"{unit}: not enabled"))
+        yield Alteration(host, "live rules", "nft add chain inet platform stranger", r"(?s)Set the firewall.*- live")
+        yield Alteration(host, "shell", "usermod --shell /usr/sbin/nologin freelance", r"usermod .*freelance")
+        yield Alteration(host, "authority's mode", f"chmod 0666 {TLS}/ca.crt", rf"{TLS}/ca\.crt")
+        names = [one["name"] for one in lab.declared(host)["tls_certificate_certificates"]]
+        for name in names:
+            yield Alteration(host, f"{name}.key", f"chmod 0644 {TLS}/{name}.key", rf"{TLS}/{name}\.key")
+    for host in lab.hosts("database"):
+        # Of another key: each is mended before its service is asked to load it.
+        yield Alteration(
+            host, "certificate", f"cat {TLS}/haproxy.crt > {TLS}/pgbouncer.crt", r"pgbouncer: it belongs to"
+        )
+        yield Alteration(host, "haproxy.pem", f"echo '# altered' >> {TLS}/haproxy.pem", rf"{TLS}/haproxy\.pem")
+        for folder in ("/var/backups/postgresql", "/etc/pgbackrest", "/etc/postgresql/platform"):
+            yield Alteration(host, f"mode of {folder}", f"chmod 0777 {folder}", _escaped(folder))
+        yield Alteration(
+            host, "mode of a volume", "chmod 0755 /var/lib/postgresql-wal", r"/var/lib/postgresql-wal: owner or mode"
+        )
+        system = psql("alter system set random_page_cost = 9", "select pg_reload_conf()")
+        yield Alteration(host, "ALTER SYSTEM", system, "random_page_cost")
+        unmask = f"rm {UNITS}/postgresql.service"
+        yield Alteration(host, "masked unit", unmask, rf"{UNITS}/postgresql\.service")
+
+
+def _units(lab: Environment, leader: str) -> Iterator[Alteration]:
+    """Each unit disabled; those stopped whose end takes nothing from the others."""
+    first = lab.hosts("database")[0]
+    standbys = [name for name in lab.hosts("database") if name not in (leader, first)]
+    # Patroni and etcd end on different hosts: a leader, a standby and two members of etcd stay in any case.
+    without_patroni, without_etcd = standbys[0], standbys[-1] if len(standbys) > 1 else first
+    if without_etcd == without_patroni:
+        without_etcd = next(name for name in lab.hosts("database") if name != without_patroni)
+    stopped = {
+        "nftables": lab.hosts("all"),
+        "cron": lab.hosts("all"),
+        "pgbackrest": lab.hosts("repository"),
+        "pgbouncer": [without_patroni],
+        "haproxy": [without_patroni],
+        "patroni": [without_patroni],
+        "etcd": [without_etcd],
+    }
+    units = {host: ["nftables", "cron"] for host in lab.hosts("all")}
+    for host in lab.hosts("database"):
+        units[host] = [*units[host], "pgbackrest", "patroni", "haproxy", "pgbouncer"]
+    for group, unit in (("etcd", "etcd"), ("repository", "pgbackrest"), ("cache", "valkey-server")):
+        for host in lab.hosts(group):
+            units[host] = [*units[host], unit]
+    for host, names in units.items():
+        for name in names:
+            now = "--now " if host in stopped.get(name, []) else ""
+            what = f"{name} {'stopped and ' if now else ''}disabled"
+            named, told = rf"name: {name}(\.service)?\b", DROP_IN if name in {"haproxy", "pgbouncer"} else ""
+            yield Alteration(host, what, f"systemctl disable {now}{name}.service", named, unchecked=told)
+
+
+def _cluster(lab: Environment, leader: str) -> Iterator[Alteration]:
+    first, secret = lab.hosts("database")[0], lab.secret("etcd_root_password")
+    for statement, named in GRANTS.items():
+        yield Alteration(leader, statement, psql(statement), named)
+    yield Alteration(
+        leader, "a role nobody declared", psql("create role stranger login"), r"undeclared_roles:\n- stranger"
+    )
+    edit = "runuser -u postgres -- patronictl -c /etc/patroni/config.yml edit-config --force --quiet"
+    named = r"Settings \| (Read the cluster's settings|Change what differs)"
+    for words in ("-p work_mem=3MB", "-s maximum_lag_on_failover=7", "-p deadlock_timeout=7s"):
+        yield Alteration(first, f"dynamic setting {words}", f"{edit} {words}", named, cluster=True)
+    console = "psql -XAtq -h /run/pgbouncer -p 6432 -U pgbouncer -d pgbouncer -c 'SET default_pool_size = 3'"
+    yield Alteration(leader, "live pooler", f"runuser -u postgres -- {console}", r"default_pool_size\|3\b")
+    etcdctl = (
+        f"export ETCDCTL_API=3 ETCDCTL_USER=root:{secret} ETCDCTL_CACERT={TLS}/ca.crt"
+        " ETCDCTL_ENDPOINTS=https://127.0.0.1:2379; etcdctl"
+    )
+    # Passwords are near: the task tells nothing but its name.
+    named = "Require passwords"
+    yield Alteration(leader, "stranger in etcd", f"{etcdctl} user add stranger:pw-of-a-stranger", named, cluster=True)
+    yield Alteration(
+        leader, "wider role in etcd", f"{etcdctl} role grant-permission patroni read --prefix /x/", named, cluster=True
+    )
+    yield Alteration(leader, "wider user in etcd", f"{etcdctl} user grant-role patroni root", named, cluster=True)
+
+
+def _services(lab: Environment) -> Iterator[Alteration]:
+    for host in lab.hosts("cache"):
+        user = lab.declared(host)["cache_operator_user"]
+        socket = "/run/valkey/valkey-server.sock"
+        client = (
+            f"export REDISCLI_AUTH={lab.secret('cache_operator_password')}; valkey-cli -e -s {socket} --user {user}"
+        )
+        yield Alteration(
+            host,
+            "live setting of the cache",
+            f"{client} config set maxmemory-policy noeviction",
+            "noeviction",
+            unchecked=STOPPED,
+        )
+        yield Alteration(
+            host, "live access list", f"{client} acl load", "the live access list is not the one", unchecked=STOPPED
+        )
+        copy = f"cat {TLS}/pgbackrest.crt > {TLS}/valkey.crt"
+        yield Alteration(host, "certificate", copy, r"valkey: it belongs to")
+
+
+def by_host(alterations: Iterable[Alteration]) -> dict[str, str]:
+    """One script for each host. What is appended to files comes first: some is then loaded."""
+    texts: dict[str, list[str]] = {}
+    for one in alterations:
+        texts.setdefault(one.host, []).append(f"( {one.script}; ) >/dev/null </dev/null # {one.what}")
+    return {host: "\n".join(lines) for host, lines in texts.items()}
