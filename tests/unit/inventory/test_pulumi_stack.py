@@ -124,7 +124,7 @@ def test_pulumi_is_asked_once_after_each_change_of_the_state(
     ]
     later = time.time() + 5
     os.utime(state, (later, later))
-    contract["clusters"]["main"]["hosts"][2]["state"] = "retiring"
+    contract["clusters"]["main"]["connections"]["max_connections"] += 1
     answer.write_text(json.dumps(contract), encoding="utf-8")
     assert plugin.read_contract(source) == contract
     assert len(log.read_text(encoding="utf-8").splitlines()) == 2
