@@ -212,6 +212,9 @@ class Maker:
         try:
             owner = pwd.getpwnam(name)
         except KeyError:
+            if self.check_mode:  # looked at before the users are made
+                self.differences.append(f"{volume.mount}: owner {name!r} is no user yet")
+                return
             self.host.module.fail_json(
                 msg=f"{volume.mount}: owner {name!r} is no user of this host; make the user first"
             )
