@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Ansible module: take a member out of an etcd cluster."""
+"""Ansible module: take members that left out of an etcd cluster."""
 
 from __future__ import annotations
 
@@ -10,42 +10,46 @@ from ansible.module_utils.etcdctl import CONNECTION_SPEC, ENDPOINTS_SPEC, Etcdct
 
 DOCUMENTATION = r"""
 module: etcd_leave
-short_description: Take a member out of an etcd cluster
+short_description: Take members that left out of an etcd cluster
 description:
-  - Nothing to do when no member has that name, or when the host has no etcdctl and so never was one.
+  - Removes each member that has a name and whose name is not among those that stay, one after the other.
+  - Nothing to do when the host has no etcdctl and so belongs to no cluster yet.
 options:
-  name: {type: str, required: true, description: Name of the member.}
+  staying: {type: list, elements: str, required: true, description: Names of the members that stay.}
   endpoints: {type: list, elements: str, required: true, description: Client URLs of the members that stay.}
   connection: {type: dict, required: true, description: File of the authority and root password.}
 """
 EXAMPLES = r"""
 - name: Leave
-  etcd_leave: {name: db4, endpoints: ["https://10.0.0.11:2379"], connection: "{{ connection }}"}
+  etcd_leave: {staying: [db1], endpoints: ["https://10.0.0.11:2379"], connection: "{{ connection }}"}
 """
 
 
 def main() -> None:
-    """Remove the member."""
+    """Remove the members."""
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
+            "staying": {"type": "list", "elements": "str", "required": True},
             "endpoints": ENDPOINTS_SPEC,
             "connection": CONNECTION_SPEC,
         },
         supports_check_mode=True,
     )
     if not Path("/usr/bin/etcdctl").exists():
-        module.exit_json(changed=False)
+        module.exit_json(changed=False, left=[])
     etcdctl = Etcdctl(module, module.params["endpoints"])
+    left: list[str] = []
     try:
         user = etcdctl.root()
-        leaving = [member for member in etcdctl.members(user) if member["name"] == module.params["name"]]
+        # A member without a name is about to join.
+        leaving = [m for m in etcdctl.members(user) if m["name"] and m["name"] not in module.params["staying"]]
         for member in leaving:
             if not module.check_mode:
                 etcdctl.run("member", "remove", member["id"], user=user)
+            left.append(member["name"])
     except EtcdctlError as failure:
-        module.fail_json(msg=f"{module.params['name']} cannot leave etcd: {failure}")
-    module.exit_json(changed=bool(leaving))
+        module.fail_json(msg=f"a member cannot leave etcd (left so far: {', '.join(left) or 'none'}): {failure}")
+    module.exit_json(changed=bool(left), left=left)
 
 
 if __name__ == "__main__":
