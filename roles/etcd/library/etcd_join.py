@@ -13,6 +13,7 @@ module: etcd_join
 short_description: Announce a member without data to its cluster
 description:
   - A member of that name or peer URL which had started before has lost its data; it is removed and added again.
+  - A member that was announced and never started is started, also where the others have no quorum without it.
   - Returns C(initial_cluster) for the first start with state C(existing).
 options:
   name: {type: str, required: true, description: Name of the member.}
@@ -53,8 +54,16 @@ def main() -> None:
     etcdctl = Etcdctl(module, module.params["endpoints"])
     removed = False
     try:
-        user = etcdctl.root()
-        members = etcdctl.members(user)
+        try:
+            user = etcdctl.root()
+            members = etcdctl.members(user)
+        except EtcdctlError as silence:
+            members = etcdctl.members_without_quorum()
+            if not any(not m["name"] and peer_url in m["peer_urls"] for m in members):
+                raise silence from None
+            # A run was broken off after it had announced this member: a quorum needs it, so nobody can be asked, and it
+            # has to be started.
+            user = None
         known = [m for m in members if m["name"] == name or peer_url in m["peer_urls"]]
         for lost in [m for m in known if m["name"]]:
             etcdctl.run("member", "remove", lost["id"], user=user)
