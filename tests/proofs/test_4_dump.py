@@ -1,0 +1,52 @@
+"""The nightly dump, started as cron starts it: one host acts, says so, and what it wrote can be read back."""
+
+import json
+import re
+from collections.abc import Callable
+
+from tests.host.environment import Environment
+from tests.proofs.tools import script
+
+CRONTAB = "/etc/cron.d/freelance-backup"
+# The user and the command of cron's own line, under cron's own environment.
+AS_CRON = (
+    r"line=$(grep -E 'freelance-backup dump' " + CRONTAB + r" | sed -E 's/^([^ ]+ +){5}//; s/ *>.*//');"
+    " user=${line%% *}; path=$(sed -n 's/^PATH=//p' " + CRONTAB + ");"
+    ' runuser -u "$user" -- env -i PATH="$path" SHELL=/bin/sh HOME=/var/lib/postgresql /bin/sh -c "${line#* }"'
+)
+STATUS = "/var/lib/freelance-backup/dump.json"
+
+
+def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
+    lab: Environment, everywhere: Callable[[str], dict[str, str]]
+) -> None:
+    hosts = lab.hosts("database")
+    began = {host: int(script(lab, host, "date +%s")) for host in hosts}
+    # At the same time on all of them, as at night.
+    said = {host: text for host, text in everywhere(f"if [ -d /etc/patroni ]; then {AS_CRON}; fi").items() if text}
+    acting = [host for host in hosts if "dump succeeded" in said[host]]
+    assert len(acting) == 1, said
+    for host in set(hosts) - set(acting):
+        assert f"dump: {acting[0]} acts, nothing to do here" in said[host], said[host]
+
+    status = json.loads(script(lab, acting[0], f"cat {STATUS}"))
+    assert (status["exit_status"], status["host"]) == (0, acting[0])
+    assert status["finished_timestamp_seconds"] >= began[acting[0]]
+    assert status["bytes"] > 0
+    metrics = script(lab, acting[0], "cat /var/lib/prometheus/node-exporter/freelance_backup_dump.prom")
+    assert 'freelance_backup_exit_status{job="dump"} 0' in metrics
+
+    newest = "ls -t /var/backups/postgresql/{} | head -n 1"
+    dump = script(lab, acting[0], newest.format("full_backup_freelance_platform_*.dump"))
+    assert script(lab, acting[0], f"stat --format='%U %a' {dump}") == "postgres 600"
+    contents = script(lab, acting[0], f"runuser -u postgres -- pg_restore --list {dump}")
+    tables = set(re.findall(r"TABLE DATA public (\S+)", contents))
+    assert {"accounts_user", "orders_order", "payments_wallet", "django_migrations"} <= tables
+    # The data of a table comes out of it as it is in the database.
+    restored = f"runuser -u postgres -- pg_restore --data-only --table=accounts_skill --file=- {dump}"
+    lines = f"{restored} | grep -cE '^[0-9a-f]{{8}}-'"
+    rows = "runuser -u postgres -- psql -XAtqd freelance_platform -c 'select count(*) from accounts_skill'"
+    assert script(lab, acting[0], lines) == script(lab, acting[0], rows)
+    for kind in ("globals_*.sql", "schema_freelance_platform_*.sql"):
+        assert script(lab, acting[0], f"test -s $({newest.format(kind)}) && echo there") == "there"
+    print(f"\n{acting[0]} dumped {len(tables)} tables, {status['bytes']} bytes in {status['duration_seconds']} s")
