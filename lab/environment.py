@@ -1,5 +1,6 @@
 """The virtual environment `.venv` with exactly what requirements.txt pins."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -15,20 +16,39 @@ UV_VERSION = "0.13.9"
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements.txt"
 STAMP = VENV / ".requirements"
+# There once `python -m venv` has ended: killed in between, the environment has a python and no pip, for ever.
+MADE = VENV / ".made"
+LOCK = CACHE / "environment.lock"
 INSTALL_TIMEOUT_S = 900.0
 
 
 def ensure() -> bool:
-    """Make it as pinned; False when it already was."""
+    """Make it as pinned; False when it already was. Several callers may ask at once: one makes it."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _ensure()
+
+
+def _ensure() -> bool:
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
     if STAMP.exists() and STAMP.read_text().strip() == wanted:
         return False
-    if not (VENV / "bin" / "python").exists():
+    if not _usable():
         shutil.rmtree(VENV, ignore_errors=True)
         run([sys.executable, "-m", "venv", VENV])
+        MADE.touch()
     _install()
     STAMP.write_text(f"{wanted}\n")
     return True
+
+
+def _usable() -> bool:
+    """Whether it was finished once, and its Python is still the one that it was made with."""
+    python = VENV / "bin" / "python"
+    if not python.exists() or not (MADE.exists() or STAMP.exists()):
+        return False
+    return run([python, "-m", "pip", "--version"], check=False).returncode == 0
 
 
 def _install() -> None:
@@ -65,7 +85,11 @@ def _uv() -> Path:
     """The pinned uv, in a small environment of its own for all clones (`uv pip sync` would remove it from ours)."""
     folder = CACHE / f"uv-{UV_VERSION}"
     if not (folder / "bin" / "uv").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        run([sys.executable, "-m", "venv", folder])
-        run([folder / "bin" / "pip", "--disable-pip-version-check", "install", "--quiet", f"uv=={UV_VERSION}"])
+        # Made aside: a uv that is there is whole. Its program does not mind the folder's name.
+        part = folder.with_name(f"{folder.name}.part")
+        for old in (folder, part):
+            shutil.rmtree(old, ignore_errors=True)
+        run([sys.executable, "-m", "venv", part])
+        run([part / "bin" / "pip", "--disable-pip-version-check", "install", "--quiet", f"uv=={UV_VERSION}"])
+        part.rename(folder)
     return folder / "bin" / "uv"

@@ -9,8 +9,9 @@ import os
 import time
 from pathlib import Path
 
-from lab import podman
+from lab import podman, processes
 from lab.errors import LabError
+from lab.mirrors import debian_sources
 from lab.paths import APT_CACHE_PORT, APT_PORT, CACHE, IMAGE_HOST, IMAGE_PACKAGES, NETWORKS, SUITE
 from lab.sandbox import inside
 from lab.shell import as_root, run
@@ -20,6 +21,8 @@ LABEL = "freelance.recipe"
 BUILD_TIMEOUT_S = 900.0
 # Clones at other commits may need their version of the image again.
 KEPT = 3
+# An image in the making; the number before it is its builder's process.
+PARTIAL = ".part"
 RETRIES = 3
 
 
@@ -49,10 +52,11 @@ def build() -> Path:
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f".{os.getpid()}.tar")
+    partial = target.with_suffix(f".{os.getpid()}{PARTIAL}")
     sources = target.with_suffix(".list")
     sources.write_text("".join(f"{line}\n" for line in debian_sources()))
     options = [
+        "--format=tar",
         "--variant=minbase",
         f'--aptopt=Acquire::Retries "{RETRIES}"',
         '--aptopt=Acquire::Languages "none"',
@@ -74,40 +78,18 @@ def build() -> Path:
         partial.rename(target)
     finally:
         partial.unlink(missing_ok=True)
-    for old in sorted(target.parent.glob("*.tar"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        old.unlink()
-        old.with_suffix(".list").unlink(missing_ok=True)
+    tidy(target.parent)
     return target
 
 
-def debian_sources() -> list[str]:
-    """One-line sources of the hosts, on the mirror that the machine's own apt uses."""
-    listing = run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(ORIGIN) $(LABEL)", "Created-By: Packages"]
-    ).stdout
-    main = security = None
-    for line in listing.splitlines():
-        uri, _, origin, label, *_ = [*line.split(), "", "", ""]
-        if origin == "Debian" and label == "Debian":
-            main = main or uri
-        elif origin == "Debian" and label == "Debian-Security":
-            security = security or uri
-    if main is None or security is None:
-        raise LabError(
-            "this machine's apt knows no Debian main and security archive, whose mirror the hosts would use: "
-            "add them to /etc/apt/sources.list.d, run `apt-get update`, then `make up`"
-        )
-    main, security = through_cache(main), through_cache(security)
-    return [
-        f"deb {main} {SUITE} main",
-        f"deb {main} {SUITE}-updates main",
-        f"deb {security} {SUITE}-security main",
-    ]
-
-
-def through_cache(uri: str) -> str:
-    """The form in which apt-cacher-ng fetches an https mirror; an http one stays as it is."""
-    return uri.replace("https://", "http://HTTPS///", 1)
+def tidy(folder: Path) -> None:
+    """Remove all but the newest images, and what builds that were killed left; never what another build is at."""
+    for left in folder.glob(f"*{PARTIAL}"):
+        if processes.start_time(int(left.stem.rpartition(".")[2])) is None:
+            left.unlink(missing_ok=True)
+    for old in sorted(folder.glob("*.tar"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        old.unlink(missing_ok=True)
+        old.with_suffix(".list").unlink(missing_ok=True)
 
 
 def import_host_image() -> bool:

@@ -1,6 +1,10 @@
 """Debian packages that the lab needs on the machine itself."""
 
+import shutil
+from pathlib import Path
+
 from lab.errors import LabError
+from lab.paths import CACHE
 from lab.shell import as_root, run
 
 PACKAGES = (
@@ -23,6 +27,12 @@ PACKAGES = (
 )
 INSTALL_TIMEOUT_S = 900.0
 RETRIES = 3
+# Its package starts a service for the whole network; the lab runs its own on loopback.
+SERVICE = "apt-cacher-ng.service"
+# There from before we install that package until its service is off, also when we are killed in between. A machine
+# that had the package keeps its service: somebody else's.
+SERVICE_MARK = CACHE / "apt-cacher-ng-service-to-disable"
+SYSTEMD = Path("/run/systemd/system")
 
 
 def missing() -> list[str]:
@@ -40,7 +50,11 @@ def ensure() -> list[str]:
     """Install what is missing; the names. apt tries each download again before it gives up."""
     absent = missing()
     if not absent:
+        _disable_service()
         return []
+    if "apt-cacher-ng" in absent:
+        SERVICE_MARK.parent.mkdir(parents=True, exist_ok=True)
+        SERVICE_MARK.touch()
     options = ["--quiet", "--option", f"Acquire::Retries={RETRIES}"]
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *options]
     update = run(as_root([*quiet, "update"]), check=False, timeout=INSTALL_TIMEOUT_S)
@@ -54,7 +68,14 @@ def ensure() -> list[str]:
             f"apt can't install {', '.join(absent)} after {RETRIES} tries: {(update.stderr + install.stderr).strip()}\n"
             "Is the package archive of /etc/apt/sources.list.d reachable? Try `apt-get update`, then `make up` goes on"
         )
-    if "apt-cacher-ng" in absent:
-        # The package starts a service for the whole network; the lab runs its own on loopback.
-        run(as_root(["systemctl", "disable", "--now", "apt-cacher-ng.service"]), check=False)
+    _disable_service()
     return absent
+
+
+def _disable_service() -> None:
+    if not SERVICE_MARK.exists():
+        return
+    if shutil.which("systemctl"):
+        now = ["--now"] if SYSTEMD.is_dir() else []
+        run(as_root(["systemctl", "disable", *now, SERVICE]))
+    SERVICE_MARK.unlink()

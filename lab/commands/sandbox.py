@@ -11,7 +11,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("action", choices=["up", "down"])
     given = parser.parse_args(words)
     if given.action == "up":
-        preflight.refuse()
+        preflight.refuse_no_root()
+        preflight.refuse_busy_machine()
         print(machine.detect().reason)
         print("started" if sandbox.up() else "already up")
     else:

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 
-from lab import machine, preflight
+from lab import lock, machine, preflight
 from lab.paths import LOGS, ROOT, STATE
 from lab.steps import Result, Runner, Step
 
@@ -58,10 +58,11 @@ def main(words: list[str]) -> int:
     parser.add_argument("--no-verification", action="store_true", help="leave out `pytest tests/host`")
     given = parser.parse_args(words)
     preflight.refuse()
-    LOGS.mkdir(parents=True, exist_ok=True)
-    print(f"This machine: {machine.detect().reason}.")
-    results = Runner(steps(verify=not given.no_verification), root=ROOT, logs=LOGS / "up", parallel=PARALLEL).run()
-    _keep_times(results)
+    plan = steps(verify=not given.no_verification)
+    with lock.held() as descriptor:
+        print(f"This machine: {machine.detect().reason}.")
+        results = Runner(plan, root=ROOT, logs=LOGS / "up", parallel=PARALLEL, lock=descriptor).run()
+        _keep_times(results)
     if any(result.status != "done" for result in results):
         print("\nThe lab is not up. Mend what is said above and run `make up` again: it goes on from there.")
         return 1

@@ -2,11 +2,12 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from lab import adhoc, image, known_hosts, packages, stack
+from lab import adhoc, image, known_hosts, mirrors, packages, stack
 from lab.errors import LabError
 
 
@@ -34,8 +35,47 @@ def test_the_images_hash_follows_its_recipe(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_an_https_mirror_goes_through_the_cache() -> None:
-    assert image.through_cache("https://mirror.example/debian/") == "http://HTTPS///mirror.example/debian/"
-    assert image.through_cache("http://mirror.example/debian/") == "http://mirror.example/debian/"
+    assert mirrors.through_cache("https://mirror.example/debian/") == "http://HTTPS///mirror.example/debian/"
+    assert mirrors.through_cache("http://mirror.example/debian/") == "http://mirror.example/debian/"
+
+
+def test_a_file_with_mirrors_which_hosts_lack_gives_its_first_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    listing = tmp_path / "debian.list"
+    listing.write_text("# nearest first\n\nhttps://mirror.example/debian\tpriority:1\nhttp://other.example/debian\n")
+    answer = f"mirror+file:{listing}/ trixie Debian Debian\nmirror+file://{listing} trixie Debian Debian-Security\n"
+    monkeypatch.setattr(mirrors, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, answer, ""))
+    assert mirrors.debian_sources() == [
+        "deb http://HTTPS///mirror.example/debian/ trixie main",
+        "deb http://HTTPS///mirror.example/debian/ trixie-updates main",
+        "deb http://HTTPS///mirror.example/debian/ trixie-security main",
+    ]
+
+
+@pytest.mark.parametrize("content", [None, "", "# nothing\nftp://mirror.example/debian\n"])
+def test_a_file_without_a_usable_mirror_is_named(tmp_path: Path, content: str | None) -> None:
+    listing = tmp_path / "debian.list"
+    if content is not None:
+        listing.write_text(content)
+    with pytest.raises(LabError, match=str(listing)):
+        mirrors.first_mirror(f"mirror+file:{listing}")
+
+
+def test_old_images_and_left_parts_go_and_another_builds_part_stays(tmp_path: Path) -> None:
+    mine = tmp_path / f"trixie-aaaa.{os.getpid()}.part"
+    left = tmp_path / "trixie-aaaa.4194305.part"
+    for at, name in enumerate(("old", "a", "b", "c")):
+        for file in (tmp_path / f"{name}.tar", tmp_path / f"{name}.list"):
+            file.touch()
+            os.utime(file, (at, at))
+    mine.touch()
+    left.touch()
+    os.utime(mine, (0, 0))  # older than any image: the age says nothing
+    image.tidy(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [mine.name, *(f"{name}.{kind}" for name in "abc" for kind in ("tar", "list"))]
+    )
 
 
 def test_every_package_list_is_sorted_and_has_no_doubles() -> None:
@@ -48,7 +88,7 @@ def test_a_lock_whose_process_is_gone_is_cancelled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
 ) -> None:
     calls: list[tuple[str, ...]] = []
-    monkeypatch.setattr(stack, "STATE", tmp_path)
+    monkeypatch.setattr(stack, "BACKEND", tmp_path / "state")
     monkeypatch.setattr(stack, "_pulumi", lambda *words: calls.append(words))
     assert stack.clear_stale_lock() is False
     folder = tmp_path / "state/.pulumi/locks/organization/freelance-platform/lab"
@@ -59,7 +99,7 @@ def test_a_lock_whose_process_is_gone_is_cancelled(
 
 
 def test_a_lock_of_another_program_with_the_same_id_is_stale(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(stack, "STATE", tmp_path)
+    monkeypatch.setattr(stack, "BACKEND", tmp_path / "state")
     monkeypatch.setattr(stack, "_pulumi", lambda *_: None)
     folder = tmp_path / "state/.pulumi/locks/organization/freelance-platform/lab"
     folder.mkdir(parents=True)

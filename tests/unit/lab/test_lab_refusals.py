@@ -1,28 +1,81 @@
 """What the lab refuses, with value, limit and remedy."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from lab import machine, network, preflight
+from lab import disk, machine, network, preflight
 from lab.errors import LabError
 
 CGROUP2 = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n"
 HYBRID = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
 
 
-def test_too_little_disk_names_what_is_free_and_what_is_needed() -> None:
-    with pytest.raises(LabError, match=r"/srv has 14 GiB free and the lab needs 15 GiB: free some"):
-        preflight.refuse_small_disk(Path("/srv"), free_bytes=15 * 1024**3 - 1)
+def free(monkeypatch: pytest.MonkeyPatch, gib: float) -> None:
+    """Let every disk have this much room."""
+    monkeypatch.setattr("lab.disk.shutil.disk_usage", lambda _: SimpleNamespace(free=int(gib * disk.GIB)))
 
 
-def test_enough_disk_is_accepted() -> None:
-    preflight.refuse_small_disk(Path("/srv"), free_bytes=15 * 1024**3)
+def wanting(folder: Path) -> list[disk.Need]:
+    """Fifteen GiB in all, in a folder that is not made yet."""
+    return [
+        disk.Need(what="volumes", folder=folder / "missing" / "too", gib=8),
+        disk.Need(what="engine build", folder=folder, gib=7),
+    ]
 
 
-def test_the_limit_of_the_disk_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_disk_names_what_is_free_and_what_takes_how_much(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    free(monkeypatch, 14.9)
+    message = rf"{tmp_path} has 14.9 GiB free and .* 15.0 GiB more \(volumes 8.0, engine build 7.0\): free some"
+    with pytest.raises(LabError, match=message):
+        disk.refuse_small(wanting(tmp_path))
+
+
+def test_enough_disk_is_accepted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    free(monkeypatch, 15)
+    disk.refuse_small(wanting(tmp_path))
+
+
+def test_the_cache_on_a_disk_of_its_own_is_asked_for_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    free(monkeypatch, 3)
+    two = [disk.Need(what="a", folder=Path("/proc"), gib=2), disk.Need(what="b", folder=Path("/"), gib=2)]
+    disk.refuse_small(two)
+    with pytest.raises(LabError, match=r"/ has 3.0 GiB free .* 4.0 GiB more \(b 2.0, b 2.0\)"):
+        disk.refuse_small([two[1], two[1]])
+
+
+def test_what_is_there_already_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("CACHE", "ROOT", "STATE", "VOLUMES"):
+        monkeypatch.setattr(disk, name, tmp_path / name)
+    monkeypatch.setattr("lab.disk.environment.STAMP", tmp_path / "stamp")
+    monkeypatch.setattr("lab.disk.image.tar_path", lambda: tmp_path / "image.tar")
+    monkeypatch.setattr("lab.disk.volumes.names", list)
+    monkeypatch.setenv("PATH", "")
+    first = {need.what: need.gib for need in disk.needs()}
+    assert sum(first.values()) == pytest.approx(15.5)
+    for there in (
+        "stamp",
+        "image.tar",
+        "CACHE/engine/1/VERSION",
+        "CACHE/apt/cache/x",
+        "STATE/storage/overlay-images/x",
+    ):
+        (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / there).touch()
+    (tmp_path / "VOLUMES").mkdir()
+    (tmp_path / "VOLUMES" / "a.img").write_bytes(b"x" * 4 * 1024**2)
+    left = {need.what: need.gib for need in disk.needs()}
+    assert list(left) == ["volumes"]
+    assert left["volumes"] == pytest.approx(8 - 4 / 1024)
+
+
+def test_the_limit_of_the_disk_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    free(monkeypatch, 1)
     monkeypatch.setenv("LAB_DISK_FREE_GIB_MIN", "1")
-    preflight.refuse_small_disk(Path("/srv"), free_bytes=1024**3)
+    disk.refuse_small(wanting(tmp_path))
 
 
 def test_somebody_without_root_and_sudo_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,31 +10,141 @@ from lab import environment, packages
 from lab.errors import LabError
 
 
-def test_a_machine_with_every_package_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def mark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The mark that says whose apt-cacher-ng it is, and nothing of the machine touched."""
+    monkeypatch.setattr(packages, "SERVICE_MARK", tmp_path / "cache" / "mark")
+    monkeypatch.setattr(packages, "as_root", list)
+    monkeypatch.setattr("lab.packages.shutil.which", lambda name: f"/usr/bin/{name}")
+    return tmp_path / "cache" / "mark"
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, installed: list[str], *, status: int = 0) -> list[list[str]]:
+    """These packages are installed; apt ends with this status. The list fills with what was run."""
     calls: list[list[str]] = []
 
     def run(argv: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         calls.append(argv)
-        return subprocess.CompletedProcess(argv, 0, "".join(f"{name} installed\n" for name in packages.PACKAGES), "")
+        known = "".join(f"{name} installed\n" for name in installed)
+        return subprocess.CompletedProcess(argv, status if "apt-get" in argv else 0, known, "Could not connect")
 
     monkeypatch.setattr(packages, "run", run)
+    return calls
+
+
+@pytest.mark.usefixtures("mark")
+def test_a_machine_with_every_package_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = answering(monkeypatch, list(packages.PACKAGES))
     assert packages.ensure() == []
     assert [call[0] for call in calls] == ["dpkg-query"]
 
 
+def test_the_cache_service_that_came_with_our_package_is_turned_off(
+    monkeypatch: pytest.MonkeyPatch, mark: Path
+) -> None:
+    calls = answering(monkeypatch, [name for name in packages.PACKAGES if name != "apt-cacher-ng"])
+    assert packages.ensure() == ["apt-cacher-ng"]
+    assert calls[-1][:2] == ["systemctl", "disable"]
+    assert not mark.exists()
+
+
+def test_the_service_is_turned_off_also_when_the_run_that_installed_it_was_killed(
+    monkeypatch: pytest.MonkeyPatch, mark: Path
+) -> None:
+    def killed(argv: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        if "install" in argv:
+            raise KeyboardInterrupt
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+    monkeypatch.setattr(packages, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        packages.ensure()
+    calls = answering(monkeypatch, list(packages.PACKAGES))
+    assert packages.ensure() == []
+    assert [call[:2] for call in calls[1:]] == [["systemctl", "disable"]]
+    assert not mark.exists()
+
+
+@pytest.mark.usefixtures("mark")
 def test_an_archive_that_is_down_is_tried_again_and_then_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[list[str]] = []
-
-    def run(argv: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        calls.append(argv)
-        status = 100 if "install" in argv else 1
-        return subprocess.CompletedProcess(argv, status, "podman config-files\n", "Could not connect to the mirror")
-
-    monkeypatch.setattr(packages, "run", run)
-    monkeypatch.setattr(packages, "as_root", list)
+    calls = answering(monkeypatch, [], status=100)
     with pytest.raises(LabError, match=r"(?s)podman.*after 3 tries.*Could not connect.*`make up` goes on"):
         packages.ensure()
     assert all("Acquire::Retries=3" in call for call in calls if "apt-get" in call)
+
+
+def own_folders(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the environment be made in here."""
+    monkeypatch.setattr(environment, "CACHE", folder / "cache")
+    monkeypatch.setattr(environment, "LOCK", folder / "cache" / "lock")
+    monkeypatch.setattr(environment, "VENV", folder / "venv")
+    monkeypatch.setattr(environment, "STAMP", folder / "venv" / ".requirements")
+    monkeypatch.setattr(environment, "MADE", folder / "venv" / ".made")
+
+
+def making(monkeypatch: pytest.MonkeyPatch, *, pip_works: bool = True) -> list[Path]:
+    """`python -m venv` makes an interpreter and no more; the list fills with what it made."""
+    made: list[Path] = []
+
+    def run(argv: list[Any], **_: Any) -> subprocess.CompletedProcess[str]:
+        words = [str(word) for word in argv]
+        if words[1:3] == ["-m", "venv"]:
+            folder = Path(words[3])
+            (folder / "bin").mkdir(parents=True)
+            (folder / "bin" / "python").touch()
+            made.append(folder)
+        return subprocess.CompletedProcess(argv, 0 if pip_works else 1, "", "")
+
+    monkeypatch.setattr(environment, "run", run)
+    monkeypatch.setattr(environment, "_install", lambda: None)
+    return made
+
+
+def test_an_environment_whose_making_was_killed_is_made_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own_folders(monkeypatch, tmp_path)
+    made = making(monkeypatch)
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "python").touch()
+    assert environment.ensure() is True
+    assert made == [tmp_path / "venv"]
+    assert environment.ensure() is False
+
+
+@pytest.mark.parametrize("pip_works", [True, False])
+def test_other_requirements_keep_an_environment_that_works(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pip_works: bool
+) -> None:
+    own_folders(monkeypatch, tmp_path)
+    made = making(monkeypatch, pip_works=pip_works)
+    environment.ensure()
+    (tmp_path / "venv" / ".requirements").write_text("of an older commit\n")
+    assert environment.ensure() is True
+    assert len(made) == (1 if pip_works else 2)
+
+
+def test_a_uv_whose_installation_was_broken_off_is_installed_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own_folders(monkeypatch, tmp_path)
+    installed: list[Path] = []
+
+    def run(argv: list[Any], **_: Any) -> subprocess.CompletedProcess[str]:
+        if "uv==" in str(argv[-1]):
+            folder = Path(argv[0]).parents[1]
+            (folder / "bin").mkdir(parents=True, exist_ok=True)
+            (folder / "bin" / "uv").touch()
+            installed.append(folder)
+            if len(installed) == 1:
+                raise KeyboardInterrupt
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+    monkeypatch.setattr(environment, "run", run)
+    with pytest.raises(KeyboardInterrupt):
+        environment._uv()
+    assert environment._uv().exists()
+    assert len(installed) == 2
+    assert environment._uv().exists()
+    assert len(installed) == 2
 
 
 def test_an_index_that_is_down_is_named_after_uv_and_pip_failed(
@@ -43,12 +153,12 @@ def test_an_index_that_is_down_is_named_after_uv_and_pip_failed(
     def run(argv: list[Any], **_: Any) -> subprocess.CompletedProcess[str]:
         if "uv==" in str(argv[-1]):
             raise LabError("no route to the index")
+        if argv[1:3] == ["-m", "venv"]:
+            Path(argv[3]).mkdir(parents=True)
         return subprocess.CompletedProcess(argv, 0, "", "")
 
     monkeypatch.setattr(environment, "run", run)
-    monkeypatch.setattr(environment, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(environment, "VENV", tmp_path / "venv")
-    monkeypatch.setattr(environment, "STAMP", tmp_path / "venv" / ".requirements")
+    own_folders(monkeypatch, tmp_path)
     monkeypatch.setattr("lab.environment.subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], 1))
     with pytest.raises(LabError, match=r"pip can't install .*requirements.txt after 3 tries.*`make up` goes on"):
         environment.ensure()
