@@ -1,8 +1,4 @@
-# What a run may not change unseen, as lines of text; runs on a host as root, and any part that fails fails it all.
-# Everything below /etc and /usr/local, whoever wrote it: content, owner, mode, target of links. A name that ends with a
-# dash is the copy that tools like usermod keep of the file before.
-find /etc /usr/local ! -type d ! -type l ! -name .pwd.lock ! -name '*-' -exec sha256sum {} + | sort -k2
-find /etc /usr/local ! -name .pwd.lock ! -name '*-' -printf '%p %U:%G %m %l\n' | sort
+# What else a run may not change unseen, as lines of text; runs on a configured host as root, after look_files.sh.
 # Users, packages, units, mounts, the live firewall and the kernel's declared settings.
 dpkg-query --show --showformat='package ${Package} ${Version} ${db:Status-Status}\n'
 systemctl list-unit-files --no-legend --plain | awk '$2 != "transient" && $2 != "generated" {print "unit", $1, $2}'
