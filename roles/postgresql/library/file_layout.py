@@ -18,6 +18,7 @@ short_description: Keep directories, small files and links as they are declared
 description:
   - One call for what would be a loop of C(file) and C(copy); items are handled in their order.
   - Something of another type at a path is never replaced, but refused; a foreign link is set right.
+  - systemd reads its units again when one of them changed.
 options:
   items:
     type: list
@@ -30,6 +31,8 @@ EXAMPLES = r"""
   file_layout:
     items: [{path: /srv/x, type: directory, owner: root, group: root, mode: "0755"}]
 """
+
+UNITS = "/etc/systemd/system/"
 
 
 class LayoutError(Exception):
@@ -130,6 +133,8 @@ def main() -> None:
                 changes[item["path"]] = change
     except (LayoutError, OSError) as failure:
         module.fail_json(msg=str(failure))
+    if not module.check_mode and any(path.startswith(UNITS) for path in changes):
+        module.run_command(["systemctl", "daemon-reload"], check_rc=True)
     diff = [{"header": path, "before": change["before"], "after": change["after"]} for path, change in changes.items()]
     module.exit_json(changed=bool(changes), changes=sorted(changes), diff=diff)
 
