@@ -50,6 +50,8 @@ def ensure(name: str, size_gib: int) -> Volume:
     """
     path = file_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        _release_lost(name)
     with path.open("ab") as file:  # never truncates what is there
         have = os.fstat(file.fileno()).st_size
         if have > size_gib * GIB:
@@ -85,6 +87,17 @@ def attach(name: str) -> str:
             f"see `losetup {device}` for who has it, detach that, then `make up`"
         )
     return device
+
+
+def _release_lost(name: str) -> None:
+    """A new file is no successor of a lost one: it gets another number, for a host may still hold the old device."""
+    mine = VOLUMES / f"{name}.loop"
+    if mine.exists():
+        device = f"/dev/loop{int(mine.read_text())}"
+        held = run(["losetup", "--noheadings", "--output", "BACK-FILE", device], check=False).stdout.strip()
+        if held == f"{file_of(name)} (deleted)":
+            run(as_root(["losetup", "--detach", device]))
+        mine.unlink()
 
 
 def _reserve_number(name: str) -> int:

@@ -107,13 +107,61 @@ def test_a_larger_volume_grows_under_the_running_host(machine: Machine) -> None:
     machine.declared = (machine.root / "Pulumi.lab.yaml").read_text()
 
 
-def test_a_bare_destroy_keeps_the_volumes_and_up_brings_the_hosts_back(machine: Machine) -> None:
-    marker = write_marker(machine, "service1", "repository")
+def test_a_bare_destroy_is_refused_before_anything_goes(machine: Machine) -> None:
+    marker, before, there = write_marker(machine, "db1", "data"), machine.state(), hosts(machine)
+    destroyed = machine.run("pulumi destroy --yes --stack lab", check=False)
+    assert destroyed.returncode != 0
+    assert "protected" in destroyed.stdout + destroyed.stderr
+    assert hosts(machine) == there
+    assert len(there) == 4
+    assert resources(machine.state()) == resources(before)
+    assert read_marker(machine, "db1", "data") == marker
+
+
+def test_a_destroy_without_preview_takes_the_hosts_and_up_brings_them_back_with_their_data(machine: Machine) -> None:
+    marker, kept = write_marker(machine, "service1", "repository"), machine.out("ls .lab/volumes/*.img")
     destroyed = machine.run("pulumi destroy --yes --skip-preview --stack lab", check=False)
     assert destroyed.returncode != 0
     assert "protected" in destroyed.stdout + destroyed.stderr
+    assert hosts(machine) == []
+    assert machine.out("ls .lab/volumes/*.img") == kept
     machine.run("pulumi up --yes --skip-preview --stack lab")
     assert read_marker(machine, "service1", "repository") == marker
+
+
+URN = "urn:pulumi:lab::freelance-platform::freelance:lab:Volume::db3-wal"
+
+
+def test_a_lost_volume_is_never_replaced_by_an_empty_one(machine: Machine) -> None:
+    marker, before = write_marker(machine, "db3", "wal"), machine.state()
+    machine.run("mv .lab/volumes/lab-db3-wal.img .lab/away.img")
+    try:
+        for command in ("preview", "up --yes --skip-preview", "refresh --yes --skip-preview"):
+            done = machine.run(f"pulumi {command} --stack lab", check=False)
+            assert done.returncode != 0, command
+            assert "volume lab-db3-wal has lost its file" in done.stdout + done.stderr
+            assert f"pulumi state delete --force --target-dependents '{URN}'" in done.stdout + done.stderr
+        assert machine.run("ls .lab/volumes/lab-db3-wal.img", check=False).returncode != 0
+        assert resources(machine.state()) == resources(before)
+    finally:
+        machine.run("mv .lab/away.img .lab/volumes/lab-db3-wal.img")
+    machine.run("pulumi up --yes --skip-preview --stack lab --expect-no-changes")
+    assert read_marker(machine, "db3", "wal") == marker
+
+
+def test_a_lost_volume_that_is_given_up_is_made_again_with_its_host(machine: Machine) -> None:
+    kept = write_marker(machine, "db3", "data")
+    machine.run("rm .lab/volumes/lab-db3-wal.img")
+    machine.run(f"pulumi state delete --yes --force --target-dependents '{URN}' --stack lab")
+    assert "+ 2 created" in machine.out("pulumi up --yes --skip-preview --stack lab")
+    assert read_marker(machine, "db3", "data") == kept
+    assert "(deleted)" not in machine.out("losetup --list")
+    machine.run("pulumi up --yes --skip-preview --stack lab --expect-no-changes")
+
+
+def hosts(machine: Machine) -> list[str]:
+    """Names of the hosts that run."""
+    return sorted(machine.out("podman ps --format '{{.Names}}'").split())
 
 
 def resources(state: str) -> dict[str, object]:

@@ -29,6 +29,11 @@ def test_a_killed_pulumi_leaves_no_lock_behind(machine: Machine) -> None:
             time.sleep(0.2)
         machine.run("pkill -KILL -x pulumi")
         process.wait()
+    # The engine's plugins end with it, or they would make hosts beside the next run.
+    deadline = time.monotonic() + 30
+    while machine.out("pgrep -f 'lab[.]provider|language[_]host' || true") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert machine.out("pgrep -f 'lab[.]provider|language[_]host' || true") == ""
     assert machine.out("find .lab/state/.pulumi/locks -name '*.json'")
     machine.run("lab/run part hosts")
     assert machine.run("lab/run status").stdout.count(" running ") == 4
@@ -52,6 +57,22 @@ def test_a_killed_sandbox_comes_up_again_with_its_data(machine: Machine) -> None
     machine.run("kill -KILL $(cut -d ' ' -f 1 /run/freelance-lab/sandbox-inner.pid)")
     machine.up()
     assert read_marker(machine, "db2", "wal") == marker
+
+
+def test_destroy_is_refused_while_another_stack_is_in_the_labs_backend(machine: Machine) -> None:
+    machine.run("pulumi stack init other")
+    try:
+        refused = machine.run("YES=1 lab/run destroy", check=False)
+    finally:
+        machine.run("pulumi stack rm other --yes; pulumi stack select lab")
+    assert refused.returncode == 1
+    assert "holds the state of freelance-platform/other too" in refused.stderr
+    assert machine.run("lab/run status").stdout.count(" running ") == 4
+
+
+def test_a_preset_backend_is_not_the_labs(machine: Machine) -> None:
+    machine.run("PULUMI_BACKEND_URL=file:///nowhere PULUMI_CONFIG_PASSPHRASE=another lab/run part hosts")
+    assert machine.run("lab/run status").stdout.count(" running ") == 4
 
 
 def test_destroy_asks_first_and_then_leaves_nothing(machine: Machine) -> None:

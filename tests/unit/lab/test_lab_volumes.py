@@ -27,6 +27,8 @@ class Loops:
             # As losetup does: by the file's number, so a removed file's device can be among the answers.
             found = [{"name": name, "back-file": file} for name, file in self.devices.items() if words[-1] in file]
             stdout = json.dumps({"loopdevices": found}) if found else ""
+        elif "BACK-FILE" in words:
+            stdout = self.devices.get(words[-1], "")
         elif "--noheadings" in words:
             stdout = "\n".join(self.devices)
         elif words[1] == "--detach":
@@ -118,6 +120,27 @@ def test_a_lost_file_is_never_attached_as_an_empty_one(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"volume v has lost its file .*put the file back.*pulumi state delete"):
         volumes.attach("v")
     assert not (tmp_path / "v.img").exists()
+
+
+def test_a_new_file_takes_over_nothing_of_a_lost_one(loops: Loops, tmp_path: Path) -> None:
+    old = volumes.ensure("v", 1).device
+    assert old is not None
+    (tmp_path / "v.img").unlink()
+    loops.devices[old] = f"{tmp_path}/v.img (deleted)"
+    made = volumes.ensure("v", 1)
+    assert made.device is not None
+    assert loops.devices[made.device] == str(tmp_path / "v.img")
+    assert [device for device, file in loops.devices.items() if "deleted" in file] == []
+    assert set(loops.devices) == {"/dev/loop0", "/dev/loop200", made.device}
+
+
+def test_a_device_that_somebody_else_took_is_left_alone_by_a_new_file(loops: Loops, tmp_path: Path) -> None:
+    old = volumes.ensure("v", 1).device
+    assert old is not None
+    (tmp_path / "v.img").unlink()
+    loops.devices[old] = "/var/foreign.img"
+    assert volumes.ensure("v", 1).device not in (None, old)
+    assert loops.devices[old] == "/var/foreign.img"
 
 
 def test_shrinking_is_refused_and_changes_nothing(loops: Loops, tmp_path: Path) -> None:
