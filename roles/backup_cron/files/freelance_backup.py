@@ -6,14 +6,10 @@ Started by cron as the user postgres, under a lock. Which host acts is decided a
 """
 
 import argparse
-import dataclasses
 import fcntl
-import gzip
 import json
 import os
-import shutil
 import socket
-import subprocess
 import sys
 import syslog
 import time
@@ -21,10 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+# Beside this file in the repository, in a folder of its own on a host.
+sys.path += [str(Path(__file__).resolve().parent), "/usr/local/lib/freelance-backup"]
+
+from freelance_dumps import BackupError, Config, dump, log, prune, run
+
 PHYSICAL = ("full", "diff")
-KINDS = ("full_backup_", "schema_", "globals_")
 EXIT_LOCKED = 75  # EX_TEMPFAIL of sysexits.h: the same job still runs
-LAST_LINES = 20
 METRICS = {
     "exit_status": "Exit status of the last run.",
     "duration_seconds": "Duration of the last run in seconds.",
@@ -32,50 +31,6 @@ METRICS = {
     "finished_timestamp_seconds": "When the last run ended.",
     "last_success_timestamp_seconds": "When a run last succeeded.",
 }
-
-
-class BackupError(Exception):
-    """A job failed; `status` becomes the exit status."""
-
-    def __init__(self, message: str, status: int = 1) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """The configuration file (JSON): exactly these keys."""
-
-    stanza: str
-    databases: list[str]
-    socket_dir: str
-    port: int
-    dump_dir: str
-    compress_after_days: int
-    retention_days: int
-    status_dir: str
-    metrics_dir: str
-    cluster_command: list[str]  # empty: this host acts alone
-    member: str
-    lag_mib_max: int
-
-    @classmethod
-    def load(cls, path: str) -> "Config":
-        """Read a file; an unknown or missing key raises BackupError."""
-        values: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-        known = {field.name for field in dataclasses.fields(cls)}
-        if wrong := known.symmetric_difference(values):
-            raise BackupError(f"{path}: missing or unknown keys: {', '.join(sorted(wrong))}")
-        return cls(**values)
-
-
-def run(argv: Sequence[str]) -> str:
-    """Run a program and return what it printed; a failure raises BackupError with its last lines."""
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = (done.stdout + done.stderr).strip().splitlines()[-LAST_LINES:]
-        raise BackupError("\n".join([f"{argv[0]} ended with exit status {done.returncode}:", *lines]), done.returncode)
-    return done.stdout
 
 
 def acting_member(members: Iterable[Mapping[str, Any]], lag_mib_max: int) -> str:
@@ -94,56 +49,6 @@ def acting_member(members: Iterable[Mapping[str, Any]], lag_mib_max: int) -> str
     return names[0]
 
 
-def dump(config: Config, started: float) -> int:
-    """Dump each database, its schema and the cluster's globals; return the bytes written.
-
-    Nothing half written gets its final name.
-    """
-    folder = Path(config.dump_dir)
-    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started))
-    newest = max((path.stat().st_size for path in folder.glob("full_backup_*.dump")), default=0)
-    if (free := shutil.disk_usage(folder).free) < 2 * newest:
-        wanted = f"{2 * newest} wanted (twice the largest dump)"
-        raise BackupError(f"{folder}: {free} bytes free, {wanted}: make room or lower the retention")
-    connection = [f"--host={config.socket_dir}", f"--port={config.port}", "--no-password"]
-    work: dict[str, list[str]] = {f"globals_{stamp}.sql": ["pg_dumpall", "--globals-only"]}
-    for database in config.databases:
-        one = ["pg_dump", f"--dbname={database}"]
-        work[f"full_backup_{database}_{stamp}.dump"] = [*one, "--format=custom", "--compress=zstd"]
-        work[f"schema_{database}_{stamp}.sql"] = [*one, "--schema-only"]
-    for leftover in folder.glob("*.partial"):
-        leftover.unlink()
-    for name, command in work.items():
-        run([*command, *connection, f"--file={folder / name}.partial"])
-        if name.endswith(".dump"):
-            run(["pg_restore", "--list", f"{folder / name}.partial"])
-    for name in work:
-        (folder / f"{name}.partial").rename(folder / name)
-    return sum((folder / name).stat().st_size for name in work)
-
-
-def prune(config: Config, now: float) -> None:
-    """Compress plain SQL after `compress_after_days`, remove everything after `retention_days`.
-
-    A dump is left as it is: it is compressed inside.
-    """
-    for path in Path(config.dump_dir).iterdir():
-        if not (path.name.startswith(KINDS) and path.name.endswith((".dump", ".sql", ".sql.gz"))):
-            continue
-        state = path.stat()
-        age_days = (now - state.st_mtime) / 86_400
-        if age_days > config.retention_days:
-            path.unlink()
-        elif age_days > config.compress_after_days and path.suffix == ".sql":
-            packed = path.with_name(path.name + ".gz")
-            partial = path.with_name(path.name + ".gz.partial")
-            with path.open("rb") as source, gzip.open(partial, "wb") as target:
-                shutil.copyfileobj(source, target)
-            os.utime(partial, ns=(state.st_atime_ns, state.st_mtime_ns))
-            partial.rename(packed)
-            path.unlink()
-
-
 def physical(config: Config, job: str) -> int:
     """Take a full or differential backup with pgBackRest; return the bytes that it added to the repository."""
     pgbackrest = ["pgbackrest", f"--stanza={config.stanza}"]
@@ -160,27 +65,40 @@ def write(path: Path, text: str) -> None:
     partial.rename(path)
 
 
+def last_outcome(config: Config, job: str) -> dict[str, Any]:
+    """Read what the last run left here; numbers alone, and nothing when there is none or it can't be read."""
+    try:
+        found = json.loads((Path(config.status_dir) / f"{job}.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    values = found if isinstance(found, dict) else {}
+    return {metric: values[metric] for metric in METRICS if isinstance(values.get(metric), int | float)}
+
+
+def stand_aside(config: Config, job: str, acting: str) -> None:
+    """Take back a failure that this host left when it acted last: the host that acts now tells how the job goes."""
+    before = last_outcome(config, job)
+    if before.get("exit_status"):
+        write_outcome(config, job, {**dict.fromkeys(METRICS, 0), **before, "exit_status": 0, "acting": acting})
+
+
 def record(config: Config, job: str, outcome: dict[str, Any]) -> None:
     """Leave the outcome as JSON and as metrics; the time of the last success survives a failure."""
-    path = Path(config.status_dir) / f"{job}.json"
-    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    success = outcome["finished_timestamp_seconds"]
     if outcome["exit_status"]:
-        outcome["last_success_timestamp_seconds"] = before.get("last_success_timestamp_seconds", 0)
-    else:
-        outcome["last_success_timestamp_seconds"] = outcome["finished_timestamp_seconds"]
+        success = last_outcome(config, job).get("last_success_timestamp_seconds", 0)
+    write_outcome(config, job, {**outcome, "last_success_timestamp_seconds": success})
+
+
+def write_outcome(config: Config, job: str, outcome: Mapping[str, Any]) -> None:
+    """Write an outcome in both forms."""
+    path = Path(config.status_dir) / f"{job}.json"
     write(path, json.dumps({"job": job, "host": socket.gethostname(), **outcome}, indent=2) + "\n")
     lines = []
     for metric, text in METRICS.items():
         name = f"freelance_backup_{metric}"
         lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", f'{name}{{job="{job}"}} {outcome[metric]}']
     write(Path(config.metrics_dir) / f"freelance_backup_{job}.prom", "\n".join(lines) + "\n")
-
-
-def log(priority: int, message: str) -> None:
-    """Say it to the journal line by line, and to whoever runs the job by hand."""
-    for line in message.splitlines():
-        syslog.syslog(priority, line)
-    print(message, file=sys.stderr if priority <= syslog.LOG_WARNING else sys.stdout)
 
 
 def perform(config: Config, job: str, *, here: bool) -> int:
@@ -194,6 +112,7 @@ def perform(config: Config, job: str, *, here: bool) -> int:
         if acting != config.member:
             if job not in PHYSICAL:
                 prune(config, started)
+            stand_aside(config, job, acting)
             log(syslog.LOG_INFO, f"{job}: {acting} acts, nothing to do here")
             return 0
         if job in PHYSICAL:

@@ -1,11 +1,9 @@
-"""The backup program's decisions: who acts, what ages, what is recorded."""
+"""The backup program's decisions: who acts, what is recorded."""
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 PROGRAM = Path(__file__).parents[3] / "roles/backup_cron/files/freelance_backup.py"
-DAY = 86_400
 
 
 def load() -> ModuleType:
@@ -57,9 +54,15 @@ def config(tmp_path: Path) -> Any:
         databases=["shop"],
         socket_dir="/run/postgresql",
         port=5432,
+        dump_role="backup",
         dump_dir=str(tmp_path / "dumps"),
+        dumps_kept_min=2,
         compress_after_days=7,
         retention_days=30,
+        leader_name="",
+        leader_port=5000,
+        leader_ca_file="/ca.crt",
+        leader_password_file="/pgpass",
         status_dir=str(tmp_path / "status"),
         metrics_dir=str(tmp_path / "metrics"),
         cluster_command=[],
@@ -87,29 +90,6 @@ def test_a_cluster_without_leader_and_replicas_is_an_error() -> None:
         backup.acting_member([member("db1", "Replica", "stopped", "unknown")], 16)
 
 
-@pytest.mark.parametrize(
-    ("name", "days", "left"),
-    [
-        ("globals_1.sql", 6.9, "globals_1.sql"),
-        ("globals_1.sql", 7.1, "globals_1.sql.gz"),
-        ("schema_shop_1.sql.gz", 29.9, "schema_shop_1.sql.gz"),
-        ("schema_shop_1.sql.gz", 30.1, None),
-        ("full_backup_shop_1.dump", 29.9, "full_backup_shop_1.dump"),
-        ("full_backup_shop_1.dump", 30.1, None),
-        ("somebody-elses.sql", 99, "somebody-elses.sql"),
-    ],
-)
-def test_files_age_by_7_and_30_days(config: Any, name: str, days: float, left: str | None) -> None:
-    now = time.time()
-    path = Path(config.dump_dir, name)
-    path.write_text("select 1;", encoding="utf-8")
-    os.utime(path, (now - days * DAY, now - days * DAY))
-    backup.prune(config, now)
-    assert [one.name for one in Path(config.dump_dir).iterdir()] == ([left] if left else [])
-    if left:
-        assert abs((now - Path(config.dump_dir, left).stat().st_mtime) / DAY - days) < 0.01, "compressing keeps the age"
-
-
 def test_a_failed_run_is_recorded_and_keeps_the_time_of_the_last_success(
     config: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +114,30 @@ def test_a_tool_that_fails_is_quoted() -> None:
     with pytest.raises(backup.BackupError, match=r"(?s)exit status 4.*the reason") as caught:
         backup.run(["sh", "-c", "echo the reason >&2; exit 4"])
     assert caught.value.status == 4
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"job": "dump"}', '{"last_success_timestamp_seconds": "x"}'])
+def test_an_outcome_of_another_time_or_shape_does_not_stop_the_next_one(config: Any, text: str) -> None:
+    path = Path(config.status_dir, "dump.json")
+    path.write_text(text, encoding="utf-8")
+    done = {"exit_status": 3, "bytes": 0, "duration_seconds": 1, "finished_timestamp_seconds": 7}
+    backup.record(config, "dump", done)
+    assert json.loads(path.read_text(encoding="utf-8"))["last_success_timestamp_seconds"] == 0
+
+
+def test_a_host_that_acts_no_more_takes_its_failure_back_and_nothing_else(config: Any) -> None:
+    failed = {"exit_status": 3, "bytes": 0, "duration_seconds": 1, "finished_timestamp_seconds": 7}
+    backup.record(config, "dump", failed)
+    backup.stand_aside(config, "dump", "db2")
+    left = json.loads(Path(config.status_dir, "dump.json").read_text(encoding="utf-8"))
+    assert (left["exit_status"], left["acting"], left["finished_timestamp_seconds"]) == (0, "db2", 7)
+    metrics = Path(config.metrics_dir, "freelance_backup_dump.prom").read_text(encoding="utf-8")
+    assert 'freelance_backup_exit_status{job="dump"} 0' in metrics
+    good = {**failed, "exit_status": 0, "finished_timestamp_seconds": 9}
+    backup.record(config, "dump", good)
+    before = Path(config.status_dir, "dump.json").read_text(encoding="utf-8")
+    backup.stand_aside(config, "dump", "db2")
+    assert Path(config.status_dir, "dump.json").read_text(encoding="utf-8") == before
 
 
 @pytest.mark.parametrize("change", [{"databses": []}, None])

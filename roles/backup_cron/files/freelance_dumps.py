@@ -1,0 +1,176 @@
+"""The logical layer of freelance-backup: dumps of databases, their schemas and the cluster's globals; how they age."""
+
+import dataclasses
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import syslog
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LAST_LINES = 20
+# A name that `dump` gives: what it holds, when it was started (UTC), its form.
+NAME = re.compile(r"(?P<what>(?:full_backup|schema)_.+|globals)_(?P<when>\d{8}_\d{6})(?P<form>\.dump|\.sql|\.sql\.gz)")
+
+
+class BackupError(Exception):
+    """A job failed; `status` becomes the exit status."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """The configuration file (JSON): exactly these keys."""
+
+    stanza: str
+    databases: list[str]
+    socket_dir: str
+    port: int
+    dump_role: str
+    dump_dir: str
+    dumps_kept_min: int
+    compress_after_days: int
+    retention_days: int
+    leader_name: str  # empty: a dump that fails on a replica is not tried on the leader
+    leader_port: int
+    leader_ca_file: str
+    leader_password_file: str
+    status_dir: str
+    metrics_dir: str
+    cluster_command: list[str]  # empty: this host acts alone
+    member: str
+    lag_mib_max: int
+
+    @classmethod
+    def load(cls, path: str) -> "Config":
+        """Read a file; an unknown or missing key raises BackupError."""
+        values: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        known = {field.name for field in dataclasses.fields(cls)}
+        if wrong := known.symmetric_difference(values):
+            raise BackupError(f"{path}: missing or unknown keys: {', '.join(sorted(wrong))}")
+        return cls(**values)
+
+
+def run(argv: Sequence[str], more_environment: Mapping[str, str] | None = None) -> str:
+    """Run a program and return what it printed; a failure raises BackupError with its last lines."""
+    environment = {**os.environ, **(more_environment or {})}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines()[-LAST_LINES:]
+        raise BackupError("\n".join([f"{argv[0]} ended with exit status {done.returncode}:", *lines]), done.returncode)
+    return done.stdout
+
+
+def log(priority: int, message: str) -> None:
+    """Say it to the journal line by line, and to whoever runs the job by hand."""
+    for line in message.splitlines():
+        syslog.syslog(priority, line)
+    print(message, file=sys.stderr if priority <= syslog.LOG_WARNING else sys.stdout)
+
+
+def local(config: Config, role: str) -> list[str]:
+    """Give the options of a connection by the local socket."""
+    return [f"--host={config.socket_dir}", f"--port={config.port}", f"--username={role}", "--no-password"]
+
+
+def ask(config: Config, database: str, query: str) -> str:
+    """Ask this host's server one thing."""
+    asking = ["psql", "-XAtq", *local(config, config.dump_role), f"--dbname={database}", f"--command={query}"]
+    return run(asking).strip()
+
+
+def refuse_without_room(config: Config) -> None:
+    """Raise BackupError when the disk has too little room: twice the largest dump, else half of the databases."""
+    folder = Path(config.dump_dir)
+    largest = max((path.stat().st_size for path in folder.glob("full_backup_*.dump")), default=0)
+    wanted, what = 2 * largest, "twice the largest dump"
+    if not largest:
+        size = "SELECT pg_database_size(current_database())"
+        wanted, what = sum(int(ask(config, one, size)) for one in config.databases) // 2, "half of the databases' size"
+    if (free := shutil.disk_usage(folder).free) < wanted:
+        raise BackupError(f"{folder}: {free} bytes free, {wanted} wanted ({what}): make room or lower the retention")
+
+
+def dump_database(config: Config, database: str, command: Sequence[str]) -> None:
+    """Run pg_dump here, as the role that may read everything and nothing else.
+
+    On a replica a dump ends when the leader locks a table for itself: then it is taken from the leader, by the balancer
+    of this host, which knows who leads.
+    """
+    has_leader = bool(config.leader_name) and ask(config, database, "SELECT pg_is_in_recovery()") == "t"
+    try:
+        run([*command, *local(config, config.dump_role)])
+        return
+    except BackupError as error:
+        if not has_leader:
+            raise
+        log(syslog.LOG_WARNING, f"dump of {database} failed on this replica, it is taken from the leader: {error}")
+    leader = [f"--host={config.leader_name}", f"--port={config.leader_port}", f"--username={config.dump_role}"]
+    trust = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": config.leader_ca_file, "PGCONNECT_TIMEOUT": "10"}
+    run([*command, *leader, "--no-password"], {**trust, "PGPASSFILE": config.leader_password_file})
+
+
+def dump(config: Config, started: float) -> int:
+    """Dump each database, its schema and the cluster's globals; return the bytes written.
+
+    Nothing half written gets its final name.
+    """
+    folder = Path(config.dump_dir)
+    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started))
+    for leftover in folder.glob("*.partial"):
+        leftover.unlink()
+    refuse_without_room(config)
+    names = [f"globals_{stamp}.sql"]
+    # Roles and their passwords are the superuser's to read, and nothing else is.
+    run(["pg_dumpall", "--globals-only", *local(config, "postgres"), f"--file={folder / names[0]}.partial"])
+    for database in config.databases:
+        one = ["pg_dump", f"--dbname={database}"]
+        full, schema = f"full_backup_{database}_{stamp}.dump", f"schema_{database}_{stamp}.sql"
+        partial = f"{folder / full}.partial"
+        dump_database(config, database, [*one, "--format=custom", "--compress=zstd", f"--file={partial}"])
+        run(["pg_restore", "--list", partial])
+        dump_database(config, database, [*one, "--schema-only", f"--file={folder / schema}.partial"])
+        names += [full, schema]
+    for name in names:
+        (folder / f"{name}.partial").rename(folder / name)
+    return sum((folder / name).stat().st_size for name in names)
+
+
+def prune(config: Config, now: float) -> None:
+    """Compress plain SQL after `compress_after_days`, remove everything after `retention_days`.
+
+    The newest `dumps_kept_min` of each kind stay whatever their age: while dumps fail somewhere, the last good ones are
+    worth most. A dump is left as it is: it is compressed inside.
+    """
+    kinds: dict[str, list[tuple[str, Path]]] = {}
+    for path in Path(config.dump_dir).iterdir():
+        if found := NAME.fullmatch(path.name):
+            kinds.setdefault(found["what"], []).append((found["when"], path))
+    for files in kinds.values():
+        for number, (_, path) in enumerate(sorted(files, reverse=True)):
+            age_days = (now - path.stat().st_mtime) / 86_400
+            if age_days > config.retention_days and number >= config.dumps_kept_min:
+                path.unlink()
+            elif age_days > config.compress_after_days and path.suffix == ".sql":
+                compress(path)
+
+
+def compress(path: Path) -> None:
+    """Put a compressed file in the place of a plain one, of the same age."""
+    state = path.stat()
+    packed = path.with_name(path.name + ".gz")
+    partial = path.with_name(path.name + ".gz.partial")
+    with path.open("rb") as source, gzip.open(partial, "wb") as target:
+        shutil.copyfileobj(source, target)
+    os.utime(partial, ns=(state.st_atime_ns, state.st_mtime_ns))
+    partial.rename(packed)
+    path.unlink()
