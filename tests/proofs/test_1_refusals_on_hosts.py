@@ -60,8 +60,9 @@ def test_the_data_directory_of_another_cluster_is_refused(
     before, content = snapshot(), script(lab, host, files)
     run = play(SITE)
     assert run.code != 0
-    assert f"{DATA} on {host}: data directory: {foreign}, cluster: {own}" in run.text, run.output[-3000:]
-    assert "Nothing was changed. Move it away if it is not needed" in run.text
+    told = f"{DATA} on {host} belongs to cluster {foreign}; cluster {lab.name}-main is {own}. Nothing was changed."
+    assert told in run.text, run.output[-3000:]
+    assert f"move it away on the host that does not belong here: mv {DATA} {DATA}.old" in run.text
     assert run.changed == []
     assert differences(before, snapshot()) == {}
     assert script(lab, host, files) == content
