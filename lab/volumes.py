@@ -58,6 +58,7 @@ def ensure(name: str, size_gib: int) -> Volume:
             raise LabError(shrink_message(name, have // GIB, size_gib))
         if have < size_gib * GIB:
             file.truncate(size_gib * GIB)
+    _removed_mark(name).unlink(missing_ok=True)
     device = attach(name)
     # Not the file's old size: a run that was killed between the two commands has grown the file alone.
     if _capacity_bytes(device) != size_gib * GIB:
@@ -114,6 +115,15 @@ def _reserve_number(name: str) -> int:
     return number
 
 
+def is_lost(name: str) -> bool:
+    """Whether the file is missing and nobody removed it: a removal that was killed half-way has left its mark."""
+    return not file_of(name).exists() and not _removed_mark(name).exists()
+
+
+def _removed_mark(name: str) -> Path:
+    return VOLUMES / "removed" / name
+
+
 def lost_message(name: str) -> str:
     """What to do about a volume whose file is missing: never an empty one in its place, unless somebody says so."""
     return (
@@ -140,6 +150,9 @@ def detach(name: str) -> None:
 
 def remove(name: str) -> None:
     """Remove the volume and everything on it."""
+    if file_of(name).exists():
+        _removed_mark(name).parent.mkdir(exist_ok=True)
+        _removed_mark(name).touch()
     detach(name)
     file_of(name).unlink(missing_ok=True)
     (VOLUMES / f"{name}.loop").unlink(missing_ok=True)

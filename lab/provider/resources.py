@@ -109,18 +109,20 @@ class Volume(Handler):
 
     def update(self, inputs: Plain) -> Plain:
         """Grow or attach it. LabError when its file is missing."""
-        if volumes.find(inputs["name"]) is None:
+        if volumes.is_lost(inputs["name"]):
             raise LabError(volumes.lost_message(inputs["name"]))
         return self.create(inputs)
 
     def read(self, state: Plain) -> Plain | None:
-        """Size and whether it is attached. LabError when its file is missing.
+        """Size and whether it is attached, None when it was removed. LabError when its file is missing otherwise.
 
-        Never "gone": a refresh drops what is gone even if it is protected, and the next `up` would make an empty one.
+        That is never "gone": a refresh drops what is gone, protected or not, and the next `up` would make an empty one.
         """
         found = volumes.find(state["name"])
-        if found is None:
+        if found is None and volumes.is_lost(state["name"]):
             raise LabError(volumes.lost_message(state["name"]))
+        if found is None:
+            return None
         return {"name": found.name, "size_gib": found.size_gib, "attached": found.device is not None}
 
     def delete(self, state: Plain) -> None:

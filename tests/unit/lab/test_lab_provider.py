@@ -88,6 +88,20 @@ def test_a_lost_volume_is_neither_gone_nor_made_again(lost: dict[str, Any], tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_volume_whose_removal_was_killed_is_gone(lost: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:
+        raise KeyboardInterrupt
+
+    volumes.file_of("lab-db1-data").touch()
+    monkeypatch.setattr(volumes, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        VOLUME.delete(lost)
+    assert volumes.file_of("lab-db1-data").exists()
+    volumes.file_of("lab-db1-data").unlink()
+    assert VOLUME.read(lost) is None
+    assert VOLUME.drifted(lost) == ["name"]
+
+
 def test_a_lost_volume_can_be_removed(lost: dict[str, Any]) -> None:
     VOLUME.delete(lost)
 

@@ -134,6 +134,16 @@ def test_a_new_file_takes_over_nothing_of_a_lost_one(loops: Loops, tmp_path: Pat
     assert set(loops.devices) == {"/dev/loop0", "/dev/loop200", made.device}
 
 
+def test_a_volume_that_was_removed_is_not_lost_and_may_be_made_again(loops: Loops, tmp_path: Path) -> None:
+    first = volumes.ensure("v", 1)
+    volumes.remove("v")
+    assert not volumes.is_lost("v")
+    assert first.device not in loops.devices
+    volumes.ensure("v", 1)
+    (tmp_path / "v.img").unlink()
+    assert volumes.is_lost("v")
+
+
 def test_a_device_that_somebody_else_took_is_left_alone_by_a_new_file(loops: Loops, tmp_path: Path) -> None:
     old = volumes.ensure("v", 1).device
     assert old is not None
