@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
@@ -24,6 +25,8 @@ from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 HERE = Path(__file__).resolve().parent
 PROGRAM_RUNNER = HERE / "pulumi-language-python-exec"
 SHOWN_TO_USER = 32  # the runner's exit status once it has reported the failure itself
+ENGINE_PROCESS = "--engine-process="  # added by the script that starts this one: its parent at its very start
+LOOK_EVERY_S = 0.5
 MESSAGE_BYTES_MAX = 400 << 20  # the engine's own limit for a message
 LIST_PACKAGES = (
     "import importlib.metadata as m, json; print(json.dumps(sorted({(d.name, d.version) for d in m.distributions()})))"
@@ -208,8 +211,18 @@ def main() -> None:
         host.children.end_all()
         server.stop(grace=1)
 
+    def stop_with(engine_process: int) -> None:
+        # An engine that was killed tells nobody, and orphans would work on beside the next run.
+        while os.getppid() == engine_process:
+            time.sleep(LOOK_EVERY_S)
+        stop()
+
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, stop)
+    started_by = next((word for word in sys.argv[1:] if word.startswith(ENGINE_PROCESS)), None)
+    if started_by:
+        parent = int(started_by.removeprefix(ENGINE_PROCESS))
+        threading.Thread(target=stop_with, args=(parent,), daemon=True).start()
     server.start()
     sys.stdout.write(f"{port}\n")  # the engine reads the port from the first line
     sys.stdout.flush()

@@ -143,7 +143,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_leaves_no_program_behind(small: Engine, tmp_path: Path, by: signal.Signals) -> None:
     marker = tmp_path / "pid"
     program(
