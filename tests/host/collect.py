@@ -118,7 +118,7 @@ SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # PostgreSQL's protocol: "may thi
 AUTHORITY = "/etc/ssl/platform/ca.crt"
 
 
-def handshake(address: str, port: int, name: str, starttls: bool, authority: str = AUTHORITY) -> str:
+def handshake(address: str, port: int, name: str, starttls: bool, authority: str) -> str:
     """Return the certificate (PEM) that a listener presents now, once the authority and the name were checked."""
     context = ssl.create_default_context(cafile=authority)
     # Newer Pythons are stricter than any client of the platform about extensions of the authority.
@@ -132,12 +132,13 @@ def handshake(address: str, port: int, name: str, starttls: bool, authority: str
             return ssl.DER_cert_to_PEM_cert(secure.getpeercert(binary_form=True) or b"")
 
 
-def presented(listeners: list[dict[str, Any]]) -> dict[str, str]:
+def presented(listeners: list[dict[str, Any]], authority: str = AUTHORITY) -> dict[str, str]:
     """Return what each listener presents, or why nobody could trust it."""
     found = {}
     for listener in listeners:
         try:
-            answer = handshake(listener["address"], listener["port"], listener["name"], listener["starttls"])
+            wanted = {key: listener[key] for key in ("address", "port", "name", "starttls")}
+            answer = handshake(**wanted, authority=authority)
         except (OSError, ValueError) as error:
             answer = f"{type(error).__name__}: {error}"
         found[f"{listener['address']}:{listener['port']}"] = answer
