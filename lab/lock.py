@@ -6,8 +6,8 @@ nobody has to clear it away. (A step that went through sudo does not: sudo close
 
 import fcntl
 import os
-import shlex
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +18,7 @@ from lab.paths import STATE
 LOCK = STATE / "lock"
 # In the environment of everything that the holder starts, so that the steps' own commands go through.
 VARIABLE = "LAB_LOCK"
+COMMAND_LENGTH = 100
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def held() -> Iterator[int | None]:
         except BlockingIOError as error:
             raise LabError(_taken()) from error
         with suppress(PermissionError):  # root made the file: root reads who we are from /proc instead
-            LOCK.write_text(f"{os.getpid()} {shlex.join(sys.orig_argv)}\n")
+            LOCK.write_text(f"{os.getpid()} {_short(' '.join(sys.orig_argv))}\n")
         os.environ[VARIABLE] = str(LOCK)
         try:
             yield descriptor
@@ -53,10 +54,14 @@ def holders() -> dict[int, str]:
             continue
         try:
             if any(str(link.readlink()) == lock for link in (folder / "fd").iterdir()):
-                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ").strip()
+                found[int(folder.name)] = _short((folder / "cmdline").read_text().replace("\0", " "))
         except OSError:
             continue  # another user's, or it has just ended
     return found
+
+
+def _short(command: str) -> str:
+    return textwrap.shorten(command, COMMAND_LENGTH, placeholder=" …")
 
 
 def _taken() -> str:

@@ -70,7 +70,7 @@ def _row(
 ) -> tuple[str, ...]:
     live = live or members.Live(answers=False)
     # Those that run by name only: what differs is what one looks for.
-    services = [f"{one}" if said == "active" else f"{one} {said.upper()}" for one, said in live.services.items()]
+    services = [one if said == "active" else f"{one} {said.upper()}" for one, said in live.services.items()]
     sizes = ", ".join(_volume(environment, name, volume) for volume in host["volumes"])
     said = state if live.answers or state != "running" else "NO SSH"
     kept = ("retiring " if host["state"] == "retiring" else "") + live.role

@@ -99,7 +99,7 @@ def test_an_ssh_that_hangs_or_fails_is_no_answer(monkeypatch: pytest.MonkeyPatch
     def hangs(*_: Any, **__: Any) -> None:
         raise LabError("no answer within 20 s")
 
-    monkeypatch.setattr(members, "command", lambda host, text: ["ssh", text])
+    monkeypatch.setattr(members, "command", lambda *words: ["ssh", *map(str, words)])
     monkeypatch.setattr(members, "run", hangs)
     assert members.ask({}, "true", 1) is None
     monkeypatch.setattr(members, "run", lambda *_, **__: subprocess.CompletedProcess([], 255, "", "refused"))
