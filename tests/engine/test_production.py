@@ -118,3 +118,15 @@ def test_destroy_is_stopped_before_anything_that_holds_data(engine: Engine) -> N
     assert stopped.returncode != 0
     assert "protected" in stopped.stdout + stopped.stderr
     assert changes(engine, before) == []
+
+
+def test_a_destroy_without_preview_takes_the_hosts_and_keeps_what_holds_data(engine: Engine) -> None:
+    before = len(engine.journal())
+    stopped = engine.run("destroy", "--yes", "--skip-preview", check=False)
+    assert stopped.returncode != 0
+    assert "protected" in stopped.stdout + stopped.stderr
+    gone = [(line["operation"], line["type"]) for line in engine.journal()[before:]]
+    assert gone.count(("delete", "aws:ec2/instance:Instance")) == 4  # three database hosts and the service host
+    assert not [kind for _, kind in gone if kind in KEPT_FOR_EVER]
+    engine.up()
+    assert engine.contract() == GOLDEN

@@ -51,6 +51,20 @@ CASES: dict[str, tuple[Mapping[str, object], list[str]]] = {
             "retiring_hosts: ['db2']; only the last of the 4 database hosts may retire: ['db4']",
         ],
     ),
+    "names and networks that the contract or a firewall would not take": (
+        {
+            "zones": ["eu-central-1a", "EU_1", "eu-central-1c"],
+            "ssh_user": "",
+            "clients": ["0.0.0.0/0"],
+            "database_hosts": 11,
+        },
+        [
+            "zones: ['EU_1']; small letters, digits and dashes are possible",
+            "ssh_user: ''; a Linux user is needed",
+            "clients: 0.0.0.0/0; only private networks may be let in: parts of 10.0.0.0/8",
+            "database_hosts: 11; 10 at most",
+        ],
+    ),
     "a network too small for the hosts": (
         {"network": "10.20.0.0/25"},
         ["network: too small: db1 needs address number 11 of 10.20.0.0/29, which has 8; take a larger one"],
