@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi.provider.experimental import provider as api
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
 
 from lab import podman, processes, volumes
@@ -118,7 +119,7 @@ def test_an_unreachable_podman_is_an_error_of_each_look(monkeypatch: pytest.Monk
 
 
 def test_an_import_is_refused_in_words() -> None:
-    request = server.api.ReadRequest(
+    request = api.ReadRequest(
         urn="urn:pulumi:lab::freelance-platform::freelance:lab:Volume::db1-data",
         resource_id="lab-db1-data",
         properties={},

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lab import stack
+from lab import keys, preflight, sandbox, stack
+from lab.commands import destroy
 from lab.errors import LabError
 
 
@@ -57,9 +58,9 @@ def test_the_labs_backend_is_used_whatever_the_shell_has_set(monkeypatch: pytest
         monkeypatch.setattr(stack, name, tmp_path)
     for name in ("PASSPHRASE_FILE", "CONTRACT"):
         monkeypatch.setattr(stack, name, tmp_path / name.lower())
-    monkeypatch.setattr(stack.keys, "ensure_key", lambda: None)
+    monkeypatch.setattr(keys, "ensure_key", lambda: None)
     monkeypatch.setattr(stack, "run", run)
-    monkeypatch.setattr(stack.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://production-state")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "production's")
     monkeypatch.setenv("PULUMI_STACK", "production")
@@ -73,11 +74,9 @@ def test_the_labs_backend_is_used_whatever_the_shell_has_set(monkeypatch: pytest
 
 
 def test_destroy_does_not_even_ask_while_another_stack_is_there(monkeypatch: pytest.MonkeyPatch, backend: Path) -> None:
-    from lab.commands import destroy  # noqa: PLC0415 - what it imports is not needed by the tests above
-
     keep(backend, "freelance-platform/production.json")
-    monkeypatch.setattr(destroy.preflight, "refuse_no_root", lambda: None)
-    monkeypatch.setattr(destroy.sandbox, "refuse_other_owner", lambda: None)
+    monkeypatch.setattr(preflight, "refuse_no_root", lambda: None)
+    monkeypatch.setattr(sandbox, "refuse_other_owner", lambda: None)
     monkeypatch.setattr(destroy, "_confirm", lambda: pytest.fail("it would go on"))
     with pytest.raises(LabError, match="production"):
         destroy.main([])
