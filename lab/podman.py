@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any, Literal
@@ -151,6 +152,12 @@ def start_host(name: str, address: str) -> None:
 def stop_host(name: str) -> None:
     """Shut a host down in order."""
     podman("stop", "--time", str(STOP_TIMEOUT_S), name, timeout=STOP_TIMEOUT_S * 2)
+
+
+def stop_unit(name: str, unit: str) -> None:
+    """Stop a unit inside a host. Nothing is said when that fails: the host's own shutdown does it again."""
+    with suppress(LabError):
+        podman("exec", name, "systemctl", "stop", unit, check=False, timeout=STOP_TIMEOUT_S * 2)
 
 
 def remove_host(name: str) -> None:

@@ -157,14 +157,17 @@ def main(words: list[str]) -> int:
 
 def run(names: list[str]) -> int:
     """Run these groups. LabError when the machine lacks something or somebody is at work on the lab."""
-    preflight.refuse()
+    steps = chosen(names)
+    # What starts no host disturbs nobody: lint is fine beside a running `make up`, or the lab of another clone.
+    with_hosts = "sandbox" in {step.name for step in steps}
+    if with_hosts:
+        preflight.refuse()
+    else:
+        preflight.refuse_no_root()
     print(f"This machine: {machine.detect().reason}.")
     was_up = sandbox.healthy()
-    steps = chosen(names)
     tests = {step.name for name in names for step in groups()[name]}
-    # What starts no host disturbs nobody: lint beside a running `make up` is fine.
-    alone = lock.held() if "sandbox" in {step.name for step in steps} else nullcontext()
-    with alone as descriptor:
+    with lock.held() if with_hosts else nullcontext() as descriptor:
         runner = Runner(steps, root=ROOT, logs=LOGS / "test", parallel=PARALLEL, keep_going=True, lock=descriptor)
         results = runner.run()
     counted = [count(result) for result in results if result.name in tests or result.status != "done"]
@@ -175,7 +178,7 @@ def run(names: list[str]) -> int:
     if failed:
         print("\nFailed:")
         say_failures(results)
-    if not was_up and sandbox.healthy():
+    if with_hosts and not was_up and sandbox.healthy():
         print("\nThe lab was not up before, so it is stopped (its data is kept; `make up` brings it back).")
         # With root's rights, which this process may not have.
         subprocess.run([ROOT / "lab" / "run", "down"], check=False)

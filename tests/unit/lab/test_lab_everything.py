@@ -1,0 +1,61 @@
+"""`make test` and its parts: what they ask of the machine, and how they leave the lab."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import lock
+from lab.errors import LabError
+from lab.steps import Result, Step
+from tests import everything
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """What was asked, run and stopped, in order; the lab comes up with the steps that start it."""
+    found: list[str] = []
+    up: list[bool] = []
+
+    class Runner:
+        def __init__(self, steps: list[Step], **options: Any) -> None:
+            self.steps = steps
+            found.append("locked" if options["lock"] is not None else "not locked")
+
+        def run(self) -> list[Result]:
+            up.append(True)  # by these steps or by somebody else meanwhile
+            return [Result(name=step.name, status="done", seconds=1, log=tmp_path / "log") for step in self.steps]
+
+    monkeypatch.setattr(everything, "Runner", Runner)
+    monkeypatch.setattr(lock, "LOCK", tmp_path / "lock")
+    monkeypatch.delenv(lock.VARIABLE, raising=False)
+    monkeypatch.setattr("tests.everything.preflight.refuse", lambda: found.append("machine looked at"))
+    monkeypatch.setattr("tests.everything.preflight.refuse_no_root", lambda: None)
+    monkeypatch.setattr("tests.everything.sandbox.healthy", lambda: bool(up))
+    monkeypatch.setattr(
+        "tests.everything.subprocess.run",
+        lambda argv, **_: found.append(" ".join(map(str, argv[:1])).rpartition("/")[2] + " " + argv[1]),
+    )
+    return found
+
+
+def test_what_starts_no_host_runs_beside_anything_and_stops_nobodys_lab(said: list[str]) -> None:
+    assert everything.main(["lint", "unit"]) == 0
+    assert said == ["not locked"]
+
+
+def test_what_started_the_lab_stops_it_with_roots_rights(said: list[str]) -> None:
+    assert everything.main(["app"]) == 0
+    assert said == ["machine looked at", "locked", "run down"]
+
+
+def test_a_refusal_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise LabError("no room")
+
+    monkeypatch.setattr("tests.everything.preflight.refuse", refuse)
+    assert everything.main(["host"]) == 1
+    assert capsys.readouterr().err == "tests: no room\n"
+    assert said == []
