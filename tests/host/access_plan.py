@@ -21,6 +21,7 @@ from postgresql_access import (  # type: ignore[import-not-found]  # found by th
     model,
 )
 
+SECONDS_MAX = 10
 MARK = "@@@ end of rows @@@"
 # As the role's module has it, and read only.
 OPTIONS = "-c search_path=pg_catalog -c default_transaction_read_only=on -c statement_timeout=30s"
@@ -73,7 +74,11 @@ class Catalog:
 
     def close(self) -> None:
         """End psql."""
-        self._psql.communicate()
+        try:
+            self._psql.communicate(timeout=SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self._psql.kill()
+            self._psql.wait()
 
 
 @contextmanager
