@@ -12,6 +12,7 @@ HEADER = ("host", "address", "state", "role", "member", "lag", "timeline", "serv
 def main(words: list[str]) -> int:
     """The command line: no arguments. Status 0 when every declared host and service runs and a leader is known."""
     del words
+    sandbox.refuse_other_owner()  # what runs is another clone's
     names = ["apt-cache", "apt-forward", "podman"]
     names += ["sandbox"] if machine.detect().sandbox else [f"apt-{name}" for name in network.gateways()]
     print(f"machine    {machine.detect().reason}")

@@ -109,5 +109,17 @@ def test_an_ssh_that_hangs_or_fails_is_no_answer(monkeypatch: pytest.MonkeyPatch
     assert members.ask({}, "true", 1) == "inactive\n"
 
 
+def test_the_processes_of_another_clones_lab_are_not_shown_as_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise LabError("the lab of /other runs on this machine")
+
+    monkeypatch.setattr("lab.commands.status.sandbox.refuse_other_owner", refuse)
+    with pytest.raises(LabError, match="/other"):
+        status.main([])
+    assert capsys.readouterr().out == ""
+
+
 def test_columns_are_as_wide_as_what_is_in_them() -> None:
     assert status.table([("host", "role", "x"), ("service1", "", "y")]) == "host      role  x\nservice1        y"
