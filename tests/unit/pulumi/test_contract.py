@@ -4,12 +4,17 @@ import copy
 import dataclasses
 import json
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
-from infra import contract
+from hypothesis import given
+from hypothesis import strategies as st
+from infra import contract, export, stack_config, topology
 from infra.contract import SCHEMA_FILE, Contract, ContractError
-from pulumi_recorder import ROOT
+from infra.problems import SettingsError
+from infra.target import Declared
+from pulumi_recorder import PROJECT, ROOT, config_of
 
 GOLDEN = {
     name: json.loads((ROOT / f"tests/golden/contract.{name}.json").read_text(encoding="utf-8"))
@@ -111,3 +116,39 @@ def test_a_wrong_contract_is_refused(change: Callable[[dict[str, Any]], object],
 def test_what_is_no_contract_is_refused(value: object) -> None:
     with pytest.raises(ContractError, match="run `pulumi up`"):
         Contract.from_json(value)
+
+
+WORDS = st.text(alphabet="abzA0-_.\n", max_size=44) | st.sampled_from(["lab", "eu-1", "a" * 41, "a" * 42])
+
+
+@given(stack=WORDS, zones=st.lists(WORDS, min_size=3, max_size=3), user=WORDS, clients=st.ip_addresses(v=4))
+def test_whatever_the_settings_accept_makes_a_contract(
+    stack: str, zones: list[str], user: str, clients: IPv4Address
+) -> None:
+    """So a name that the contract would refuse is refused before a resource exists."""
+    values = {"zones": zones, "ssh_user": user, "clients": [f"{clients}/32"]}
+    try:
+        plan = topology.plan(stack_config.read(config_of("lab", **values), project=PROJECT, stack=stack))
+    except SettingsError:
+        return
+    connect = {**hosts(GOLDEN["lab"])[0]["connect"], "user": plan.settings.ssh.user}
+    declared = Declared(
+        architecture="x86_64",
+        virtual="container",
+        hosts={},
+        repository={},
+        secret_reference="",
+        ca_certificate="",
+        ca_private_key="",
+    )
+    known = {
+        "hosts": {
+            host.name: {"connect": connect, "devices": {volume.purpose: "/dev/sda" for volume in host.volumes}}
+            for host in plan.hosts
+        },
+        "repository": {"type": "host", "host": "service1"},
+        "secret_reference": "file:secrets.yml#{name}",
+        "ca_certificate": "file:ca.crt",
+        "ca_private_key": "file:ca.key",
+    }
+    assert export.build(plan, declared, known)["environment"] == stack
