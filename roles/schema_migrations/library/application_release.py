@@ -50,7 +50,7 @@ class Releases:
     def __init__(self, params: dict[str, Any]) -> None:
         self.root = Path(params["root"])
         self.folder = self.root / "releases"
-        self.path = self.folder / params["release"]
+        self.path: Path = self.folder / params["release"]
         self.link = self.root / "current"
         self.params = params
 
