@@ -10,7 +10,9 @@ HEADER = ("host", "address", "state", "role", "member", "lag", "timeline", "serv
 
 
 def main(words: list[str]) -> int:
-    """The command line: no arguments. Status 0 when every declared host and service runs and a leader is known."""
+    """The command line: no arguments. Status 0 when every declared host and service runs and a leader is known, also
+    when the hosts run and are not configured yet.
+    """
     del words
     sandbox.refuse_other_owner()  # what runs is another clone's
     names = ["apt-cache", "apt-forward", "podman"]
@@ -32,6 +34,9 @@ def main(words: list[str]) -> int:
     print("\n" + table([HEADER, *rows]))
     if others := sorted(set(found) - {f"{environment}-{name}" for name in declared}):
         print(f"\nnot declared (molecule's and throwaway hosts): {', '.join(others)}")
+    if set(states.values()) == {"running"} and not any("active" in one.services.values() for one in live.values()):
+        print("\nThe hosts run, and nothing of the platform on them: `make up` configures them.")
+        return 0
     wrong = problems(declared, states, live)
     if wrong:
         print("\n" + "\n".join(wrong))
