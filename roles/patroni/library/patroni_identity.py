@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import struct
+import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -17,6 +18,10 @@ description:
 options:
   scope: {type: str, required: true, description: Name of the cluster.}
   data_dir: {type: path, required: true, description: Data directory.}
+  volume:
+    type: dict
+    default: {}
+    description: Device and mount of the volume below the data directory; looked into while it is not mounted.
   config_file: {type: path, default: /etc/patroni/config.yml, description: Patroni's configuration.}
   files: {type: list, elements: path, default: [], description: Files that Patroni reads when it is loaded.}
   wait_seconds: {type: int, default: 10, description: Seconds to wait for etcd's answer when Patroni does not run.}
@@ -32,6 +37,14 @@ unloaded: {type: list, description: Files newer than Patroni's last start or rel
 # pg_control begins with the system identifier and the version of its layout (catalog/pg_control.h).
 PG_CONTROL = struct.Struct("=QI")
 VERSIONS = range(900, 10000)
+# $0 device, $1 place, $2 data directory in it. The mount ends with its private namespace, and that with the command.
+# norecovery: a volume that was torn off keeps its journal for its real mount.
+UNMOUNTED_LOOK = """
+set -euo pipefail
+mount -t xfs -o ro,norecovery,nouuid "$0" "$1" 2>/dev/null
+[[ -n "$(ls -A "$1/$2" 2>/dev/null)" ]] || exit 0
+od -An -tu8 -N8 "$1/$2/global/pg_control" 2>/dev/null || echo none
+"""
 
 
 def identifier_of(data_dir: Path) -> str:
@@ -46,6 +59,17 @@ def identifier_of(data_dir: Path) -> str:
     return str(identifier) if version in VERSIONS else "none"
 
 
+def read_unmounted(module: AnsibleModule, data_dir: Path, device: str, mount: str) -> str:
+    """Give the identifier in a volume that is not mounted yet: read-only, and mounted for this one look alone."""
+    if not device or not data_dir.is_relative_to(mount) or Path(mount).is_mount() or not Path(device).is_block_device():
+        return ""
+    with tempfile.TemporaryDirectory(dir="/run") as place:
+        look = [UNMOUNTED_LOOK, device, place, str(data_dir.relative_to(mount))]
+        code, output, _ = module.run_command(["unshare", "--mount", "bash", "-c", *look])
+    # Nothing to be mounted: a blank device. What else it may hold is for the role data_volume to judge.
+    return output.strip() if code == 0 else ""
+
+
 def cluster_of(listed: str) -> str:
     """Give the system identifier that `patronictl list` names, empty when the cluster has none yet."""
     found = re.search(r"^\+ Cluster: \S+ \((\d+)\)", listed, re.MULTILINE)
@@ -58,6 +82,7 @@ def main() -> None:
         argument_spec={
             "scope": {"type": "str", "required": True},
             "data_dir": {"type": "path", "required": True},
+            "volume": {"type": "dict", "default": {}},
             "config_file": {"type": "path", "default": "/etc/patroni/config.yml"},
             "files": {"type": "list", "elements": "path", "default": []},
             "wait_seconds": {"type": "int", "default": 10},
@@ -65,9 +90,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
+    data_dir, volume = Path(given["data_dir"]), given["volume"]
+    found = read_unmounted(module, data_dir, volume.get("device", ""), volume.get("mount", ""))
     answer = {
         "scope": given["scope"],
-        "data_directory": identifier_of(Path(given["data_dir"])),
+        "data_directory": found or identifier_of(data_dir),
         "cluster": "",
         "answered": True,
         "problem": "",
