@@ -86,13 +86,17 @@ def _mend() -> bool:
 
 
 def down() -> None:
-    """End every process of the lab. Volumes, images and stopped hosts stay."""
+    """End every process of this clone's lab. Volumes, images and stopped hosts stay."""
+    if _others():
+        return
     _down_hosts_side()
     aptcache.down()
 
 
 def forget() -> None:
     """Take away the last traces on the machine: routes and ids."""
+    if _others():
+        return
     down()
     network.unblock()
     tree = RUN / "cgroup"
@@ -113,6 +117,12 @@ def refuse_other_owner() -> None:
             f"the lab of {other.parent} runs on this machine ({', '.join(alive)}) and a machine has room for one: "
             "run `make down` there, then `make up` here"
         )
+
+
+def _others() -> bool:
+    """Whether what there is on this machine belongs to a clone that still exists and is not this one."""
+    owner = _owner()
+    return owner is not None and owner != STATE and owner.is_dir()
 
 
 def _owner() -> Path | None:

@@ -1,5 +1,6 @@
 """What of the lab is started again, shut down and taken away, whatever state it is in; no process is touched."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -121,6 +122,22 @@ def test_the_cgroup_tree_that_the_lab_mounted_is_unmounted_before_its_folder_goe
     assert commands == [["umount", str(tmp_path / "cgroup")]]
     assert not tmp_path.exists()
     assert lab.running.isdisjoint({"podman", "sandbox"})
+
+
+@pytest.mark.parametrize("end", [sandbox.down, sandbox.forget])
+def test_what_another_clone_is_about_to_use_is_left_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: Callable[[], None]
+) -> None:
+    other = tmp_path / "other" / ".lab"
+    other.mkdir(parents=True)
+    (tmp_path / "owner").write_text(f"{other}\n")
+    monkeypatch.setattr("lab.aptcache.down", lambda: lab.done.append("end apt"))
+    monkeypatch.setattr("lab.network.unblock", lambda: lab.done.append("unblock"))
+    end()
+    assert lab.done == []
+    other.rmdir()
+    end()
+    assert "end apt" in lab.done
 
 
 @pytest.fixture
