@@ -51,3 +51,22 @@ def test_no_unit_waits_for_systemd(host):
 def test_patroni_waits_for_both_volumes(host):
     wanted = host.check_output("systemctl show patroni -p RequiresMountsFor --value").split()
     assert {"/var/lib/postgresql", "/var/lib/postgresql-wal"} <= set(wanted)
+
+
+def identity(host, **given):
+    return host.ansible("patroni_identity", json.dumps({"scope": "molecule-alone"} | given), check=False, become=True)
+
+
+def test_a_member_that_runs_knows_its_data_and_has_loaded_its_file(host):
+    found = identity(host, data_dir="/var/lib/postgresql/17/main", files=["/etc/patroni/config.yml"])
+    assert found["active"]
+    assert found["data_directory"] == sql(host, "SELECT system_identifier FROM pg_control_system()")
+    assert found["unloaded"] == []
+
+
+def test_another_clusters_data_is_seen_before_its_volume_is_mounted(host):
+    volume = {"device": "/dev/lab/patroni-alternative-1-data", "mount": "/srv/foreign"}
+    assert identity(host, data_dir="/srv/foreign/17/main", volume=volume)["data_directory"] == "4711"
+    assert identity(host, data_dir="/srv/foreign/18/main", volume=volume)["data_directory"] == ""
+    assert not host.mount_point("/srv/foreign").exists
+    assert host.run("ls -A /srv/foreign").stdout == ""
