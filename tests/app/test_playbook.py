@@ -97,9 +97,14 @@ def test_a_release_that_cannot_be_migrated_is_not_used_and_the_next_one_goes_on(
     assert broken.returncode != 0
     assert "Migration payments.0003_half failed (attempt 1): division by zero" in broken.stdout
     assert "the one in use before stays in use" in broken.stdout
+    assert "run the same command again: it goes on from there" in " ".join(broken.stdout.split())
     assert "never-shown-anywhere" not in broken.stdout + first.stdout
     assert deployment.current() == in_use
     assert half_made(deployment.server) == ""
+    recorded = "SELECT count(*) FROM django_migrations WHERE name = '0003_half'"
+    assert deployment.server.sql("freelance_scratch", f"{recorded};") == "0"
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    assert deployment.server.sql("freelance_scratch", f"{held};") == "0"
 
     later.write_text(MIGRATION.format(statement="SELECT 1"))
     mended = deployment.run()

@@ -15,7 +15,7 @@ WHO = "SELECT current_setting('cluster_name')"
 def query(host, name, port, sql=WHO, database="freelance_platform"):
     """Ask as the application by a name and port; returns the finished command."""
     target = f"host={name} port={port} dbname={database} user=freelance_user {TLS}"
-    return host.run("PGPASSWORD=molecule-secret-4 psql -XAtq %s -c %s", target, sql)
+    return host.run("PGPASSFILE=/etc/clients.pgpass psql -XAtq %s -c %s", target, sql)
 
 
 def leads_to(host, port, wanted, *, seconds=15):
@@ -81,7 +81,7 @@ def test_the_pool_reaches_both_endpoints(host):
 def test_a_new_leader_gets_the_sessions_and_the_old_one_loses_them(host):
     target = f"host=rw.test port=5000 dbname=freelance_platform user=freelance_user {TLS}"
     host.run(
-        "(PGPASSWORD=molecule-secret-4 psql %s -c 'SELECT pg_sleep(25)'; touch /run/session) >/run/out 2>&1 &",
+        "(PGPASSFILE=/etc/clients.pgpass psql %s -c 'SELECT pg_sleep(25)'; touch /run/session) >/run/out 2>&1 &",
         target,
     )
     time.sleep(1)
@@ -122,7 +122,7 @@ def test_a_running_session_outlives_a_reload(host):
     target = f"host=rw.test port=5000 dbname=freelance_platform user=freelance_user {TLS}"
     host.run("(sleep 1; systemctl reload haproxy) >/run/out 2>&1 &")
     done = host.run(
-        "PGPASSWORD=molecule-secret-4 psql -XAtq %s -c 'SELECT pg_sleep(3)' -c %s",
+        "PGPASSFILE=/etc/clients.pgpass psql -XAtq %s -c 'SELECT pg_sleep(3)' -c %s",
         target,
         WHO,
     )

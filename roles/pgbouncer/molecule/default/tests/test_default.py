@@ -4,12 +4,7 @@ from pathlib import Path
 
 import pytest
 
-PASSWORDS = {
-    "freelance_migrator": "molecule-secret-2",
-    "freelance_staff": "molecule-secret-3",
-    "freelance_user": "molecule-secret-4",
-    "stats": "molecule-secret-0",
-}
+CLIENT = "PGPASSFILE=/etc/clients.pgpass"  # passwords that prepare.yml gave to the tests' clients
 TLS = "sslmode=verify-full sslrootcert=/etc/ssl/platform/ca.crt"
 
 
@@ -17,8 +12,7 @@ def query(host, role, *sql, database="freelance_platform", tls=TLS):
     """Ask through the pool over TCP as a role; returns the finished command."""
     target = f"host=pooled.test port=6432 dbname={database} user={role} {tls}"
     return host.run(
-        "PGPASSWORD=%s psql -XAtq -v ON_ERROR_STOP=1 %s" + " -c %s" * len(sql),
-        PASSWORDS.get(role, "wrong-secret"),
+        f"{CLIENT} psql -XAtq -v ON_ERROR_STOP=1 %s" + " -c %s" * len(sql),
         target,
         *sql,
     )
@@ -84,7 +78,7 @@ def test_only_pooled_roles_come_in(host, role, reason):
 
 def test_a_wrong_password_is_refused(host):
     refused = host.run(
-        "PGPASSWORD=wrong-secret psql -X %s -c 'SELECT 1'",
+        "PGPASSFILE=/etc/wrong.pgpass psql -X %s -c 'SELECT 1'",
         f"host=pooled.test port=6432 dbname=freelance_platform user=freelance_user {TLS}",
     )
     assert "authentication failed" in refused.stderr
@@ -96,7 +90,7 @@ def test_a_new_password_counts_at_once(host):
     assert query(host, "freelance_staff", "SELECT 1").rc == 0
     host.run(server, rotate.format("another-secret"))
     refused = query(host, "freelance_staff", "SELECT 1")
-    host.run(server, rotate.format(PASSWORDS["freelance_staff"]))
+    host.run(server, rotate.format("molecule-secret-3"))
     assert "authentication failed" in refused.stderr
     assert query(host, "freelance_staff", "SELECT 1").rc == 0
 
@@ -106,8 +100,7 @@ def test_prepared_statements_work_in_transaction_mode(host):
     target = f"host=pooled.test port=6432 dbname=freelance_platform user=freelance_user {TLS}"
     host.run("echo 'SELECT 1 + :client_id;' > /tmp/prepared.sql")
     done = host.run(
-        "PGPASSWORD=%s /usr/lib/postgresql/17/bin/pgbench -n -M prepared -c 30 -t 20 -f /tmp/prepared.sql %s",
-        PASSWORDS["freelance_user"],
+        f"{CLIENT} /usr/lib/postgresql/17/bin/pgbench -n -M prepared -c 30 -t 20 -f /tmp/prepared.sql %s",
         target,
     )
     assert done.rc == 0, done.stderr
@@ -170,6 +163,60 @@ def test_pools_that_exceed_the_server_are_refused(host):
     )
     assert "changed=0" in refused.stdout
     assert query(host, "freelance_user", "SELECT 1").rc == 0
+
+
+def test_pools_that_exceed_the_running_server_wait_for_its_restart(host):
+    declared = '{"pgbouncer_poolers": 2, "pgbouncer_postgresql_connections_max": 400}'
+    refused = play("--extra-vars", declared)
+    assert refused.returncode != 0
+    said = " ".join((refused.stdout + refused.stderr).split())
+    assert "may open 230 connections" in said
+    assert "still runs with max_connections = 150: the declared 400 wait for a restart" in said
+    assert "-e postgresql_allow_restart=true" in said
+    assert "changed=0" in refused.stdout
+    assert query(host, "freelance_user", "SELECT 1").rc == 0
+
+
+def test_a_role_with_a_limit_gets_its_share_over_both_databases_and_waits_for_more(host):
+    target = f"host=pooled.test port=6432 user=reporting_user {TLS}"
+    held = f"{CLIENT} psql -XAtq '{target} dbname=%s' -c 'SELECT pg_sleep(4)' &"
+    # Twice as many as fit, over both names.
+    clients = "\n".join(held % name for name in ("freelance_platform", "freelance_platform_replica") for _ in range(5))
+    host.run(
+        "cat > /run/clients.sh <<'EOF'\n" + clients + "\nwait\nEOF\nsetsid sh /run/clients.sh >/run/clients.out 2>&1 &"
+    )
+    count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reporting_user' AND state = 'active'"
+    ask = f'cd / && sudo -u postgres psql -XAtq -c "{count}"'
+    host.run(f"for i in $(seq 40); do [ $({ask}) = 5 ] && break; sleep 0.1; done; sleep 1")
+    assert host.check_output(ask) == "5"
+    host.run("while pgrep -f /run/client[s].sh >/dev/null; do sleep 0.2; done")
+    assert host.file("/run/clients.out").content_string.strip() == "", "all of them were served in the end"
+    limit = "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'reporting_user'"
+    assert int(host.check_output(f'cd / && sudo -u postgres psql -XAtq -c "{limit}"')) == 6 + 5
+
+
+def test_what_no_reload_takes_over_is_announced_and_takes_a_restart(host):
+    files = "awk '/^Max open files/ {print $4}' /proc/$(systemctl show -P MainPID pgbouncer)/limits"
+    listening = "ss -Htln sport = :{} | wc -l"
+    changed = ("--extra-vars", '{"pgbouncer_client_connections_max": 1200, "pgbouncer_listen_port": 6433}')
+    raised = play(*changed)
+    assert raised.returncode == 0, raised.stdout
+    assert "restarts, as no reload takes over" in " ".join(raised.stdout.split())
+    assert host.check_output(files) == "3424"
+    assert [host.check_output(listening.format(port)) != "0" for port in (6432, 6433)] == [False, True]
+    assert "changed=0" in play(*changed, "--check").stdout
+    assert play().returncode == 0
+    assert [host.check_output(listening.format(port)) != "0" for port in (6432, 6433)] == [True, False]
+
+
+def test_a_limit_of_open_files_below_the_declared_one_takes_a_restart(host):
+    before = host.check_output("systemctl show -P MainPID pgbouncer")
+    host.run_test("prlimit --nofile=2000 --pid $(systemctl show -P MainPID pgbouncer)")
+    raised = play()
+    assert raised.returncode == 0, raised.stdout
+    assert "limit_nofile|2000" in raised.stdout
+    assert host.check_output("systemctl show -P MainPID pgbouncer") != before
+    assert "changed=0" in play("--check").stdout
 
 
 def test_a_reload_that_never_came_is_made_up_for(host):

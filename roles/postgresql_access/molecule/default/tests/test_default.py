@@ -17,8 +17,7 @@ TLS = "sslmode=verify-full sslrootcert=/etc/ssl/platform/ca.crt"
 def query(host, role, sql, *, tls=TLS):
     """Ask over TCP as a role; returns the finished command."""
     return host.run(
-        "PGPASSWORD=%s psql -XAtq -v ON_ERROR_STOP=1 %s -c %s",
-        PASSWORDS.get(role, "none"),
+        "PGPASSFILE=/etc/clients.pgpass psql -XAtq -v ON_ERROR_STOP=1 %s -c %s",
         f"host=rw.test dbname=freelance_platform user={role} {tls}",
         sql,
     )
