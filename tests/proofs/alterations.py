@@ -21,9 +21,15 @@ HOST_FILES = [
     "/etc/systemd/system.conf.d/60-platform.conf",
 ]
 ARCHIVE_FILES = ["/etc/pgbackrest/pgbackrest.conf", f"{UNITS}/pgbackrest.service"]
-BACKUP_FILES = ["/etc/cron.d/freelance-backup", "/etc/freelance-backup.json", "/usr/local/sbin/freelance-backup"]
+BACKUP_FILES = [
+    "/etc/cron.d/freelance-backup",
+    "/etc/freelance-backup.json",
+    "/usr/local/lib/freelance-backup/freelance_dumps.py",
+    "/usr/local/sbin/freelance-backup",
+]
 CACHE_FILES = ["/etc/valkey/users.acl", "/etc/valkey/valkey.conf"]
 DATABASE_FILES = [
+    "/etc/freelance-backup.pgpass",
     "/etc/haproxy/haproxy.cfg",
     "/etc/patroni/config.yml",
     "/etc/pgbouncer/pg_hba.conf",
@@ -34,6 +40,7 @@ DATABASE_FILES = [
     "/etc/postgresql/platform/pg_ident.conf",
     "/usr/local/sbin/reload-database-endpoint",
     f"{UNITS}/haproxy.service.d/platform.conf",
+    f"{UNITS}/patroni.service.d/volumes.conf",
     f"{UNITS}/pgbouncer.service.d/platform.conf",
 ]
 ETCD_FILES = [f"{UNITS}/etcd.service.d/platform.conf"]
@@ -47,6 +54,7 @@ APPENDED = {
 # Secrets keep a task from telling a path; its own name does.
 NAMED = {
     "/etc/freelance-platform/app.env": r"Write the application's settings",
+    "/etc/freelance-backup.pgpass": r"Write the password for a dump",
     "/etc/patroni/config.yml": r"Write Patroni's configuration",
     "/etc/pgbackrest/pgbackrest.conf": r"Write pgbackrest\.conf",
     "/etc/pgbouncer/userlist.txt": r"Write the list of the two users",
