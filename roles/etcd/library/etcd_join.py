@@ -19,6 +19,7 @@ options:
   name: {type: str, required: true, description: Name of the member.}
   peer_url: {type: str, required: true, description: Peer URL of the member.}
   endpoints: {type: list, elements: str, required: true, description: Client URLs of the other members.}
+  look: {type: bool, default: false, description: Change nothing and say whether the member is announced already.}
   connection: {type: dict, required: true, description: File of the authority and root password.}
 """
 EXAMPLES = r"""
@@ -39,6 +40,11 @@ def initial_cluster(members: list[dict[str, Any]], name: str, peer_url: str) -> 
     return ",".join([*others, f"{name}={peer_url}"])
 
 
+def is_announced(members: list[dict[str, Any]], peer_url: str) -> bool:
+    """Tell whether a member was added and never started."""
+    return any(not m["name"] and peer_url in m["peer_urls"] for m in members)
+
+
 def main() -> None:
     """Remove a lost member, add the new one."""
     module = AnsibleModule(
@@ -46,6 +52,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "peer_url": {"type": "str", "required": True},
             "endpoints": ENDPOINTS_SPEC,
+            "look": {"type": "bool", "default": False},
             "connection": CONNECTION_SPEC,
         },
         supports_check_mode=False,
@@ -54,12 +61,15 @@ def main() -> None:
     etcdctl = Etcdctl(module, module.params["endpoints"])
     removed = False
     try:
+        if module.params["look"]:
+            members = etcdctl.members_without_quorum()
+            module.exit_json(changed=False, announced=is_announced(members, peer_url))
         try:
             user = etcdctl.root()
             members = etcdctl.members(user)
         except EtcdctlError as silence:
             members = etcdctl.members_without_quorum()
-            if not any(not m["name"] and peer_url in m["peer_urls"] for m in members):
+            if not is_announced(members, peer_url):
                 raise silence from None
             # A run was broken off after it had announced this member: a quorum needs it, so nobody can be asked, and it
             # has to be started.

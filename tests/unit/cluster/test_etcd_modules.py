@@ -84,7 +84,7 @@ def test_a_restart_that_fails_says_that_the_others_were_left_alone(monkeypatch: 
     assert "other members were left alone" in play(monkeypatch, restart, host)["msg"]
 
 
-JOINING = {"name": "db2", "peer_url": "https://10.0.0.12:2380", "endpoints": ["https://10.0.0.11:2379"]}
+JOINING = {"look": False, "name": "db2", "peer_url": "https://10.0.0.12:2380", "endpoints": ["https://10.0.0.11:2379"]}
 FIRST = {"ID": 4711, "name": "db1", "peerURLs": ["https://10.0.0.11:2380"]}
 ANNOUNCED = {"ID": 4712, "peerURLs": ["https://10.0.0.12:2380"]}
 SILENCE = {"etcdctl auth status": (1, "", "Error: etcdserver: request timed out")}
@@ -109,6 +109,15 @@ def test_a_member_that_nobody_announced_does_not_join_without_a_quorum(
 ) -> None:
     remembered(monkeypatch, *members)
     assert "request timed out" in play(monkeypatch, join, Host(JOINING, SILENCE))["msg"]
+
+
+def test_a_member_that_was_announced_is_found_without_a_quorum(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {}
+    for name, members in {"announced": [FIRST, ANNOUNCED], "started": [FIRST, ANNOUNCED | {"name": "db2"}]}.items():
+        remembered(monkeypatch, *members)
+        found[name] = play(monkeypatch, join, Host(JOINING | {"look": True}, {}))
+    assert found["announced"] == {"changed": False, "announced": True}
+    assert found["started"] == {"changed": False, "announced": False}
 
 
 def test_ids_of_both_ways_to_ask_are_the_same() -> None:
