@@ -1,6 +1,7 @@
 """The jobs are run for real: what they leave can be restored, and a failure is seen."""
 
 import json
+import time
 
 import pytest
 
@@ -8,6 +9,7 @@ STATUS = "/var/lib/freelance-backup"
 METRICS = "/var/lib/prometheus/node-exporter"
 DUMPS = "/var/backups/postgresql"
 MEMBERS = "/etc/members.json"
+NAMES = {"globals": "sql", "schema_shop": "sql", "full_backup_shop": "dump"}
 
 
 @pytest.fixture
@@ -43,7 +45,67 @@ def test_the_dump_restores_with_its_roles_and_schema(host, as_postgres, job):
     as_postgres("dropdb --if-exists side")
     assert as_postgres("createdb side").rc == 0
     assert as_postgres(f"pg_restore --exit-on-error --dbname=side {dump}").rc == 0
-    assert as_postgres("psql -qtA side -c 'select answer from goods'").stdout.strip() == "42"
+    everything = "select answer from goods union select answer from hidden union select answer from apart.kept"
+    assert as_postgres(f"psql -qtA side -c '{everything} order by 1'").stdout.split() == ["42", "43", "44"]
+
+
+def test_the_dump_is_taken_by_a_role_that_can_change_nothing(as_postgres):
+    as_postgres("psql -qc 'alter system set log_connections = on' -c 'select pg_reload_conf()'")
+    try:
+        started = as_postgres("psql -qtAc 'select clock_timestamp()'").stdout.strip()
+        assert as_postgres("freelance-backup dump").rc == 0
+    finally:
+        as_postgres("psql -qc 'alter system reset log_connections' -c 'select pg_reload_conf()'")
+    log = as_postgres("cat /var/log/postgresql/postgresql-17-main.log").stdout.splitlines()
+    seen = [line for line in log if line >= started[:19] and "connection authorized" in line]
+    dumps = [line for line in seen if "application_name=pg_dump " in line + " "]
+    assert dumps
+    assert all("user=backup database=shop" in line for line in dumps), dumps
+    assert as_postgres("psql -U backup -d shop -c 'delete from goods'").rc != 0
+
+
+@pytest.fixture
+def on_the_replica(host, as_postgres):
+    """Configuration of a run on the replica, with dumps in a folder of its own; takes the tables apart afterwards."""
+    change = "config = json.load(open('/etc/freelance-backup.json'));"
+    change += " config.update(socket_dir='/run/two', dump_dir='/var/tmp/dumps', status_dir='/var/tmp/dumps',"
+    change += " metrics_dir='/var/tmp/dumps'); json.dump(config, open('/run/replica.json', 'w'))"
+    host.run_test("python3 -c %s", f"import json; {change}")
+    host.run_test("install -d -o postgres -g postgres /var/tmp/dumps")
+    # Enough of it for a dump to last some seconds.
+    as_postgres("psql -q shop -c 'create table ballast as select generate_series(1, 6000000) as number'")
+    written = as_postgres("psql -qtAc 'select pg_current_wal_lsn()'").stdout.strip()
+    replayed = f"psql -qtAh /run/two -c \"select pg_last_wal_replay_lsn() >= '{written}'\""
+    end = time.monotonic() + 60
+    while as_postgres(replayed).stdout.strip() != "t":
+        assert time.monotonic() < end, "the replica does not follow"
+    yield "/run/replica.json"
+    as_postgres("psql -q shop -c 'drop table ballast'")
+    host.run("rm -rf /var/tmp/dumps /run/replica.json")
+
+
+def test_a_dump_that_a_locked_table_ends_on_the_replica_is_taken_from_the_leader(host, as_postgres, on_the_replica):
+    host.run(f"cd / && sudo -u postgres freelance-backup --here --config {on_the_replica} dump >/run/dump.out 2>&1 &")
+    reads = "select count(*) from pg_locks l join pg_stat_activity a using (pid)"
+    reads += " where a.usename = 'backup' and l.relation = 'goods'::regclass and a.query ~ '^COPY'"
+    host.run_test(f"cat > /run/reads.sql <<'EOF'\n{reads}\nEOF")
+    asked = "sudo -u postgres psql -qtAh /run/two -f /run/reads.sql shop"
+    seen = host.run(f"cd / && for i in $(seq 100); do [ $({asked}) = 1 ] && exit 0; sleep 0.05; done; exit 1")
+    assert seen.rc == 0, host.file("/run/dump.out").content_string
+    # The leader takes the table for itself, as a migration does, while the replica reads another.
+    as_postgres("psql -q shop -c 'alter table goods add later int'")
+    host.run("while pgrep -f '[f]reelance-backup --here' >/dev/null; do sleep 0.2; done")
+    said = host.file("/run/dump.out").content_string
+    assert "failed on this replica, it is taken from the leader" in said
+    assert "conflict with recovery" in said
+    assert "dump succeeded" in said
+    assert host.run("ls /var/tmp/dumps/full_backup_shop_*.dump").rc == 0
+    assert host.run("ls /var/tmp/dumps/*.partial").rc != 0
+
+
+def test_the_password_for_the_leader_is_for_the_jobs_alone(host):
+    passwords = host.file("/etc/freelance-backup.pgpass")
+    assert (passwords.user, passwords.mode) == ("postgres", 0o600)
 
 
 @pytest.mark.parametrize("kind", ["full", "diff"])
@@ -69,7 +131,7 @@ def test_a_failure_is_told_with_the_tools_own_words_and_removes_nothing(host, as
     try:
         as_postgres("psql -qc 'alter database shop rename to away'")
         done, outcome = job("dump")
-        assert done.rc == outcome["exit_status"] == 1
+        assert done.rc == outcome["exit_status"] != 0
         assert outcome["last_success_timestamp_seconds"] > 0
         assert 'database "shop" does not exist' in host.run("journalctl -t freelance-backup -n 20").stdout
         assert host.file(f"{DUMPS}/globals_20200101_020000.sql").exists
@@ -83,19 +145,32 @@ def test_a_failure_is_told_with_the_tools_own_words_and_removes_nothing(host, as
 
 def test_old_files_are_compressed_after_7_days_and_removed_after_30(host, as_postgres, job):
     aged = {
-        "globals_a.sql": 8,
-        "schema_shop_a.sql": 31,
-        "full_backup_shop_a.dump": 29,
-        "full_backup_shop_b.dump": 31,
+        "globals_20200108_020000.sql": 8,
+        "schema_shop_20200131_020000.sql": 31,
+        "full_backup_shop_20200129_020000.dump": 29,
+        "full_backup_shop_20200131_020000.dump": 31,
         "note.txt": 99,
     }
+    newer = [f"{what}_2021010{n}_020000.{form}" for n in range(1, 8) for what, form in NAMES.items()]
+    as_postgres(f"sh -c 'cd {DUMPS} && touch {' '.join(newer)}'")
     for name, days in aged.items():
         as_postgres(f"touch -d '{days} days ago' {DUMPS}/{name}")
     job("dump")
     left = set(host.check_output(f"ls {DUMPS}").split())
-    assert {"globals_a.sql.gz", "full_backup_shop_a.dump", "note.txt"} <= left
-    assert not {"globals_a.sql", "schema_shop_a.sql", "full_backup_shop_b.dump"} & left
-    as_postgres(f"rm {DUMPS}/globals_a.sql.gz {DUMPS}/full_backup_shop_a.dump {DUMPS}/note.txt")
+    assert {"globals_20200108_020000.sql.gz", "full_backup_shop_20200129_020000.dump", "note.txt"} <= left
+    assert not {"schema_shop_20200131_020000.sql", "full_backup_shop_20200131_020000.dump"} & left
+    as_postgres(f"sh -c 'cd {DUMPS} && rm -f *_2020* *_2021* note.txt'")
+
+
+def test_the_newest_dumps_stay_whatever_their_age(host, as_postgres, job):
+    as_postgres(f"sh -c 'rm -f {DUMPS}/*'")
+    names = [f"full_backup_shop_2020010{n}_020000.dump" for n in range(1, 10)]
+    for name in names:
+        as_postgres(f"touch -d '99 days ago' {DUMPS}/{name}")
+    job("dump")
+    left = host.check_output(f"ls {DUMPS} | grep ^full").split()
+    assert left[:-1] == names[3:], "seven of them: the new one and the newest six"
+    as_postgres(f"sh -c 'rm -f {DUMPS}/*_2020*'")
 
 
 def test_a_host_that_is_not_chosen_does_nothing(host, as_postgres):
