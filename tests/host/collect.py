@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import time
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -177,8 +178,9 @@ def queries(statements: dict[str, list[str]]) -> dict[str, Any]:
             check=False,
         )
         parts = done.stdout.split(f"{MARK}\n")
-        for name, part in zip(names, parts, strict=False):
-            found[name] = json.loads(part.replace("\n", "")) if part.strip() else done.stderr.strip()
+        # After an error the parts of the others are missing.
+        for name, part in zip_longest(names, parts[: len(names)], fillvalue=""):
+            found[name] = json.loads(part.replace("\n", "")) if part.strip() else done.stderr.strip() or "no answer"
     return found
 
 

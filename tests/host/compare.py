@@ -13,6 +13,15 @@ DAYS_BACK_MAX = 8  # a job runs at least once a week
 CRON_FIELDS = 5
 
 
+class Answers(dict[str, Any]):
+    """Answers to queries by name. One that could not be answered ends the test in the server's own words."""
+
+    def __getitem__(self, name: str) -> Any:
+        answer = super().get(name, "it was not asked")
+        assert not isinstance(answer, str), f"query {name}: {answer}"
+        return answer
+
+
 def hba_row(rule: Mapping[str, Any]) -> dict[str, Any]:
     """Return a declared rule in the words of pg_hba_file_rules."""
     address, netmask = rule.get("address") or None, None

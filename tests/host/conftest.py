@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleError
 
-from tests.host import clients, collect, plan, redaction, report
+from tests.host import clients, collect, compare, plan, redaction, report
 from tests.host.environment import Environment
 
 GROUPS = {"host": "all", "database_host": "database", "service_host": "services", "etcd_host": "etcd"}
@@ -80,11 +80,13 @@ def found(environment: Environment) -> dict[str, Any]:
 
 
 def _seen(request: pytest.FixtureRequest) -> SimpleNamespace:
-    environment, found = request.getfixturevalue("environment"), request.getfixturevalue("found")
-    declared = environment.declared(request.param)
-    return SimpleNamespace(
-        name=request.param, declared=declared, contract=declared["platform_host"], **found[request.param]
-    )
+    return _of(request.getfixturevalue("environment"), request.getfixturevalue("found"), request.param)
+
+
+def _of(environment: Environment, found: dict[str, Any], name: str) -> SimpleNamespace:
+    declared, seen = environment.declared(name), dict(found[name])
+    queries = compare.Answers(seen.pop("queries"))
+    return SimpleNamespace(name=name, declared=declared, contract=declared["platform_host"], queries=queries, **seen)
 
 
 @pytest.fixture(scope="session")
@@ -103,8 +105,7 @@ def leader(environment: Environment, found: dict[str, Any]) -> SimpleNamespace:
         name for name in environment.hosts("database") if found[name]["queries"]["in_recovery"] == [{"value": False}]
     ]
     assert len(names) == 1, f"one leader is expected, found {names}"
-    declared = environment.declared(names[0])
-    return SimpleNamespace(name=names[0], declared=declared, contract=declared["platform_host"], **found[names[0]])
+    return _of(environment, found, names[0])
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,12 @@
 """Comparisons of the host verification: what is as declared passes, each single alteration is told."""
 
 import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.host import compare
+from tests.host import collect, compare
 from tests.host.environment import Environment
 
 
@@ -102,3 +103,26 @@ def test_a_schedule_that_has_not_come_yet_was_never_due() -> None:
 def test_a_line_that_is_no_schedule_is_refused() -> None:
     with pytest.raises(ValueError, match="5 fields"):
         compare.last_due("0 2 * *", at("2026-11-24T19:04"), 0)
+
+
+def test_a_query_without_an_answer_ends_in_the_servers_words() -> None:
+    answers = compare.Answers({"hba": [], "roles": "psql: error: connection refused"})
+    assert answers["hba"] == []
+    with pytest.raises(AssertionError, match="query roles: psql: error: connection refused"):
+        answers["roles"]
+    with pytest.raises(AssertionError, match="query ident: it was not asked"):
+        answers["ident"]
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        (f'[{{"a": 1}}]\n{collect.MARK}\n[]\n{collect.MARK}\n', {"x": [{"a": 1}], "y": []}),
+        (f'[{{"a": 1}}]\n{collect.MARK}\n', {"x": [{"a": 1}], "y": "it is down"}),
+        ("", {"x": "it is down", "y": "it is down"}),
+    ],
+)
+def test_each_query_has_rows_or_a_reason(monkeypatch: pytest.MonkeyPatch, said: str, wanted: dict[str, Any]) -> None:
+    done = SimpleNamespace(stdout=said, stderr="it is down\n")
+    monkeypatch.setattr(collect, "subprocess", SimpleNamespace(run=lambda *_, **__: done))
+    assert collect.queries({"x": ["postgres", "select 1"], "y": ["postgres", "select 2"]}) == wanted
