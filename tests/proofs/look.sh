@@ -7,7 +7,7 @@ for unit in nftables cron pgbackrest etcd patroni haproxy pgbouncer valkey-serve
     echo "active $unit $(systemctl show --property=ActiveState --value "$unit.service")"
   fi
 done
-findmnt --raw --noheadings --types xfs --output TARGET,SOURCE,FSTYPE,OPTIONS,SIZE | sed 's/^/mount /' | sort
+awk '$3 == "xfs" {print "mount", $1, $2, $4}' /proc/mounts | sort
 nft --stateless list ruleset
 sed -n 's/^\([a-z][a-z0-9_.]*\) *=.*/\1/p' /etc/sysctl.d/60-platform.conf | xargs --no-run-if-empty sysctl
 # Roots of volumes, folders of jobs and the application's releases.

@@ -64,7 +64,8 @@ def test_the_data_directory_of_another_cluster_is_refused(
     assert told in run.text, run.output[-3000:]
     assert f"move it away on the host that does not belong here: mv {DATA} {DATA}.old" in run.text
     assert run.changed == []
-    assert differences(before, snapshot()) == {}
+    # A member that was stopped leaves the list when its key expires.
+    assert differences(before, snapshot(), "^member ") == {}
     assert script(lab, host, files) == content
     assert script(lab, host, "systemctl is-active patroni.service || true") == "inactive"
 
@@ -146,7 +147,7 @@ def test_apt_that_is_down_is_a_clear_error_after_retries_and_the_next_run_goes_o
     assert run.code != 0
     assert run.changed == []
     assert differences(before, snapshot()) == {}
-    retries = r"FAILED - RETRYING: \[{}\]: data_volume : Install .*?\((\d) retries left\)"
+    retries = r"FAILED - RETRYING: \[{}\]: Install \| Install the XFS programs \((\d) retries left\)"
     retried = re.findall(retries.format(missing_package), run.text)
     assert retried == ["3", "2", "1"], run.output[-3000:]
     assert f"{missing_package}: xfsprogs could not be installed, tried three times" in run.text
