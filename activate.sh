@@ -37,7 +37,8 @@ if [ -n "$_freelance_engine" ]; then
 fi
 export PATH
 
-# The lab's state, key and podman. Names and meaning: Pulumi's and podman's own manuals.
+# The lab's state, key and podman. Names and meaning: Pulumi's and podman's own manuals. Anything but the lab sets its own
+# PULUMI_BACKEND_URL and secrets provider first: the lab's passphrase is published.
 export PULUMI_BACKEND_URL=${PULUMI_BACKEND_URL:-file://$FREELANCE_ROOT/.lab/state}
 export PULUMI_HOME=${PULUMI_HOME:-$FREELANCE_ROOT/.lab/pulumi-home}
 export PULUMI_CONFIG_PASSPHRASE_FILE=${PULUMI_CONFIG_PASSPHRASE_FILE:-$FREELANCE_ROOT/.lab/passphrase}

@@ -19,6 +19,7 @@ PACKAGES = (
     "nftables",
     "openssh-client",
     "podman",
+    "postgresql-client",
     "procps",
     "python3-venv",
     "runc",

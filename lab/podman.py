@@ -185,5 +185,9 @@ def wait_for_ssh(name: str, address: str, timeout: float = SSH_TIMEOUT_S) -> Non
 
 
 def host_key(name: str) -> str:
-    """The host's public SSH key, read through podman and so never from the network that it protects."""
-    return " ".join(podman("exec", name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").stdout.split()[:2])
+    """The host's public SSH key, read through podman and so never from the network that it protects.
+
+    Empty while the host has none: its first boot makes it.
+    """
+    read = "cat /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null || true"
+    return " ".join(podman("exec", name, "sh", "-c", read).stdout.split()[:2])

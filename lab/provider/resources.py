@@ -180,13 +180,16 @@ class Host(Handler):
         if found is None:
             return None
         labels = found["Config"]["Labels"]
+        running = found["State"]["Status"] == "running"
+        known = known_hosts.key_of(_known_hosts(state), labels["freelance.address"])
         return {
             **state,
             "hostname": found["Config"]["Hostname"],
             "network": labels["freelance.network"],
             "address": labels["freelance.address"],
-            "running": found["State"]["Status"] == "running",
-            "trusted": known_hosts.key_of(_known_hosts(state), labels["freelance.address"]) is not None,
+            "running": running,
+            # A run that was killed may have made the host anew and not have come to writing its key down.
+            "trusted": known is not None and (not running or known == podman.host_key(state["name"])),
         }
 
     def delete(self, state: Plain) -> None:
