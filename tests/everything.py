@@ -27,7 +27,15 @@ FAILURE_LINES = 8
 ON_PURPOSE = ("molecule-all", "bench")
 
 PYTHON = ["ansible/plugins", "files/app", "lab", "pulumi", "roles", "tests"]
-MYPY = ["ansible/plugins/filter", "ansible/plugins/inventory", "ansible/plugins/lookup", "lab", "pulumi", "tests"]
+MYPY = [
+    "ansible/plugins/filter",
+    "ansible/plugins/inventory",
+    "ansible/plugins/lookup",
+    "ansible/plugins/support",
+    "lab",
+    "pulumi",
+    "tests",
+]
 
 
 def lint() -> list[Step]:
