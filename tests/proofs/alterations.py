@@ -65,7 +65,6 @@ UNCHECKED = {
     "/etc/freelance-platform/app.env": "a check builds no release, and the altered one has to be built anew",
 }
 STOPPED = "a check starts no unit, and what runs is compared only where the unit is in order"
-DROP_IN = "a check does not write the altered drop-in of the unit, and judges the unit only with it"
 GRANTS = {
     "grant truncate on accounts_skill to reporting_user": r"accounts_skill: TRUNCATE for reporting_user: held",
     "revoke insert on accounts_skill from freelance_user": r"accounts_skill: INSERT for freelance_user: none",
@@ -104,7 +103,7 @@ class Alteration:
 
 def of(lab: Environment, leader: str) -> list[Alteration]:
     """All of them, for the cluster as it is led now."""
-    return [*_hosts(lab), *_units(lab, leader), *_cluster(lab, leader), *_services(lab)]
+    return [*_hosts(lab, leader), *_units(lab, leader), *_cluster(lab, leader), *_services(lab)]
 
 
 def files(lab: Environment, host: str) -> list[str]:
@@ -131,7 +130,7 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace(".", r"\.")
 
 
-def _hosts(lab: Environment) -> Iterator[Alteration]:
+def _hosts(lab: Environment, leader: str) -> Iterator[Alteration]:
     for host in lab.hosts("all"):
         for path in files(lab, host):
             text = APPENDED.get(path, "# altered behind the back")
@@ -164,19 +163,22 @@ def _hosts(lab: Environment) -> Iterator[Alteration]:
             host, "mode of a volume", "chmod 0755 /var/lib/postgresql-wal", r"/var/lib/postgresql-wal: owner or mode"
         )
         system = psql("alter system set random_page_cost = 9", "select pg_reload_conf()")
-        yield Alteration(host, "ALTER SYSTEM", system, "random_page_cost")
+        down = STOPPED if host == _without_patroni(lab, leader) else ""
+        yield Alteration(host, "ALTER SYSTEM", system, "random_page_cost", unchecked=down)
         unmask = f"rm {UNITS}/postgresql.service"
         yield Alteration(host, "masked unit", unmask, rf"{UNITS}/postgresql\.service")
 
 
+def _without_patroni(lab: Environment, leader: str) -> str:
+    """The standby that is stopped; not the first host, which asks for the cluster's own settings."""
+    return next(name for name in lab.hosts("database")[1:] if name != leader)
+
+
 def _units(lab: Environment, leader: str) -> Iterator[Alteration]:
     """Each unit disabled; those stopped whose end takes nothing from the others."""
-    first = lab.hosts("database")[0]
-    standbys = [name for name in lab.hosts("database") if name not in (leader, first)]
     # Patroni and etcd end on different hosts: a leader, a standby and two members of etcd stay in any case.
-    without_patroni, without_etcd = standbys[0], standbys[-1] if len(standbys) > 1 else first
-    if without_etcd == without_patroni:
-        without_etcd = next(name for name in lab.hosts("database") if name != without_patroni)
+    without_patroni = _without_patroni(lab, leader)
+    without_etcd = next(name for name in reversed(lab.hosts("database")) if name != without_patroni)
     stopped = {
         "nftables": lab.hosts("all"),
         "cron": lab.hosts("all"),
@@ -196,8 +198,7 @@ def _units(lab: Environment, leader: str) -> Iterator[Alteration]:
         for name in names:
             now = "--now " if host in stopped.get(name, []) else ""
             what = f"{name} {'stopped and ' if now else ''}disabled"
-            named, told = rf"name: {name}(\.service)?\b", DROP_IN if name in {"haproxy", "pgbouncer"} else ""
-            yield Alteration(host, what, f"systemctl disable {now}{name}.service", named, unchecked=told)
+            yield Alteration(host, what, f"systemctl disable {now}{name}.service", rf"name: {name}(\.service)?\b")
 
 
 def _cluster(lab: Environment, leader: str) -> Iterator[Alteration]:
@@ -212,7 +213,9 @@ def _cluster(lab: Environment, leader: str) -> Iterator[Alteration]:
     for words in ("-p work_mem=3MB", "-s maximum_lag_on_failover=7", "-p deadlock_timeout=7s"):
         yield Alteration(first, f"dynamic setting {words}", f"{edit} {words}", named, cluster=True)
     console = "psql -XAtq -h /run/pgbouncer -p 6432 -U pgbouncer -d pgbouncer -c 'SET default_pool_size = 3'"
-    yield Alteration(leader, "live pooler", f"runuser -u postgres -- {console}", r"default_pool_size\|3\b")
+    # Its altered certificate has it reloaded before its settings are compared, which undoes this one too.
+    pooler = r"default_pool_size\|3\b|Reload the users of the certificates"
+    yield Alteration(leader, "live pooler", f"runuser -u postgres -- {console}", pooler)
     etcdctl = (
         f"export ETCDCTL_API=3 ETCDCTL_USER=root:{secret} ETCDCTL_CACERT={TLS}/ca.crt"
         " ETCDCTL_ENDPOINTS=https://127.0.0.1:2379; etcdctl"

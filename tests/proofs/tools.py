@@ -165,7 +165,9 @@ def script(lab: Environment, host: str, text: str) -> str:
         cwd=ROOT,
         check=False,
     )
-    assert done.returncode == 0, f"{host}: status {done.returncode}: {done.stderr[-2000:]}{done.stdout[-2000:]}\n{text[:300]}"
+    assert done.returncode == 0, (
+        f"{host}: status {done.returncode}: {done.stderr[-2000:]}{done.stdout[-2000:]}\n{text[:300]}"
+    )
     return done.stdout.strip()
 
 
