@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 CLIENT = "PGPASSFILE=/etc/clients.pgpass"  # passwords that prepare.yml gave to the tests' clients
+OVERRIDE = "/etc/systemd/system/pgbouncer.service.d/platform.conf"
 TLS = "sslmode=verify-full sslrootcert=/etc/ssl/platform/ca.crt"
 
 
@@ -210,8 +211,13 @@ def test_what_no_reload_takes_over_is_announced_and_takes_a_restart(host):
 
 
 def test_a_limit_of_open_files_below_the_declared_one_takes_a_restart(host):
+    # As if it had been started before the limit was raised; the file itself is as declared.
+    host.check_output(
+        f"cp -p {OVERRIDE} /run/override && sed -i 's/^LimitNOFILE=.*/LimitNOFILE=2000/' {OVERRIDE}"
+        " && systemctl daemon-reload && systemctl restart pgbouncer"
+        f" && mv /run/override {OVERRIDE} && systemctl daemon-reload"
+    )
     before = host.check_output("systemctl show -P MainPID pgbouncer")
-    host.check_output("prlimit --nofile=2000 --pid $(systemctl show -P MainPID pgbouncer)")
     raised = play()
     assert raised.returncode == 0, raised.stdout
     assert "restarts, as no reload takes over" in " ".join(raised.stdout.split())
