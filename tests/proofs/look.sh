@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What else a run may not change unseen, as lines of text; runs on a configured host as root, after look_files.sh.
 # Users, packages, units, mounts, the live firewall and the kernel's declared settings.
 dpkg-query --show --showformat='package ${Package} ${Version} ${db:Status-Status}\n'

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The files of a host, as lines of text; runs on any host as root, and any part that fails fails it all.
 # Everything below /etc and /usr/local, whoever wrote it: content, owner, mode, target of links. A name that ends with a
 # dash is the copy that tools like usermod keep of the file before.
