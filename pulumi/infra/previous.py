@@ -1,5 +1,6 @@
 """What the stack exported last: a host may only go after it was marked as retiring and left its cluster."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,13 +10,30 @@ from infra.limits import HOSTS_FOR_FAILOVER
 from infra.problems import Problem, SettingsError
 from infra.topology import Topology
 
+# The engine saves the stack while the program runs, and a file backend can be read in the middle of that.
+READS_MAX, READ_AGAIN_S = 25, 0.2
+HALF_WRITTEN = "failed to load checkpoint"
+
 
 def exported_contract() -> Mapping[str, Any] | None:
-    """Return the contract of the last successful `up`, None where there is none."""
-    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    answer = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name}).value
-    contract = ((answer or {}).get("outputs") or {}).get("contract")
+    """Return the contract of the last successful `up`, None where there is none. Raises what the engine raises."""
+    outputs = _read_outputs(f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}")
+    contract = outputs.get("contract")
     return contract if isinstance(contract, Mapping) else None
+
+
+def _read_outputs(stack: str) -> Mapping[str, Any]:
+    reads_left = READS_MAX
+    while True:
+        reads_left -= 1
+        try:
+            answer = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value
+        except Exception as error:  # the SDK raises nothing narrower
+            if not reads_left or HALF_WRITTEN not in str(error):
+                raise
+            time.sleep(READ_AGAIN_S)
+        else:
+            return (answer or {}).get("outputs") or {}
 
 
 def refuse_unmarked_removal(previous: Mapping[str, Any] | None, topology: Topology) -> None:
