@@ -62,7 +62,7 @@ def test_the_data_directory_of_another_cluster_is_refused(
     assert run.code != 0
     told = f"{DATA} on {host} belongs to cluster {foreign}; cluster {lab.name}-main is {own}. Nothing was changed."
     assert told in run.text, run.output[-3000:]
-    assert f"move it away on the host that does not belong here: mv {DATA} {DATA}.old" in run.text
+    assert f"move it away on the host that does not belong here, both parts: mv {DATA} {DATA}.old" in run.text
     assert run.changed == []
     # A member that was stopped leaves the list when its key expires.
     assert differences(before, snapshot(), "^member ") == {}
