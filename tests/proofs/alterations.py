@@ -103,7 +103,8 @@ class Alteration:
 
 def of(lab: Environment, leader: str) -> list[Alteration]:
     """All of them, for the cluster as it is led now."""
-    return [*_hosts(lab, leader), *_units(lab, leader), *_cluster(lab, leader), *_services(lab)]
+    # What is asked of running services comes first: the units that are stopped may be theirs.
+    return [*_cluster(lab, leader), *_services(lab), *_hosts(lab, leader), *_units(lab, leader)]
 
 
 def files(lab: Environment, host: str) -> list[str]:
