@@ -8,7 +8,7 @@ ENVIRONMENT ?= lab
 HOST ?= db1
 TEST := python3 -m tests.everything
 
-.PHONY: help up down destroy status card ssh psql test lint unit engine molecule molecule-all app lab host proofs report bench sizing docs requirements
+.PHONY: help up down destroy status card ssh psql test lint unit engine molecule molecule-all app lab host proofs proofs-all report bench sizing docs requirements
 
 help: ## Show what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,8 @@ proofs: ## Drift, reboot and failover on the running lab
 	@$(TEST) proofs
 report: ## Host verification as an HTML page
 	@source activate.sh && pytest tests/host --environment $(ENVIRONMENT) --report dist/report.html
+proofs-all: ## The long ones too: refusals on live hosts, killed runs, new certificates, a host added and retired
+	@$(TEST) proofs-all
 bench: ## Speed and memory in a clone of its own (45 min; needs `make down`), into docs/results
 	@$(TEST) bench
 

@@ -23,11 +23,11 @@ from lab.steps import Result, Runner, Step
 
 PARALLEL = 2  # The smallest machine has two cores.
 # What works on the lab's own cluster and must not be disturbed: one after the other, when everything else is over.
-LIVE = ("host", "proofs", "lab")
+LIVE = ("host", "proofs", "proofs-all", "lab")
 FAILURE_LINES = 8
 NEW_LAB = "check of the new lab"
 CARD = STATE / "card.json"
-ON_PURPOSE = ("molecule-all", "bench")
+ON_PURPOSE = ("molecule-all", "proofs-all", "bench")
 
 PYTHON = ["ansible/plugins", "files/app", "lab", "pulumi", "roles", "tests"]
 MYPY = [
@@ -94,7 +94,8 @@ def groups() -> dict[str, list[Step]]:
         "molecule-all": scenarios("default", "alternative"),
         "lab": [tool("lab", ["pytest", "tests/lab"], needs=["hosts"])],
         "host": [tool("host", ["pytest", "tests/host"], needs=[up.CARD])],
-        "proofs": [tool("proofs", ["pytest", "tests/proofs"], needs=[up.CARD])],
+        "proofs": [tool("proofs", ["pytest", "tests/proofs", "-m", "not long"], needs=[up.CARD])],
+        "proofs-all": [tool("proofs", ["pytest", "tests/proofs"], needs=[up.CARD])],
         "bench": [
             tool("bench pulumi", ["python", "tests/bench/bench_pulumi.py", "--json", "docs/results/pulumi.json"]),
             tool("bench site", ["python", "-m", "tests.bench.bench_site"], needs=["Pulumi engine"]),
@@ -119,7 +120,7 @@ def chosen(names: Iterable[str]) -> list[Step]:
         step = queue.pop()
         queue += [by_name[need] for need in step.needs if need not in wanted]
         wanted.update(step.needs)
-    if "proofs" in names and not CARD.exists():
+    if {"proofs", "proofs-all"} & set(names) and not CARD.exists():
         # The one moment at which the hosts are there and nothing is on them.
         by_name[NEW_LAB] = tool(NEW_LAB, ["pytest", "-s", "tests/proofs/test_0_new_lab.py"], needs=["hosts"])
         by_name["site"] = replace(by_name["site"], after=[NEW_LAB])
@@ -195,7 +196,7 @@ def run(names: list[str]) -> int:
         results = runner.run()
     counted = [count(result) for result in results if result.name in tests or result.status != "done"]
     passed, failed, skipped = (sum(column) for column in zip(*counted, strict=True))
-    if "proofs" in names and NEW_LAB not in {step.name for step in steps}:
+    if {"proofs", "proofs-all"} & set(names) and NEW_LAB not in {step.name for step in steps}:
         skipped += 1
     if skipped:
         print("\nSkipped, with the reason:")

@@ -22,6 +22,8 @@ MIGRATION = '''"""The first half works, the second can't."""
 
 from django.db import migrations
 
+pytestmark = pytest.mark.long
+
 
 class Migration(migrations.Migration):
     dependencies = [("accounts", "{after}")]

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.host.environment import Environment
 from tests.proofs.tools import SITE, Snapshot, differences, killed, play, psql, script, wait_for
+
+pytestmark = pytest.mark.long
 
 JOURNAL = "/etc/systemd/journald.conf.d/60-platform.conf"
 PATRONI = "/etc/patroni/config.yml"

@@ -7,11 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 
 from tests.host import clients
 from tests.host.environment import Environment
 from tests.proofs.tools import SITE, play, scripts
+
+pytestmark = pytest.mark.long
 
 RENEW = "ansible/playbooks/renew_certificates.yml"
 LISTENERS = Path(__file__).with_name("listeners.py").read_text(encoding="utf-8")

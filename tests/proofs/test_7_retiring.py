@@ -10,6 +10,8 @@ from tests.host import clients
 from tests.host.environment import ROOT, Environment
 from tests.proofs.tools import SITE, Members, command, healthy, leader_of, play, script, wait_for, writing
 
+pytestmark = pytest.mark.long
+
 STACK = ROOT / "Pulumi.lab.yaml"
 UP = "pulumi up --yes --skip-preview --stack lab"
 NEW = "db4"
