@@ -11,6 +11,8 @@ from tests.host import clients
 from tests.host.environment import ROOT, Environment
 from tests.proofs.tools import SITE, Members, Snapshot, differences, healthy, play, psql, script, wait_for
 
+pytestmark = pytest.mark.long
+
 REJOIN_SECONDS_MAX = 120
 DATA = "/var/lib/postgresql/17/main"
 BIN = "/usr/lib/postgresql/17/bin"
@@ -21,8 +23,6 @@ CLOSED = "127.0.0.1:9"
 MIGRATION = '''"""The first half works, the second can't."""
 
 from django.db import migrations
-
-pytestmark = pytest.mark.long
 
 
 class Migration(migrations.Migration):
