@@ -103,8 +103,8 @@ class Alteration:
 
 def of(lab: Environment, leader: str) -> list[Alteration]:
     """All of them, for the cluster as it is led now."""
-    # What is asked of running services comes first: the units that are stopped may be theirs.
-    return [*_cluster(lab, leader), *_services(lab), *_hosts(lab, leader), *_units(lab, leader)]
+    # The cluster first, as a unit that is stopped may be the one asked; the cache last, it reloads by itself.
+    return [*_cluster(lab, leader), *_hosts(lab, leader), *_units(lab, leader), *_services(lab)]
 
 
 def files(lab: Environment, host: str) -> list[str]:
