@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,10 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from lab import sandbox
-from lab.paths import ROOT
+from lab.paths import CACHE, ROOT
 from tests.bench import idle_memory, site_page
 
 SETTLE_S = 60  # after the play: caches filled by it are written, autovacuum has had a turn
+# What activate.sh and a virtual environment export.
+ACTIVATED = ("VIRTUAL_ENV", "PULUMI_", "ANSIBLE_", "CONTAINER_", "FREELANCE_")
 # Every task with its time, not only the slowest twenty.
 PROFILE = {"PROFILE_TASKS_TASK_OUTPUT_LIMIT": "all", "ANSIBLE_NOCOLOR": "1", "CI": "true"}
 
@@ -40,9 +43,10 @@ class Clone:
         caches = {
             name: str(folder / name.lower()) for name in ("FREELANCE_CACHE", "GOCACHE", "GOMODCACHE", "PIP_CACHE_DIR")
         }
-        kept = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PULUMI_BACKEND_URL"}}
-        outer = str(ROOT / ".venv")
-        path = os.pathsep.join(entry for entry in kept["PATH"].split(os.pathsep) if not entry.startswith(outer))
+        # Nothing of an activated shell: it would lend the clone its tools, and an engine that is to be built here.
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(ACTIVATED)}
+        lent = (str(ROOT), str(CACHE))
+        path = os.pathsep.join(entry for entry in kept["PATH"].split(os.pathsep) if not entry.startswith(lent))
         self._environment = {**kept, **PROFILE, **caches, "PATH": path, "GOFLAGS": "-modcacherw", "YES": "1"}
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(self.root)], check=True)
 
@@ -137,6 +141,7 @@ def main() -> int:
         "load_before": round(os.getloadavg()[0], 1),
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
     }
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the clone's lab is removed all the same
     with clone() as made:
         figures = {**about, **measure(made)}
     site_page.write(figures, given.results)
