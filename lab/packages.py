@@ -1,6 +1,7 @@
-"""Debian packages that the lab needs on the machine itself."""
+"""Debian packages that the lab, and its tests, need on the machine itself."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import LabError
@@ -26,7 +27,11 @@ PACKAGES = (
     "socat",
     "util-linux",
 )
+# What clients use that tests play: a JDBC driver and Java to start it.
+TEST_PACKAGES = ("default-jdk-headless", "libpostgresql-jdbc-java")
 INSTALL_TIMEOUT_S = 900.0
+# A machine that was just made may run its daily upgrade.
+LOCK_TIMEOUT_S = 300
 RETRIES = 3
 # Its package starts a service for the whole network; the lab runs its own on loopback.
 SERVICE = "apt-cacher-ng.service"
@@ -36,27 +41,33 @@ SERVICE_MARK = CACHE / "apt-cacher-ng-service-to-disable"
 SYSTEMD = Path("/run/systemd/system")
 
 
-def missing() -> list[str]:
-    """Those of PACKAGES that are not installed."""
-    answer = run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *PACKAGES], check=False)
+def missing(wanted: Sequence[str]) -> list[str]:
+    """Those that are not installed."""
+    answer = run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *wanted], check=False)
     installed = {
         name
         for name, _, status in (line.partition(" ") for line in answer.stdout.splitlines())
         if status == "installed"
     }
-    return [name for name in PACKAGES if name not in installed]
+    return [name for name in wanted if name not in installed]
 
 
-def ensure() -> list[str]:
+def ensure(wanted: Sequence[str] = PACKAGES) -> list[str]:
     """Install what is missing; the names. apt tries each download again before it gives up."""
-    absent = missing()
+    absent = missing(wanted)
     if not absent:
         _disable_service()
         return []
     if "apt-cacher-ng" in absent:
         SERVICE_MARK.parent.mkdir(parents=True, exist_ok=True)
         SERVICE_MARK.touch()
-    options = ["--quiet", "--option", f"Acquire::Retries={RETRIES}"]
+    options = [
+        "--quiet",
+        "--option",
+        f"Acquire::Retries={RETRIES}",
+        "--option",
+        f"DPkg::Lock::Timeout={LOCK_TIMEOUT_S}",
+    ]
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *options]
     update = run(as_root([*quiet, "update"]), check=False, timeout=INSTALL_TIMEOUT_S)
     install = run(

@@ -25,6 +25,7 @@ PARALLEL = 2  # The smallest machine has two cores.
 # What works on the lab's own cluster and must not be disturbed: one after the other, when everything else is over.
 LIVE = ("host", "proofs", "proofs-all", "lab")
 FAILURE_LINES = 8
+TEST_PACKAGES = "packages of the tests"
 NEW_LAB = "check of the new lab"
 CARD = STATE / "card.json"
 ON_PURPOSE = ("molecule-all", "proofs-all", "bench")
@@ -93,7 +94,7 @@ def groups() -> dict[str, list[Step]]:
         "molecule": scenarios("default"),
         "molecule-all": scenarios("default", "alternative"),
         "lab": [tool("lab", ["pytest", "tests/lab"], needs=["hosts"])],
-        "host": [tool("host", ["pytest", "tests/host"], needs=[up.CARD])],
+        "host": [tool("host", ["pytest", "tests/host"], needs=[TEST_PACKAGES, up.CARD])],
         "proofs": [tool("proofs", ["pytest", "tests/proofs", "-m", "not long"], needs=[up.CARD])],
         "proofs-all": [tool("proofs", ["pytest", "tests/proofs"], needs=[up.CARD])],
         "bench": [
@@ -105,14 +106,14 @@ def groups() -> dict[str, list[Step]]:
 
 def chosen(names: Iterable[str]) -> list[Step]:
     """The steps of these groups and all that they need, in the order in which they are numbered."""
-    packages = [sys.executable, "-m", "lab", "image", "packages"]
+    lab = [sys.executable, "-m", "lab"]
     by_name = {step.name: step for step in up.steps(verify=False)}
-    by_name["packages image"] = Step(
-        name="packages image",
-        argv=packages,
-        needs=["image into podman"],
-        environment=dict(by_name["host image"].environment),
-    )
+    environment = dict(by_name["host image"].environment)
+    for name, words, need in (
+        (TEST_PACKAGES, ["part", "test-packages"], "system packages"),
+        ("packages image", ["image", "packages"], "image into podman"),
+    ):
+        by_name[name] = Step(name=name, argv=[*lab, *words], needs=[need], environment=environment)
     tests = [step for name in names for step in groups()[name]]
     wanted: set[str] = set()
     queue = list(tests)

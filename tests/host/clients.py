@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from tests.host import redaction
 from tests.host.environment import ROOT, Environment
@@ -26,6 +27,22 @@ def password(card: dict[str, Any], way: str) -> str:
     argv = ["/bin/sh", "-c", command]
     answer = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     return redaction.remember(answer)
+
+
+def shell(line: str, *, given: str = "", seconds_max: float = 300) -> str:
+    """Run a command line as a user does, in the repository's root with its tools; it must succeed. What it printed."""
+    done = subprocess.run(
+        ["bash", "-c", f"source activate.sh && {line}"],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=seconds_max,
+        cwd=ROOT,
+        check=False,
+    )
+    if done.returncode:  # an assertion on `done` would show all of it
+        pytest.fail(redaction.redacted(f"{line}: {done.returncode}\n{done.stderr[-3000:]}{done.stdout[-3000:]}"))
+    return done.stdout
 
 
 def connect(card: dict[str, Any], way: str, **changes: object) -> psycopg.Connection:

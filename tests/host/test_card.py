@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import socket
 import ssl
 import subprocess
@@ -19,6 +20,7 @@ from tests.host import clients, collect, redaction
 from tests.host.environment import ROOT, Environment
 
 SECONDS_MAX = 120
+JDBC_DRIVER = Path("/usr/share/java/postgresql.jar")
 DRY = {"--check", "--diff"}
 WAYS = ["pooled", "replica", "direct", "read_only_direct"]
 WHO = "select session_user, current_user, current_database()"
@@ -48,27 +50,11 @@ ANSWERS = {
 }
 
 
-def shell(command: str, *, given: str = "") -> str:
-    """Run a command line as a user does: in the repository's root, with its tools. Returns what it printed."""
-    done = subprocess.run(
-        ["bash", "-c", f"source activate.sh && {command}"],
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS_MAX,
-        cwd=ROOT,
-        check=False,
-    )
-    if done.returncode:  # an assertion on `done` would show all of it
-        pytest.fail(redaction.redacted(f"{command}: {done.stderr}{done.stdout}"))
-    return done.stdout
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_the_psql_line_works_as_it_stands(card: dict[str, Any], way: str) -> None:
-    shell("command -v psql || { echo 'install the package postgresql-client on this machine' >&2; exit 1; }")
+    clients.shell("command -v psql || { echo 'install the package postgresql-client on this machine' >&2; exit 1; }")
     user = card["connections"][way]["parameters"]["user"]
-    answer = shell(card["connections"][way]["psql"], given=f"\\pset format unaligned\n\\t on\n{WHO};\n")
+    answer = clients.shell(card["connections"][way]["psql"], given=f"\\pset format unaligned\n\\t on\n{WHO};\n")
     assert f"{user}|{user}|freelance_platform" in answer.splitlines()
 
 
@@ -93,7 +79,7 @@ def test_the_application_starts_with_the_env_file(environment: Environment) -> N
     file = clients.written_card(environment).with_name("card.env")
     # Secrets are named in comments, each with the command that reads it.
     commands = re.findall(r"(?m)^# ([A-Z_]+): (.+)$", file.read_text(encoding="utf-8"))
-    secrets = {name: redaction.remember(shell(command).strip()) for name, command in commands}
+    secrets = {name: redaction.remember(clients.shell(command).strip()) for name, command in commands}
     assert set(secrets) >= {"DB_PASSWORD", "DB_DIRECT_PASSWORD", "DJANGO_SECRET_KEY"}
     given = {"ENV_FILE": str(file), "DJANGO_SETTINGS_MODULE": "config.settings", **secrets}
     assert ask_django(given, ROOT / "files/app") == ANSWERS
@@ -106,13 +92,38 @@ def test_the_block_for_django_works_as_it_stands(
     [block] = re.findall(r"(?ms)^```python\n(.+?)^```", text)
     ast.parse(block)
     names = sorted(set(re.findall(r'os\.environ\["(\w+)"\]', block)))
-    secrets = {name: redaction.remember(shell(card["secrets"][name.lower()]["read"]).strip()) for name in names}
+    secrets = {name: redaction.remember(clients.shell(card["secrets"][name.lower()]["read"]).strip()) for name in names}
     assert ask_django({"BLOCK": block, **secrets}, tmp_path) == ANSWERS
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_jdbc_driver_connects_with_the_line_as_it_stands(card: dict[str, Any], way: str, tmp_path: Path) -> None:
+    if not (JDBC_DRIVER.exists() and shutil.which("javac")):
+        pytest.skip("no JDBC driver here: install the packages default-jdk-headless and libpostgresql-jdbc-java")
+    connection, names = card["connections"][way], tmp_path / "hosts"
+    options = []
+    if lines := card["resolve"]["hosts"]:
+        # As if they were in /etc/hosts.
+        names.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        options = [f"-Djdk.net.hosts.file={names}"]
+    done = subprocess.run(
+        ["java", *options, "-cp", str(JDBC_DRIVER), str(ROOT / "tests/host/AskJdbc.java"), connection["jdbc"]],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        cwd=ROOT,
+        env={**os.environ, "PASSWORD": clients.password(card, way)},
+        check=False,
+    )
+    if done.returncode:
+        pytest.fail(redaction.redacted(done.stderr))
+    user = connection["parameters"]["user"]
+    assert done.stdout.strip() == f"{user}|{user}|freelance_platform"
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_the_jdbc_line_names_what_certificates_carry(card: dict[str, Any], way: str, environment: Environment) -> None:
-    # No driver is needed: a driver connects to the names of the URL and checks that the certificate carries them.
+    # A driver connects to the first that answers; here each of the URL's names is tried, on each of its addresses.
     connection = card["connections"][way]
     url = urlsplit(connection["jdbc"].removeprefix("jdbc:"))
     options = {name: value for name, [value] in parse_qs(url.query, strict_parsing=True).items()}
@@ -177,7 +188,7 @@ def test_each_command_that_the_card_names_is_there(card: dict[str, Any]) -> None
     assert commands
     # Several help with the same playbook: each is tried out once.
     for line in dict.fromkeys(map(harmless, commands)):
-        shell(line)
+        clients.shell(line)
 
 
 def harmless(command: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.host import clients
 from tests.host.environment import ROOT, Environment
-from tests.proofs.tools import SITE, Members, command, healthy, leader_of, play, script, wait_for, writing
+from tests.proofs.tools import SITE, Members, healthy, leader_of, play, script, wait_for, writing
 
 pytestmark = pytest.mark.long
 
@@ -22,13 +22,13 @@ TABLES = ("accounts_skill", "accounts_user", "gigs_category", "orders_order", "p
 
 def states() -> dict[str, str]:
     """Database hosts of the contract with their state."""
-    contract = json.loads(command("pulumi stack output contract --json --stack lab"))
+    contract = json.loads(clients.shell("pulumi stack output contract --json --stack lab"))
     return {host["name"]: host["state"] for host in contract["clusters"]["main"]["hosts"]}
 
 
 def retire() -> None:
     """Mark the new host in the stack's settings."""
-    command(f"pulumi config set --path 'retiring_hosts[0]' {NEW} --stack lab && {UP}")
+    clients.shell(f"pulumi config set --path 'retiring_hosts[0]' {NEW} --stack lab && {UP}")
 
 
 def rows(card: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def declared() -> Iterator[None]:
             retire()
         STACK.write_text(text, encoding="utf-8")
         if found:
-            command(UP)
+            clients.shell(UP)
 
 
 @pytest.mark.usefixtures("declared")
@@ -59,7 +59,7 @@ def test_a_fourth_host_joins_leads_and_retires_without_losing_a_row(
     count, before = len(lab.hosts("database")), rows(card)
     assert NEW not in states()
 
-    command(f"pulumi config set database_hosts {count + 1} --stack lab && {UP}")
+    clients.shell(f"pulumi config set database_hosts {count + 1} --stack lab && {UP}")
     run = play(SITE)
     assert run.code == 0, run.output[-4000:]
     joined = f"{NEW} follows"
@@ -89,9 +89,9 @@ def test_a_fourth_host_joins_leads_and_retires_without_losing_a_row(
     assert set(gone.split()) == {"inactive"}, "a host that left speaks for the cluster"
     assert script(widened, NEW, "ls /var/lib/postgresql/17/main/PG_VERSION"), "its data are kept until it is removed"
 
-    command(
+    clients.shell(
         f"pulumi config rm retiring_hosts --stack lab && pulumi config set database_hosts {count} --stack lab && {UP}"
     )
     assert NEW not in states()
-    assert f"lab-{NEW}" not in command("podman ps --all --format '{{.Names}}'; ls .lab/volumes; losetup --list")
+    assert f"lab-{NEW}" not in clients.shell("podman ps --all --format '{{.Names}}'; ls .lab/volumes; losetup --list")
     assert rows(card) == before

@@ -129,20 +129,6 @@ def killed(*arguments: str, at: str) -> str:
     return output
 
 
-def command(line: str, *, seconds_max: float = 300) -> str:
-    """Run a command line in this repository as after `source activate.sh`; it must succeed. What it printed."""
-    done = subprocess.run(
-        ["bash", "-c", f"source activate.sh && {line}"],
-        capture_output=True,
-        text=True,
-        timeout=seconds_max,
-        cwd=ROOT,
-        check=False,
-    )
-    assert done.returncode == 0, f"{line}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
-
-
 def script(lab: Environment, host: str, text: str) -> str:
     """Run a bash script on a host as root; each of its commands must succeed. It goes by standard input, so a secret
     in it is in no list of processes."""

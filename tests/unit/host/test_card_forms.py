@@ -86,12 +86,12 @@ def test_a_host_without_its_line_is_told(card: dict[str, Any]) -> None:
 )
 def test_a_command_that_is_not_there_is_told(command: str, reason: str) -> None:
     with pytest.raises((AssertionError, pytest.fail.Exception), match=reason):
-        test_card.shell(test_card.harmless(command))
+        clients.shell(test_card.harmless(command))
 
 
 def test_a_target_and_a_program_that_are_there_pass() -> None:
     for command in ("make help", "python3 --version"):
-        test_card.shell(test_card.harmless(command))
+        clients.shell(test_card.harmless(command))
 
 
 @pytest.mark.parametrize("command", ["ansible-playbook ansible/playbooks/site.yml --check", "ansible -b all -m reboot"])
@@ -103,7 +103,7 @@ def test_what_a_command_prints_is_said_without_secrets(tmp_path: Path) -> None:
     redaction.remember("kept-to-itself-9876543210")
     (tmp_path / "said").write_text("kept-to-itself-9876543210 is wrong", encoding="utf-8")
     with pytest.raises(pytest.fail.Exception, match=r"\(hidden\) is wrong") as caught:
-        test_card.shell(f"cat {tmp_path}/said && false")
+        clients.shell(f"cat {tmp_path}/said && false")
     assert "9876543210" not in str(caught.value)
 
 
