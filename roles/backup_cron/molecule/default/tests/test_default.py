@@ -9,6 +9,7 @@ STATUS = "/var/lib/freelance-backup"
 METRICS = "/var/lib/prometheus/node-exporter"
 DUMPS = "/var/backups/postgresql"
 MEMBERS = "/etc/members.json"
+FULL = "full_backup_shop_*.dump"
 NAMES = {"globals": "sql", "schema_shop": "sql", "full_backup_shop": "dump"}
 
 
@@ -32,6 +33,13 @@ def job(host, as_postgres):
 
 def newest(host, pattern):
     return host.check_output(f"ls -t {DUMPS}/{pattern} | head -1")
+
+
+def test_there_is_one_dump_from_the_start(host):
+    outcome = json.loads(host.file(f"{STATUS}/dump.json").content_string)
+    assert outcome["exit_status"] == 0
+    # One, though the role was played twice.
+    assert len(host.check_output(f"ls {DUMPS}/{FULL}").split()) == 1
 
 
 def test_the_dump_restores_with_its_roles_and_schema(host, as_postgres, job):
