@@ -61,14 +61,9 @@ def ensure(wanted: Sequence[str] = PACKAGES) -> list[str]:
     if "apt-cacher-ng" in absent:
         SERVICE_MARK.parent.mkdir(parents=True, exist_ok=True)
         SERVICE_MARK.touch()
-    options = [
-        "--quiet",
-        "--option",
-        f"Acquire::Retries={RETRIES}",
-        "--option",
-        f"DPkg::Lock::Timeout={LOCK_TIMEOUT_S}",
-    ]
-    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *options]
+    settings = (f"Acquire::Retries={RETRIES}", f"DPkg::Lock::Timeout={LOCK_TIMEOUT_S}")
+    options = [word for setting in settings for word in ("--option", setting)]
+    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", *options]
     update = run(as_root([*quiet, "update"]), check=False, timeout=INSTALL_TIMEOUT_S)
     install = run(
         as_root([*quiet, "install", "--yes", "--no-install-recommends", *absent]),

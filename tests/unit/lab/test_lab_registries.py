@@ -70,7 +70,15 @@ def test_an_archive_that_is_down_is_tried_again_and_then_named(monkeypatch: pyte
     calls = answering(monkeypatch, [], status=100)
     with pytest.raises(LabError, match=r"(?s)podman.*after 3 tries.*Could not connect.*`make up` goes on"):
         packages.ensure()
-    assert all("Acquire::Retries=3" in call for call in calls if "apt-get" in call)
+    assert all({"Acquire::Retries=3", "DPkg::Lock::Timeout=300"} <= set(call) for call in calls if "apt-get" in call)
+
+
+@pytest.mark.usefixtures("mark")
+def test_what_tests_play_is_installed_for_them_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = answering(monkeypatch, ["default-jdk-headless"])
+    assert packages.ensure(packages.TEST_PACKAGES) == ["libpostgresql-jdbc-java"]
+    assert [call[-1] for call in calls if "install" in call] == ["libpostgresql-jdbc-java"]
+    assert not set(packages.TEST_PACKAGES) & set(packages.PACKAGES)
 
 
 def own_folders(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
