@@ -10,7 +10,6 @@ from lab import environment, image, volumes
 from lab.errors import LabError
 from lab.paths import CACHE, ROOT, STATE, VOLUMES
 
-GIB = 1024**3
 VARIABLE = "LAB_DISK_FREE_GIB_MIN"
 # Four hosts' worth: what they hold after their tests with room to spare, not what they may grow to.
 VOLUMES_GIB = 7.0
@@ -28,7 +27,7 @@ class Need:
 def needs() -> list[Need]:
     """What is still to come; what is there already, from an earlier run or another clone, is not asked for again."""
     engine = any((CACHE / "engine").glob("*/VERSION")) or shutil.which("pulumi") is not None
-    filled = sum(path.stat().st_blocks * 512 for path in VOLUMES.glob("*.img")) / GIB
+    filled = sum(path.stat().st_blocks * 512 for path in VOLUMES.glob("*.img")) / volumes.GIB
     sizes = [
         ("engine build", CACHE, 0.0 if engine else 3.2),
         ("host image", CACHE, 0.0 if image.tar_path().exists() else 0.2),
@@ -55,7 +54,7 @@ def _refuse(group: Sequence[Need]) -> None:
     folder = _existing(group[0].folder)
     # Two needs of one file system add up, but for the limit that somebody set for each.
     limit = max(need.gib for need in group) if group[0].what == VARIABLE else sum(need.gib for need in group)
-    free = shutil.disk_usage(folder).free / GIB
+    free = shutil.disk_usage(folder).free / volumes.GIB
     if free < limit:
         parts = ", ".join(f"{need.what} {_figure(need.gib)}" for need in group)
         raise LabError(

@@ -149,7 +149,7 @@ def test_a_migration_that_fails_half_way_loses_nothing_and_the_next_run_goes_on(
     message = str(caught.value)
     assert "Migration payments.0004_broken failed" in message
     assert "division by zero" in message
-    assert "kept: payments.0003_fine" in message
+    assert "It was rolled back. Applied before it and kept: payments.0003_fine" in message
     assert "run the same command again: it goes on from there" in message
     assert scalar(deployed, "SELECT to_regclass('payments_half')") is None
     assert scalar(deployed, "SELECT count(*) FROM gigs_category") > 100
@@ -165,6 +165,15 @@ def test_a_migration_that_fails_half_way_loses_nothing_and_the_next_run_goes_on(
     connections[deployed].close()
     report = deploy(deployed, release="r3")
     assert report["migrations"] == ["payments.0004_broken"]
+    assert scalar(deployed, "SELECT to_regclass('payments_half')::text") == "payments_half"
+
+
+def test_a_migration_without_a_transaction_is_not_said_to_be_rolled_back(deployed: str, payments: Path) -> None:
+    broken = BROKEN.format(table="payments_wallet").replace("    operations", "    atomic = False\n    operations")
+    (payments / "0003_broken.py").write_text(broken)
+    forget("later_migrations")
+    with pytest.raises(CommandError, match=r"0003_broken failed.*\n.*not atomic: what it did until then stays"):
+        deploy(deployed, release="r2")
     assert scalar(deployed, "SELECT to_regclass('payments_half')::text") == "payments_half"
 
 

@@ -12,6 +12,7 @@ from django.contrib.auth.hashers import check_password
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -61,12 +62,16 @@ def deployment_lock(connection: BaseDatabaseWrapper, wait_seconds: float) -> Ite
 
 def pending_plan(connection: BaseDatabaseWrapper) -> list[str]:
     """Return the names of the migrations that are not applied yet, in order. Raises CommandError on a conflict."""
+    return [f"{migration.app_label}.{migration.name}" for migration in _pending(connection)]
+
+
+def _pending(connection: BaseDatabaseWrapper) -> list[Migration]:
     executor = MigrationExecutor(connection)
     executor.loader.check_consistent_history(connection)
     if conflicts := executor.loader.detect_conflicts():
         raise CommandError(f"Two migrations claim to be the last one: {conflicts}. Run makemigrations --merge.")
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+    return [migration for migration, _ in plan]
 
 
 def applied(connection: BaseDatabaseWrapper) -> set[str]:
@@ -81,7 +86,7 @@ def apply_migrations(
 
     Each migration is one transaction. A lock that is not free within the time-out is given up, so that the queue
     behind it can go on, and asked for again. Raises CommandError naming the migration that failed; what came before
-    it stays applied, itself it left nothing behind.
+    it stays applied, itself it left nothing behind unless it is not atomic.
     """
     before = applied(connection)
     with connection.cursor() as cursor:
@@ -102,10 +107,12 @@ def apply_migrations(
 def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseError, attempt: int) -> str:
     connection.close()
     done = sorted(applied(connection) - before)
-    pending = pending_plan(connection)
+    pending = _pending(connection)
+    name = f"{pending[0].app_label}.{pending[0].name}" if pending else "?"
+    left = "It was rolled back." if pending and pending[0].atomic else "It is not atomic: what it did until then stays."
     return (
-        f"Migration {pending[0] if pending else '?'} failed (attempt {attempt}): {str(error).strip()}\n"
-        f"It was rolled back. Applied before it and kept: {', '.join(done) or 'none'}. "
+        f"Migration {name} failed (attempt {attempt}): {str(error).strip()}\n"
+        f"{left} Applied before it and kept: {', '.join(done) or 'none'}. "
         "Mend the migration or what it found, then run the same command again: it goes on from there."
     )
 
