@@ -29,6 +29,7 @@ from lab.paths import CACHE, ROOT
 from tests.bench import idle_memory, site_page
 
 SETTLE_S = 60  # after the play: caches filled by it are written, autovacuum has had a turn
+CACHES = ("FREELANCE_CACHE", "GOCACHE", "GOMODCACHE", "PIP_CACHE_DIR", "UV_CACHE_DIR")
 # What activate.sh and a virtual environment export.
 ACTIVATED = ("VIRTUAL_ENV", "PULUMI_", "ANSIBLE_", "CONTAINER_", "FREELANCE_")
 # Every task with its time, not only the slowest twenty.
@@ -40,9 +41,7 @@ class Clone:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "clone"
-        caches = {
-            name: str(folder / name.lower()) for name in ("FREELANCE_CACHE", "GOCACHE", "GOMODCACHE", "PIP_CACHE_DIR")
-        }
+        caches = {name: str(folder / name.lower()) for name in CACHES}
         # Nothing of an activated shell: it would lend the clone its tools, and an engine that is to be built here.
         kept = {key: value for key, value in os.environ.items() if not key.startswith(ACTIVATED)}
         lent = (str(ROOT), str(CACHE))

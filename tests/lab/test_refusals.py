@@ -8,9 +8,10 @@ from tests.lab.conftest import Machine
 
 
 def snapshot(machine: Machine) -> str:
-    """Files, routes, links and processes' ids of the lab."""
+    """Files with what small ones hold, routes, links and processes' ids of the lab."""
     return machine.out(
-        "find .lab /run -xdev 2>/dev/null | sort; ip route; ip -br link; cat /run/freelance-lab/*.pid 2>/dev/null; true"
+        "find .lab /run -xdev 2>/dev/null | sort; find .lab /run -xdev -type f -size -1M -exec sha256sum {} + | sort;"
+        " ip route; ip -br link; true"
     )
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import disk, machine, network, preflight
+from lab import disk, machine, network, preflight, volumes
 from lab.errors import LabError
 
 CGROUP2 = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n"
@@ -14,7 +14,7 @@ HYBRID = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgro
 
 def free(monkeypatch: pytest.MonkeyPatch, gib: float) -> None:
     """Let every disk have this much room."""
-    monkeypatch.setattr("lab.disk.shutil.disk_usage", lambda _: SimpleNamespace(free=int(gib * disk.GIB)))
+    monkeypatch.setattr("lab.disk.shutil.disk_usage", lambda _: SimpleNamespace(free=int(gib * volumes.GIB)))
 
 
 def wanting(folder: Path) -> list[disk.Need]:
