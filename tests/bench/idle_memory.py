@@ -8,7 +8,10 @@ from lab.paths import RUN
 
 
 def by_program() -> dict[str, float]:
-    """MiB of each program, largest first: proportional set size, so that shared pages count once (proc(5))."""
+    """MiB of each program, largest first: proportional set size, so that shared pages count once (proc(5)).
+
+    SystemExit where hosts are no children of the lab: without the sandbox they belong to the machine's own podman.
+    """
     found: Counter[str] = Counter()
     for pid in _descendants(_recorded()):
         try:
@@ -17,6 +20,8 @@ def by_program() -> dict[str, float]:
             continue  # ended meanwhile
         kib = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
         found[processes.command_name(pid)] += kib
+    if not {"postgres", "etcd"} <= found.keys():
+        raise SystemExit(f"the hosts' programs are not among {', '.join(found) or 'none'}: is there a sandbox?")
     return {name: round(kib / 1024, 1) for name, kib in found.most_common()}
 
 

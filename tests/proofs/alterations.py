@@ -211,6 +211,11 @@ def _cluster(lab: Environment, leader: str) -> Iterator[Alteration]:
     )
     edit = "runuser -u postgres -- patronictl -c /etc/patroni/config.yml edit-config --force --quiet"
     named = r"Settings \| (Read the cluster's settings|Change what differs)"
+    # Gone from the cluster's settings, so that PostgreSQL goes back to its defaults; without what awaits a restart.
+    names = "|".join(lab.declared(first)["patroni_parameters"])
+    live = f"""{psql("select name from pg_settings where context <> 'postmaster'")} | grep -xE '{names}'"""
+    words = f"$({live} | sed 's/.*/-p &=null/')"
+    yield Alteration(first, "every dynamic parameter", f"{edit} {words}", named, cluster=True)
     for words in ("-p work_mem=3MB", "-s maximum_lag_on_failover=7", "-p deadlock_timeout=7s"):
         yield Alteration(first, f"dynamic setting {words}", f"{edit} {words}", named, cluster=True)
     console = "psql -XAtq -h /run/pgbouncer -p 6432 -U pgbouncer -d pgbouncer -c 'SET default_pool_size = 3'"

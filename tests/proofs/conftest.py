@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.proofs.tools import MEMBERS, Members, Snapshot, leader_of, play, scri
 
 LOOK_FILES = Path(__file__).with_name("look_files.sh").read_text(encoding="utf-8")
 LOOK = LOOK_FILES + Path(__file__).with_name("look.sh").read_text(encoding="utf-8")
+LOOK_SERVICES = Path(__file__).with_name("look_services.sh").read_text(encoding="utf-8")
 NEW_LAB = "test_0_new_lab.py"
 
 
@@ -44,9 +46,15 @@ def everywhere(lab: Environment) -> Callable[[str], dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def snapshot(everywhere: Callable[[str], dict[str, str]]) -> Snapshot:
-    """What a run may not change unseen, by host, line by line: see look_files.sh and look.sh."""
-    return lambda: everywhere(LOOK)
+def snapshot(lab: Environment, everywhere: Callable[[str], dict[str, str]]) -> Snapshot:
+    """What a run may not change unseen, by host, line by line: see look_files.sh, look.sh and look_services.sh."""
+    given = {
+        "ETCD_PASSWORD": lab.secret("etcd_root_password"),
+        "CACHE_USER": str(lab.declared(lab.hosts("cache")[0])["cache_operator_user"]),
+        "CACHE_PASSWORD": lab.secret("cache_operator_password"),
+    }
+    secrets = "\n".join(f"{name}={shlex.quote(value)}" for name, value in given.items())
+    return lambda: everywhere(f"{LOOK}\n{secrets}\n{LOOK_SERVICES}")
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,7 @@ def test_every_alteration_is_reported_by_a_check_and_repaired_by_a_run(
     assert run.code == 0, run.output[-4000:]
     assert unnamed(run, done) == [], "not reported by the run"
     wait_for("all members are back", lambda: healthy(members(), count), REJOIN_SECONDS_MAX)
+    assert leader_of(members()) == leader, "another leads: what differs from before would be its"
     assert differences(before, snapshot(), RENEWED) == {}, "not repaired"
     with clients.connect(card, "pooled") as connection:
         assert connection.execute("select 1").fetchone() == (1,)

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,12 @@ def test_renewed_certificates_are_taken_over_with_clients_connected(
     pooled, direct = clients.connect(card, "pooled"), clients.connect(card, "direct")
     backend = direct.execute("select pg_backend_pid()").fetchone()
     with pooled, direct:
-        # One day longer than those that are there: each of them is due.
-        run = play(RENEW, "-e", "tls_certificate_validity_days=91", "-e", "tls_certificate_renewal_days=90")
+        # Longer than those that are there have left: each of them is due.
+        left_days = (max(before.values()) - datetime.now(UTC)).days
+        run = play(
+            *(RENEW, "-e", f"tls_certificate_validity_days={left_days + 3}"),
+            *("-e", f"tls_certificate_renewal_days={left_days + 2}"),
+        )
         assert run.code == 0, run.output[-4000:]
         after = ends(lab)
         late = {listener: str(end) for listener, end in after.items() if end <= before[listener]}

@@ -47,6 +47,8 @@ def declared() -> Iterator[None]:
         found = states().get(NEW)
         if found == "active":
             retire()
+        if found:
+            play(SITE)  # it leaves the cluster before it is removed
         STACK.write_text(text, encoding="utf-8")
         if found:
             clients.shell(UP)

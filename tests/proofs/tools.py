@@ -188,10 +188,10 @@ def wait_for(what: str, condition: Callable[[], bool], seconds_max: float) -> fl
 
 
 def healthy(members: dict[str, dict[str, Any]], count: int) -> bool:
-    """Tell whether all members run and one of them acknowledges commits."""
+    """Tell whether all members run, one of them leads and all others acknowledge commits."""
     states = [member["State"] in {"running", "streaming"} for member in members.values()]
-    roles = {member["Role"] for member in members.values()}
-    return len(states) == count and all(states) and "Leader" in roles and (count == 1 or "Quorum Standby" in roles)
+    roles = sorted(member["Role"] for member in members.values())
+    return all(states) and roles == ["Leader", *["Quorum Standby"] * (count - 1)]
 
 
 def leader_of(members: dict[str, dict[str, Any]]) -> str:

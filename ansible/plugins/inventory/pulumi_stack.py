@@ -190,7 +190,12 @@ def environment_variables(contract: Mapping[str, Any]) -> dict[str, Any]:
         "platform_network": contract["network"],
         "platform_operator_network": contract["operator_network"],
         "platform_clusters": contract["clusters"],
-        "platform_names": [{"address": host["address"], "names": [host["name"]]} for host, _ in each_host(contract)],
+        # Not those that leave: their names would be drift as soon as they are gone.
+        "platform_names": [
+            {"address": host["address"], "names": [host["name"]]}
+            for host, _ in each_host(contract)
+            if host["state"] == "active"
+        ],
         "platform_service_hosts": [host for host in contract["services"] if host["state"] == "active"],
     }
 
