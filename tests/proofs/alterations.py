@@ -213,8 +213,8 @@ def _cluster(lab: Environment, leader: str) -> Iterator[Alteration]:
     named = r"Settings \| (Read the cluster's settings|Change what differs)"
     # Gone from the cluster's settings, so that PostgreSQL goes back to its defaults; without what awaits a restart.
     names = "|".join(lab.declared(first)["patroni_parameters"])
-    live = f"""{psql("select name from pg_settings where context <> 'postmaster'")} | grep -xE '{names}'"""
-    words = f"$({live} | sed 's/.*/-p &=null/')"
+    live = psql("select name from pg_settings where context <> 'postmaster'")
+    words = f"$({live} | grep -xE '{names}' | sed 's/.*/-p &=null/')"
     yield Alteration(first, "every dynamic parameter", f"{edit} {words}", named, cluster=True)
     for words in ("-p work_mem=3MB", "-s maximum_lag_on_failover=7", "-p deadlock_timeout=7s"):
         yield Alteration(first, f"dynamic setting {words}", f"{edit} {words}", named, cluster=True)
