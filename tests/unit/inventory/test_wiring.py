@@ -115,6 +115,7 @@ def test_no_role_of_the_others_counts_a_retiring_host(evaluate: Evaluate, contra
         "archive": "wal_archive_hosts",
         "poolers": "pgbouncer_poolers",
         "hosts": "platform_hosts | map(attribute='name')",
+        "names": "platform_names | map(attribute='names') | flatten",
         "groups": "groups['database'] + groups['cluster_main'] + groups['etcd']",
     }
     before = evaluate(contract, "db1", lists)
