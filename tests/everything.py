@@ -35,6 +35,7 @@ MYPY = [
     "ansible/plugins/filter",
     "ansible/plugins/inventory",
     "ansible/plugins/lookup",
+    "ansible/plugins/modules",
     "ansible/plugins/support",
     "lab",
     "pulumi",

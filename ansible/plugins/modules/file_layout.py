@@ -6,7 +6,9 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shlex
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,9 @@ options:
     type: list
     elements: dict
     required: true
-    description: Items as path, type (directory, file, link), owner, group, mode, content (file), target (link).
+    description:
+      - Items as path, type (directory, file, link), owner, group, mode, content (file), target (link).
+      - validate is a command with %s for the new file; when it fails, the old one stays.
 """
 EXAMPLES = r"""
 - name: Lay out
@@ -33,6 +37,8 @@ EXAMPLES = r"""
 """
 
 UNITS = "/etc/systemd/system/"
+# Runs a command line; returns its exit status, output and errors.
+Run = Callable[[list[str]], tuple[int, str, str]]
 
 
 class LayoutError(Exception):
@@ -70,10 +76,10 @@ def _wanted(item: dict[str, Any]) -> dict[str, str]:
     return wanted
 
 
-def _write(path: Path, wanted: dict[str, str]) -> None:
-    """Bring a path to what is wanted; files and links are replaced in one step."""
+def _write(path: Path, wanted: dict[str, str], validate: str | None, run: Run) -> None:
+    """Bring a path to what is wanted; files and links are replaced in one step. Raises LayoutError for a bad file."""
     if wanted["type"] == "directory":
-        path.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = path
     else:
         target = path.with_name(f".{path.name}.new")
@@ -81,15 +87,23 @@ def _write(path: Path, wanted: dict[str, str]) -> None:
         if wanted["type"] == "link":
             target.symlink_to(wanted["target"])
         else:
+            target.touch(0o600)
             target.write_text(wanted["content"], encoding="utf-8")
     if wanted["type"] != "link":
         os.chown(target, int(wanted["owner"]), int(wanted["group"]))
         target.chmod(int(wanted["mode"], 8))
+    if wanted["type"] == "file" and validate:
+        status, output, errors = run(shlex.split(validate.replace("%s", shlex.quote(str(target)))))
+        if status:
+            target.unlink()
+            raise LayoutError(
+                f"{path}: `{validate}` refused the new file, the old one stays: {(errors or output).strip()}"
+            )
     if target is not path:
         target.replace(path)
 
 
-def apply(item: dict[str, Any], check_mode: bool) -> dict[str, Any] | None:
+def apply(item: dict[str, Any], check_mode: bool, run: Run) -> dict[str, Any] | None:
     """Bring one item to what it declares; give its diff, or None when nothing differs. Raises LayoutError."""
     path = Path(item["path"])
     before = _describe(path)
@@ -106,7 +120,7 @@ def apply(item: dict[str, Any], check_mode: bool) -> dict[str, Any] | None:
     if before.get("type") == "directory" and wanted["type"] == "link":
         raise LayoutError(f"{path}: holds a directory, a link is declared; move it away")
     if not check_mode:
-        _write(path, wanted)
+        _write(path, wanted, item.get("validate"), run)
     return {"before": before, "after": wanted}
 
 
@@ -120,6 +134,7 @@ def main() -> None:
         "mode": {"type": "str"},
         "content": {"type": "str"},
         "target": {"type": "str"},
+        "validate": {"type": "str"},
     }
     module = AnsibleModule(
         argument_spec={"items": {"type": "list", "elements": "dict", "required": True, "options": options}},
@@ -128,7 +143,7 @@ def main() -> None:
     changes: dict[str, dict[str, Any]] = {}
     try:
         for item in module.params["items"]:
-            change = apply(item, module.check_mode)
+            change = apply(item, module.check_mode, module.run_command)
             if change is not None:
                 changes[item["path"]] = change
     except (LayoutError, OSError) as failure:
