@@ -48,11 +48,11 @@ host: ## Verify an environment's hosts: make host ENVIRONMENT=production
 	@source activate.sh && pytest tests/host --environment $(ENVIRONMENT)
 lab: ## The lab's own resources: hosts removed, stopped, added and taken away
 	@$(TEST) lab
-proofs: ## Drift, reboot and failover on the running lab
+proofs: ## Drift, refusals, reboot and failover on the running lab
 	@$(TEST) proofs
 report: ## Host verification as an HTML page
 	@source activate.sh && pytest tests/host --environment $(ENVIRONMENT) --report dist/report.html
-proofs-all: ## The long ones too: refusals on live hosts, killed runs, new certificates, a host added and retired
+proofs-all: ## The long ones too: killed runs, new certificates, a host added and retired
 	@$(TEST) proofs-all
 bench: ## Speed and memory in a clone of its own (45 min; needs `make down`), into docs/results
 	@$(TEST) bench

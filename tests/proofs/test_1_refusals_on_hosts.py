@@ -11,8 +11,6 @@ from tests.host import clients
 from tests.host.environment import ROOT, Environment
 from tests.proofs.tools import SITE, Members, Snapshot, differences, healthy, play, psql, script, wait_for
 
-pytestmark = pytest.mark.long
-
 REJOIN_SECONDS_MAX = 120
 DATA = "/var/lib/postgresql/17/main"
 BIN = "/usr/lib/postgresql/17/bin"

@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from tests.host import clients
 from tests.host.environment import Environment
 from tests.proofs import alterations
@@ -24,8 +22,6 @@ from tests.proofs.tools import (
     scripts,
     wait_for,
 )
-
-pytestmark = pytest.mark.long
 
 HEADERS = "Ansible managed|(Written|[Mm]anaged) by the role"
 # New certificates were signed, and PostgreSQL was stopped on one host: they differ from before, and rightly so.

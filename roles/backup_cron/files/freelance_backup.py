@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Run one backup job: `dump` (logical, pg_dump), `full` or `diff` (physical, pgBackRest).
 
 Started by cron as the user postgres, under a lock. Which host acts is decided at run time. The outcome is left as JSON
