@@ -124,6 +124,12 @@ def apply(item: dict[str, Any], check_mode: bool, run: Run) -> dict[str, Any] | 
     return {"before": before, "after": wanted}
 
 
+def _shown(side: dict[str, Any]) -> str:
+    """Give one side of a difference as `--diff` prints it: what is not content comes first, line by line."""
+    about = "".join(f"{key}: {side[key]}\n" for key in ("type", "owner", "group", "mode", "target") if side.get(key))
+    return about + (side.get("content") or "")
+
+
 def main() -> None:
     """Bring all items to what they declare."""
     options = {
@@ -150,7 +156,10 @@ def main() -> None:
         module.fail_json(msg=str(failure))
     if not module.check_mode and any(path.startswith(UNITS) for path in changes):
         module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-    diff = [{"header": path, "before": change["before"], "after": change["after"]} for path, change in changes.items()]
+    diff = [
+        {"before_header": path, "before": _shown(one["before"]), "after_header": path, "after": _shown(one["after"])}
+        for path, one in changes.items()
+    ]
     module.exit_json(changed=bool(changes), changes=sorted(changes), diff=diff)
 
 
