@@ -1,6 +1,6 @@
 """What bringing the site up costs: cold, again, with one host and with three, and what the idle lab takes.
 
-    python -m tests.bench.bench_site [--results FOLDER]       about 45 minutes
+    python -m tests.bench.bench_site [--results FOLDER]       about 25 minutes
 
 Works in a clone of its own with caches of its own, so that cold means cold and no lab of yours is touched; only the
 Debian packages of the machine are there already. Ratios of one run on one machine are what counts. Limits: a cold
