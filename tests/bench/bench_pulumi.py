@@ -2,8 +2,8 @@
 
     python tests/bench/bench_pulumi.py [--runs 5] [--engine] [--json FILE]
 
-Each figure is the median of runs in fresh interpreters. Limits: a mocked run of the AWS stack under 3 s and 150 MB.
-Measure on an idle machine: beside other work CPU time grows as well (the load is printed).
+Each figure is the median of runs in fresh interpreters that find their modules compiled, as any run but the first does.
+Limits: a mocked run of the AWS stack under 3 s and 150 MB. Measure on an idle machine (the load is printed).
 `--engine` adds previews through the real engine with the recording provider. Exit status 1 when a limit is exceeded.
 """
 
@@ -49,22 +49,25 @@ print(json.dumps([time.perf_counter() - began, time.process_time() - cpu,
 Figures = dict[str, float]
 
 
-def mocked(code: str, runs: int) -> Figures:
-    """Run code in fresh interpreters; return median wall and CPU seconds, the best CPU seconds, the largest MB."""
+def mocked(code: str, runs: int, compiled: str) -> Figures:
+    """Run code in fresh interpreters; return median wall and CPU seconds, the largest MB.
+
+    `compiled` is a folder for compiled modules: a first run that is not counted fills it.
+    """
     program = PRELUDE + MEASURE.format(code=code)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     found = []
-    for _ in range(runs):
+    for _ in range(runs + 1):
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True
+            [sys.executable, "-W", "ignore", "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**environment, "PYTHONPYCACHEPREFIX": compiled},
         )
         found.append(json.loads(done.stdout.splitlines()[-1]))
-    wall, cpu, memory = zip(*found, strict=True)
-    return {
-        "seconds": statistics.median(wall),
-        "cpu_seconds": statistics.median(cpu),
-        "best_cpu_seconds": min(cpu),
-        "megabytes": max(memory),
-    }
+    wall, cpu, memory = zip(*found[1:], strict=True)
+    return {"seconds": statistics.median(wall), "cpu_seconds": statistics.median(cpu), "megabytes": max(memory)}
 
 
 def engine_figures() -> dict[str, Figures]:
@@ -98,7 +101,8 @@ def main() -> int:
     parser.add_argument("--engine", action="store_true", help="measure the real engine too (about 40 s)")
     parser.add_argument("--json", type=Path, help="write the figures to a file")
     given = parser.parse_args()
-    figures = {name: mocked(code, given.runs) for name, code in CASES.items()}
+    with tempfile.TemporaryDirectory() as compiled:
+        figures = {name: mocked(code, given.runs, compiled) for name, code in CASES.items()}
     if given.engine:
         figures |= engine_figures()
     floor = figures["SDK and provider imported (floor)"]["cpu_seconds"]
@@ -115,11 +119,10 @@ def main() -> int:
     for name, row in figures.items():
         memory = f"{row['megabytes']:7.0f}" if "megabytes" in row else ""
         show(f"{name:42}{row['seconds']:8.2f}{row['cpu_seconds']:8.2f}{row['cpu_seconds'] / floor:13.2f}{memory}\n")
-    # CPU time of the least disturbed run: the machine may have other work; on an idle one wall time is hardly more.
     limited = figures["mocked run, 3 database hosts"]
-    held = limited["best_cpu_seconds"] < SECONDS_MAX and limited["megabytes"] < MEGABYTES_MAX
+    held = limited["seconds"] < SECONDS_MAX and limited["megabytes"] < MEGABYTES_MAX
     verdict = "held" if held else "EXCEEDED"
-    show(f"limits: {SECONDS_MAX} s of CPU and {MEGABYTES_MAX:.0f} MB for the mocked run: {verdict}\n")
+    show(f"limits: {SECONDS_MAX} s and {MEGABYTES_MAX:.0f} MB for the mocked run: {verdict}\n")
     if given.json:
         given.json.write_text(
             json.dumps({**about, "figures": figures, "held": held}, indent=2) + "\n", encoding="utf-8"
