@@ -10,8 +10,8 @@ from tests.lab.conftest import Machine
 def snapshot(machine: Machine) -> str:
     """Files with what small ones hold, routes, links and processes' ids of the lab."""
     return machine.out(
-        "find .lab /run -xdev 2>/dev/null | sort; find .lab /run -xdev -type f -size -1M -exec sha256sum {} + | sort;"
-        " ip route; ip -br link; true"
+        "find .lab /run -xdev 2>/dev/null | sort;"
+        " find .lab /run -xdev -type f -size -1048576c -exec sha256sum {} + | sort; ip route; ip -br link; true"
     )
 
 

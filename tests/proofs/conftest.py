@@ -4,13 +4,13 @@ import json
 import re
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.host import clients
+from tests.host import clients, redaction
 from tests.host.environment import ROOT, Environment
 from tests.proofs.tools import MEMBERS, Members, Snapshot, leader_of, play, script, scripts
 
@@ -26,6 +26,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.path.name == NEW_LAB]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let no secret into the output: scripts hold some."""
+    made = yield
+    redaction.redact(made)
+    return made
 
 
 @pytest.fixture(scope="session")

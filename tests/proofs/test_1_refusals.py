@@ -129,6 +129,12 @@ def test_an_expired_certificate_authority_is_refused(
     assert "Correct tls_certificate_authority_certificate" in run.text
 
 
+def test_a_misspelt_setting_of_the_environment_is_refused(refused: Refused) -> None:
+    run = refused("-e", "environment_sizing_profil=tiny")
+    assert "nothing missing, environment_sizing_profil unknown" in run.text, run.output[-3000:]
+    assert "environment_cache_memory_mib, environment_directory, environment_sizing_profile" in run.text
+
+
 @pytest.mark.parametrize("value", ["CHANGE_ME", ""], ids=["placeholder", "empty"])
 def test_a_placeholder_secret_is_refused_by_name(
     altered_inventory: Alter, refused: Refused, tmp_path: Path, value: str

@@ -8,6 +8,7 @@ import os
 import pwd
 import shlex
 import stat
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ module: file_layout
 short_description: Keep directories, small files and links as they are declared
 description:
   - One call for what would be a loop of C(file) and C(copy); items are handled in their order.
-  - Something of another type at a path is never replaced, but refused; a foreign link is set right.
+  - A directory is never replaced, nor anything by one; a foreign link is set right.
   - systemd reads its units again when one of them changed.
 options:
   items:
@@ -60,7 +61,8 @@ def _describe(path: Path) -> dict[str, str]:
         "mode": f"{stat.S_IMODE(found.st_mode):04o}",
     }
     if described["type"] == "file":
-        described["content"] = path.read_text(encoding="utf-8", errors="replace")
+        # Bytes: reading text would take another form of line ends for the declared one.
+        described["content"] = path.read_bytes().decode("utf-8", "replace")
     return described
 
 
@@ -80,27 +82,34 @@ def _write(path: Path, wanted: dict[str, str], validate: str | None, run: Run) -
     """Bring a path to what is wanted; files and links are replaced in one step. Raises LayoutError for a bad file."""
     if wanted["type"] == "directory":
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target = path
-    else:
-        target = path.with_name(f".{path.name}.new")
-        target.unlink(missing_ok=True)
-        if wanted["type"] == "link":
-            target.symlink_to(wanted["target"])
-        else:
-            target.touch(0o600)
-            target.write_text(wanted["content"], encoding="utf-8")
-    if wanted["type"] != "link":
-        os.chown(target, int(wanted["owner"]), int(wanted["group"]))
-        target.chmod(int(wanted["mode"], 8))
-    if wanted["type"] == "file" and validate:
-        status, output, errors = run(shlex.split(validate.replace("%s", shlex.quote(str(target)))))
-        if status:
-            target.unlink()
-            raise LayoutError(
-                f"{path}: `{validate}` refused the new file, the old one stays: {(errors or output).strip()}"
-            )
-    if target is not path:
+        os.chown(path, int(wanted["owner"]), int(wanted["group"]))
+        path.chmod(int(wanted["mode"], 8))
+        return
+    # A new file by an open handle: whoever owns the folder could otherwise have a link wait there for root to follow.
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    target = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if wanted["type"] == "link":
+                target.unlink()
+                target.symlink_to(wanted["target"])
+            else:
+                file.write(wanted["content"].encode())
+                os.fchown(handle, int(wanted["owner"]), int(wanted["group"]))
+                os.fchmod(handle, int(wanted["mode"], 8))
+        if wanted["type"] == "file" and validate:
+            _validate(path, target, validate, run)
         target.replace(path)
+    finally:
+        target.unlink(missing_ok=True)
+
+
+def _validate(path: Path, target: Path, validate: str, run: Run) -> None:
+    """Have a program look at the new file. Raises LayoutError with its words."""
+    status, output, errors = run(shlex.split(validate.replace("%s", shlex.quote(str(target)))))
+    if status:
+        said = (errors or output).strip()
+        raise LayoutError(f"{path}: `{validate}` refused the new file, the old one stays: {said}")
 
 
 def apply(item: dict[str, Any], check_mode: bool, run: Run) -> dict[str, Any] | None:
@@ -147,15 +156,19 @@ def main() -> None:
         supports_check_mode=True,
     )
     changes: dict[str, dict[str, Any]] = {}
+    failed = ""
     try:
         for item in module.params["items"]:
             change = apply(item, module.check_mode, module.run_command)
             if change is not None:
                 changes[item["path"]] = change
     except (LayoutError, OSError) as failure:
-        module.fail_json(msg=str(failure))
+        failed = str(failure)
+    # After a failure too: the next run finds these files as declared and would not do it.
     if not module.check_mode and any(path.startswith(UNITS) for path in changes):
         module.run_command(["systemctl", "daemon-reload"], check_rc=True)
+    if failed:
+        module.fail_json(msg=failed)
     diff = [
         {"before_header": path, "before": _shown(one["before"]), "after_header": path, "after": _shown(one["after"])}
         for path, one in changes.items()

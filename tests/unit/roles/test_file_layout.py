@@ -61,6 +61,14 @@ def test_a_file_that_is_refused_leaves_the_old_one(layout: ModuleType, tmp_path:
     assert file.read_text() == "new"
 
 
+def test_other_line_ends_are_a_difference(layout: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    layout.apply(item(file, content="one\ntwo\n"), False, run)
+    file.write_bytes(b"one\r\ntwo\r\n")
+    assert layout.apply(item(file, content="one\ntwo\n"), False, run)
+    assert file.read_bytes() == b"one\ntwo\n"
+
+
 def test_a_folder_is_never_replaced(layout: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(layout.LayoutError, match="holds a directory, a file is declared; move it away"):

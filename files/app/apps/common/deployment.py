@@ -108,10 +108,13 @@ def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseE
     connection.close()
     done = sorted(applied(connection) - before)
     pending = _pending(connection)
-    name = f"{pending[0].app_label}.{pending[0].name}" if pending else "?"
-    left = "It was rolled back." if pending and pending[0].atomic else "It is not atomic: what it did until then stays."
+    if pending:
+        what = f"Migration {pending[0].app_label}.{pending[0].name}"
+        left = "It was rolled back." if pending[0].atomic else "It is not atomic: what it did until then stays."
+    else:
+        what, left = "What follows the migrations", "All migrations are applied."
     return (
-        f"Migration {name} failed (attempt {attempt}): {str(error).strip()}\n"
+        f"{what} failed (attempt {attempt}): {str(error).strip()}\n"
         f"{left} Applied before it and kept: {', '.join(done) or 'none'}. "
         "Mend the migration or what it found, then run the same command again: it goes on from there."
     )
