@@ -88,7 +88,10 @@ def members(lab: Environment) -> Members:
 
     def ask() -> dict[str, dict[str, Any]]:
         for host in lab.hosts("database"):
-            done = lab.connection(host).run(f"timeout 20 {MEMBERS}")
+            try:
+                done = lab.connection(host).run(f"timeout 20 {MEMBERS}")
+            except RuntimeError:
+                continue  # ssh can't reach it: it was killed, or it is still starting
             if done.rc == 0 and done.stdout.strip():
                 return {member["Member"]: member for member in json.loads(done.stdout)}
         return {}
