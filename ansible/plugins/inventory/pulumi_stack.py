@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,8 @@ name: pulumi_stack
 short_description: Hosts, groups and variables from the contract of a Pulumi stack
 description:
   - Reads the stack output C(contract), checks it against C(pulumi/infra/contract.schema.json) and makes the inventory.
-  - A saved copy is used while it is fresh, because asking Pulumi costs a second and this costs milliseconds.
+  - Where the state is a local file, a saved copy that is not older is used, because asking Pulumi costs a second and
+    this costs milliseconds. Nobody can tell from here whether a remote state changed, so Pulumi is asked each time.
 options:
   plugin: {description: Must be C(pulumi_stack)., type: str, required: true, choices: [pulumi_stack]}
   stack: {description: Name of the Pulumi stack., type: str, required: true}
@@ -40,9 +40,9 @@ options:
   state_file:
     description:
       - State of the stack where it is a local file, relative to the root. A copy older than it is read again.
-      - With neither this nor O(contract_age_seconds_max) Pulumi is never asked.
+      - With neither this nor O(remote_state) the saved copy is all there is and Pulumi is never asked.
     type: path
-  contract_age_seconds_max: {description: Age in seconds at which the copy is read again (remote state)., type: int}
+  remote_state: {description: The state lies in a remote backend., type: bool, default: false}
   remedy: {description: Command that brings the contract up to date., type: str, required: true}
 """
 
@@ -63,7 +63,7 @@ class Source:
     contract_file: str
     remedy: str
     state_file: str | None = None
-    contract_age_seconds_max: int | None = None
+    remote_state: bool = False
 
 
 def read_contract(source: Source) -> dict[str, Any]:
@@ -72,9 +72,9 @@ def read_contract(source: Source) -> dict[str, Any]:
     state = ROOT / source.state_file if source.state_file else None
     if state and not state.is_file():
         raise ContractError(f"stack {source.stack} has no state in {state}: nothing is deployed. Run: {source.remedy}")
-    if _is_fresh(saved, state, source.contract_age_seconds_max):
+    if not source.remote_state and _is_fresh(saved, state):
         text, origin = saved.read_text(encoding="utf-8"), str(saved)
-    elif state or source.contract_age_seconds_max:
+    elif state or source.remote_state:
         text, origin = _ask_pulumi(source, saved, state), f"pulumi stack output contract --stack {source.stack}"
     else:
         raise ContractError(f"there is no contract in {saved}. Run: {source.remedy}")
@@ -86,18 +86,13 @@ def read_contract(source: Source) -> dict[str, Any]:
     return dict(contract)
 
 
-def _is_fresh(saved: Path, state: Path | None, age_seconds_max: int | None) -> bool:
-    if not saved.is_file():
-        return False
-    written = saved.stat().st_mtime
-    if state and state.stat().st_mtime > written:
-        return False
-    return age_seconds_max is None or time.time() - written < age_seconds_max
+def _is_fresh(saved: Path, state: Path | None) -> bool:
+    return saved.is_file() and not (state and state.stat().st_mtime > saved.stat().st_mtime)
 
 
 def _ask_pulumi(source: Source, saved: Path, state: Path | None) -> str:
     # Taken before the question: a state that is written meanwhile must count as newer than the copy.
-    asked_at = state.stat().st_mtime if state else time.time()
+    asked_at = state.stat().st_mtime if state else None
     argv = ["pulumi", "stack", "output", "contract", "--json", "--stack", source.stack, "--cwd", str(ROOT)]
     try:
         answer = subprocess.run(argv, capture_output=True, text=True, timeout=PULUMI_SECONDS_MAX, check=True).stdout
@@ -113,7 +108,8 @@ def _ask_pulumi(source: Source, saved: Path, state: Path | None) -> str:
     part = saved.with_name(f"{saved.name}.{os.getpid()}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     part.write_text(answer, encoding="utf-8")
-    os.utime(part, (asked_at, asked_at))
+    if asked_at is not None:
+        os.utime(part, (asked_at, asked_at))
     part.replace(saved)
     return answer
 

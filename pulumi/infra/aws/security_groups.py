@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 SSH = 22
-CLUSTER_PORTS = {"postgresql": 5432, "patroni": 8008, "etcd-client": 2379, "etcd-peer": 2380}
+CLUSTER_PORTS = {"postgresql": 5432, "patroni": 8008, "etcd-client": 2379, "etcd-peer": 2380, "pgbackrest": 8432}
 CLIENT_PORTS = {"pooled": 6432, "direct": 5000, "read-only-direct": 5001}
 CACHE_PORT = 6379
 MIRROR_PORTS = {"http": 80, "https": 443}  # packages come from a mirror in these networks
@@ -34,9 +34,12 @@ class SecurityGroups(pulumi.ComponentResource):
         self._name, self._tags = name, args.tags
         database = self._group("database", "PostgreSQL hosts", args.vpc_id)
         service = self._group("service", "Hosts beside the database", args.vpc_id)
-        for purpose, port in CLUSTER_PORTS.items():
+        # A database host is a client of the others too: it migrates and dumps by whichever balancer answers.
+        for purpose, port in (CLUSTER_PORTS | CLIENT_PORTS).items():
             self._ingress(database, f"database-{purpose}", port, f"{purpose} between database hosts", group=database)
             self._egress(database, f"database-{purpose}", port, f"{purpose} between database hosts", group=database)
+        self._ingress(service, "service-cache-database", CACHE_PORT, "cache of database hosts", group=database)
+        self._egress(database, "database-cache", CACHE_PORT, "cache of database hosts", group=service)
         for source in dict.fromkeys((*args.clients, args.operator)):
             for purpose, port in CLIENT_PORTS.items():
                 key = f"database-{purpose}-{slug(source)}"

@@ -67,6 +67,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory, authority: Path) -> En
     (folder / "contract.json").write_text(json.dumps(contract), encoding="utf-8")
     source = folder / "inventory/pulumi_stack.yml"
     lines = source.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not line.startswith(("contract_file:", "state_file:"))]
+    kept = [line for line in lines if not line.startswith(("contract_file:", "state_file:", "remote_state:"))]
     source.write_text("\n".join([*kept, f"contract_file: {folder}/contract.json\n"]), encoding="utf-8")
     return Environment(str(folder / "inventory"))

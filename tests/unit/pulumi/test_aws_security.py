@@ -1,15 +1,20 @@
 """Network, bucket, key and permissions on AWS."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pulumi_recorder import Recording, record
 
 INGRESS, EGRESS = (f"aws:vpc/securityGroup{way}Rule:SecurityGroup{way}Rule" for way in ("Ingress", "Egress"))
 BUCKET = "aws:s3/bucket:Bucket"
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/"
 TAGGED = ("aws:ec2", "aws:ebs", "aws:kms", "aws:s3/bucket:", "aws:iam/role:", "aws:iam/instanceProfile:", "aws:vpc")
+# PostgreSQL, Patroni, etcd, pgBackRest, then pooler and balancers: a host migrates and dumps by any of them.
+BETWEEN_DATABASE_HOSTS = (5432, 8008, 2379, 2380, 8432, 6432, 5000, 5001)
+GROUP_VARS = Path(__file__).resolve().parents[3] / "ansible/playbooks/group_vars"
 UNTAGGED = ("routeTableAssociation", "volumeAttachment")
 
 
@@ -35,14 +40,22 @@ def test_database_hosts_accept_exactly_these_connections(production: Recording) 
     clients = ("10.20.0.0/16", "10.40.0.0/16", "10.30.0.0/24")
     assert rules(production, INGRESS, "database") == {
         (22, "10.30.0.0/24"),
-        *((port, "group") for port in (5432, 8008, 2379, 2380)),
+        *((port, "group") for port in BETWEEN_DATABASE_HOSTS),
         *((port, network) for port in (6432, 5000, 5001) for network in clients),
     }
+
+
+@pytest.mark.parametrize(("group", "hosts"), [("database", "database"), ("service", "cache")])
+def test_the_network_lets_through_what_the_hosts_firewall_does(production: Recording, group: str, hosts: str) -> None:
+    declared = yaml.safe_load((GROUP_VARS / f"{hosts}.yml").read_text())[f"__{hosts}_firewall_rules"]
+    on_hosts = {port for rule in declared for port in rule["ports"]}
+    assert {port for port, _ in rules(production, INGRESS, group)} == on_hosts | {22}
 
 
 def test_service_hosts_accept_exactly_these_connections(production: Recording) -> None:
     assert rules(production, INGRESS, "service") == {
         (22, "10.30.0.0/24"),
+        (6379, "group"),
         *((6379, network) for network in ("10.20.0.0/16", "10.40.0.0/16", "10.30.0.0/24")),
     }
 
@@ -50,7 +63,8 @@ def test_service_hosts_accept_exactly_these_connections(production: Recording) -
 def test_database_hosts_open_exactly_these_connections(production: Recording) -> None:
     assert rules(production, EGRESS, "database") == {
         (443, "s3"),
-        *((port, "group") for port in (5432, 8008, 2379, 2380)),
+        (6379, "group"),
+        *((port, "group") for port in BETWEEN_DATABASE_HOSTS),
         *((port, network) for port in (80, 443) for network in ("10.20.0.0/16", "10.30.0.0/24")),
     }
 
