@@ -142,15 +142,17 @@ def test_each_role_has_its_files_and_is_played_by_a_default_scenario(role: Role)
     assert [
         name for name in ("README.md", "defaults/main.yml", "meta/main.yml") if not (role.path / name).exists()
     ] == []
-    scenarios = [path.parent for path in (ROOT / "roles").glob("*/molecule/default/molecule.yml")]
-    playing = [scenario for scenario in scenarios if role.name in scenario_roles(scenario / "converge.yml")]
-    assert [scenario for scenario in playing if list(scenario.glob("tests/test_*.py"))], playing
+    # Roles that prove each other share one scenario by a link: `molecule test` works in each of them.
+    scenario = (role.path / "molecule/default").resolve()
+    assert role.name in scenario_roles(scenario / "converge.yml")
+    assert list(scenario.glob("tests/test_*.py"))
 
 
 def test_host_names_of_scenarios_are_unique() -> None:
     names = [
         platform["name"]
         for path in sorted((ROOT / "roles").glob("*/molecule/*/molecule.yml"))
+        if not path.parent.is_symlink()
         for platform in yaml.safe_load(path.read_text())["platforms"]
     ]
     assert len(set(names)) == len(names), sorted(name for name in names if names.count(name) > 1)
