@@ -129,10 +129,28 @@ def test_an_expired_certificate_authority_is_refused(
     assert "Correct tls_certificate_authority_certificate" in run.text
 
 
-def test_a_misspelt_setting_of_the_environment_is_refused(refused: Refused) -> None:
-    run = refused("-e", "environment_sizing_profil=tiny")
-    assert "nothing missing, environment_sizing_profil unknown" in run.text, run.output[-3000:]
-    assert "environment_cache_memory_mib, environment_directory, environment_sizing_profile" in run.text
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("environment_sizing_profil", "environment_sizing_profile"),
+        ("backup_cron_retention_dais", "backup_cron_retention_days"),
+        ("platform_allow_new_autority", "platform_allow_new_authority"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_with_the_nearest_one(refused: Refused, misspelt: str, meant: str) -> None:
+    run = refused("-e", f"{misspelt}=1")
+    assert f"-e: nothing reads {misspelt}; did you mean {meant}?" in run.text, run.output[-3000:]
+
+
+def test_a_setting_of_the_inventory_that_the_playbooks_override_is_refused(
+    altered_inventory: Alter, refused: Refused
+) -> None:
+    inventory = altered_inventory(lambda _: None)
+    values = inventory / "group_vars/all.yml"
+    values.write_text(f"{values.read_text(encoding='utf-8')}pgbouncer_database_connections_max: 5\n", encoding="utf-8")
+    run = refused("-i", str(inventory))
+    assert f"{values}: pgbouncer_database_connections_max has no effect here" in run.text, run.output[-3000:]
+    assert "ansible/playbooks/group_vars/database.yml sets it" in run.text
 
 
 @pytest.mark.parametrize("value", ["CHANGE_ME", ""], ids=["placeholder", "empty"])

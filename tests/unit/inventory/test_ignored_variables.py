@@ -1,0 +1,48 @@
+"""What an operator writes has an effect or is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import lookup_loader
+
+ROOT = Path(__file__).resolve().parents[3]
+ARGUMENTS = {"backup_cron_retention_days", "pgbouncer_databases", "environment_directory"}
+WIRED = {"pgbouncer_databases": "group_vars/database.yml", "platform_secure_logging": "group_vars/all.yml"}
+
+
+@pytest.fixture(scope="module")
+def ignored() -> Callable[..., list[str]]:
+    lookup_loader.add_directory(str(ROOT / "ansible/plugins/lookup"))
+    module: Any = __import__(type(lookup_loader.get("ignored_variables")).__module__, fromlist=["ignored"])
+    return lambda written, extra=(): list(module.ignored(written, extra, ARGUMENTS, WIRED))
+
+
+def test_what_is_known_or_the_operators_own_passes(ignored: Callable[..., list[str]]) -> None:
+    written = {
+        "all.yml": {"environment_directory", "backup_cron_retention_days", "ansible_user", "vault_key", "__own"}
+    }
+    assert ignored(written, {"postgresql_allow_restart", "platform_secure_logging", "pgbouncer_databases"}) == []
+
+
+def test_a_misspelt_name_is_told_with_its_place_and_the_nearest(ignored: Callable[..., list[str]]) -> None:
+    assert ignored({"all.yml": {"backup_cron_retention_dais"}}, {"postgresql_alow_restart"}) == [
+        "all.yml: nothing reads backup_cron_retention_dais; did you mean backup_cron_retention_days?",
+        "-e: nothing reads postgresql_alow_restart; did you mean postgresql_allow_restart?",
+    ]
+
+
+def test_what_the_playbooks_override_is_told_with_the_file_that_does(ignored: Callable[..., list[str]]) -> None:
+    (told,) = ignored({"all.yml": {"pgbouncer_databases"}})
+    assert told.startswith("all.yml: pgbouncer_databases has no effect here: group_vars/database.yml sets it")
+
+
+def test_the_inventories_of_this_repository_set_settings_only() -> None:
+    lookup_loader.add_directory(str(ROOT / "ansible/plugins/lookup"))
+    plugin = lookup_loader.get("ignored_variables", loader=DataLoader())
+    settings = ["environment_cache_memory_mib", "environment_directory", "environment_sizing_profile"]
+    for name in ("lab", "production"):
+        assert plugin.run(settings, {"inventory_dir": str(ROOT / "inventories" / name)}) == []
+        assert len(plugin.run(settings[1:], {"inventory_dir": str(ROOT / "inventories" / name)})) == 1
