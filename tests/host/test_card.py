@@ -58,11 +58,11 @@ def test_the_psql_line_works_as_it_stands(card: dict[str, Any], way: str) -> Non
     assert f"{user}|{user}|freelance_platform" in answer.splitlines()
 
 
-def ask_django(environment: dict[str, str], folder: Path) -> dict[str, list[str]]:
-    """Return session role, current role and database of each alias."""
+def with_django(program: str, environment: dict[str, str], folder: Path) -> str:
+    """Return what a program prints that begins with Django of `folder`."""
     clean = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     done = subprocess.run(
-        [sys.executable, "-c", ASK_DJANGO],
+        [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         timeout=SECONDS_MAX,
@@ -72,17 +72,35 @@ def ask_django(environment: dict[str, str], folder: Path) -> dict[str, list[str]
     )
     if done.returncode:
         pytest.fail(redaction.redacted(done.stderr))
-    return dict(json.loads(done.stdout))
+    return done.stdout
 
 
-def test_the_application_starts_with_the_env_file(environment: Environment) -> None:
+def ask_django(environment: dict[str, str], folder: Path) -> dict[str, list[str]]:
+    """Return session role, current role and database of each alias."""
+    return dict(json.loads(with_django(ASK_DJANGO, environment, folder)))
+
+
+@pytest.fixture
+def application(environment: Environment) -> dict[str, str]:
+    """Variables with which the application starts from the .env file."""
     file = clients.written_card(environment).with_name("card.env")
     # Secrets are named in comments, each with the command that reads it.
     commands = re.findall(r"(?m)^# ([A-Z_]+): (.+)$", file.read_text(encoding="utf-8"))
     secrets = {name: redaction.remember(clients.shell(command).strip()) for name, command in commands}
-    assert set(secrets) >= {"DB_PASSWORD", "DB_DIRECT_PASSWORD", "DJANGO_SECRET_KEY"}
-    given = {"ENV_FILE": str(file), "DJANGO_SETTINGS_MODULE": "config.settings", **secrets}
-    assert ask_django(given, ROOT / "files/app") == ANSWERS
+    assert set(secrets) >= {"DB_PASSWORD", "DB_DIRECT_PASSWORD", "CACHE_PASSWORD", "DJANGO_SECRET_KEY"}
+    return {"ENV_FILE": str(file), "DJANGO_SETTINGS_MODULE": "config.settings", **secrets}
+
+
+def test_the_application_starts_with_the_env_file(application: dict[str, str]) -> None:
+    assert ask_django(application, ROOT / "files/app") == ANSWERS
+
+
+def test_processes_that_start_with_the_env_file_share_the_cache(application: dict[str, str]) -> None:
+    key = f"verification-{os.urandom(8).hex()}"
+    use = "import django; django.setup(); from django.core.cache import cache; print(cache.{})".format
+    with_django(use(f"set('{key}', 'shared', {SECONDS_MAX})"), application, ROOT / "files/app")
+    answers = [with_django(use(f"{verb}('{key}')"), application, ROOT / "files/app") for verb in ("get", "delete")]
+    assert [answer.strip() for answer in answers] == ["shared", "True"]
 
 
 def test_the_block_for_django_works_as_it_stands(
