@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,17 @@ Evaluate = Callable[[dict[str, Any], str, dict[str, str]], dict[str, Any]]
 
 @pytest.fixture
 def evaluate(tmp_path: Path) -> Evaluate:
-    """Evaluate expressions for a host of a contract, with the lab's own values."""
+    """Evaluate expressions for a host of a contract, with the values of its environment."""
 
     def run(contract: dict[str, Any], host: str, expressions: dict[str, str]) -> dict[str, Any]:
         (tmp_path / "contract.json").write_text(json.dumps(contract), encoding="utf-8")
-        source = yaml.safe_load((ROOT / "inventories/lab/pulumi_stack.yml").read_text(encoding="utf-8"))
-        del source["state_file"]
+        folder = ROOT / "inventories" / contract["environment"]
+        source = yaml.safe_load((folder / "pulumi_stack.yml").read_text(encoding="utf-8"))
+        source.pop("state_file", None)
         source["contract_file"] = str(tmp_path / "contract.json")
         (tmp_path / "pulumi_stack.yml").write_text(yaml.safe_dump(source), encoding="utf-8")
         if not (tmp_path / "group_vars").exists():
-            (tmp_path / "group_vars").symlink_to(ROOT / "inventories/lab/group_vars")
+            (tmp_path / "group_vars").symlink_to(folder / "group_vars")
         message = "{{ {" + ", ".join(f"'{name}': {text}" for name, text in expressions.items()) + "} | to_json }}"
         inventory = str(tmp_path / "pulumi_stack.yml")
         argv = ["ansible", "-i", inventory, host, "--playbook-dir", "ansible/playbooks", "-m", "debug"]
@@ -70,6 +72,13 @@ def test_pools_that_do_not_fit_are_refused_before_a_host_is_touched(
     contract["clusters"]["main"]["connections"]["max_connections"] = 350
     with pytest.raises(AssertionError, match="max_connections=350: poolers, direct and reserved"):
         evaluate(contract, "db1", {"parameters": "patroni_parameters"})
+
+
+def test_production_asks_for_the_time_where_its_hosts_can_reach(evaluate: Evaluate) -> None:
+    contract = json.loads((ROOT / "tests/golden/contract.production.json").read_text(encoding="utf-8"))
+    found = evaluate(contract, "db1", {"servers": "host_baseline_time_servers"})
+    assert found["servers"]
+    assert [server for server in found["servers"] if not ip_address(server).is_link_local] == []
 
 
 def test_no_inventory_has_connections_of_its_own() -> None:
