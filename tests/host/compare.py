@@ -9,6 +9,7 @@ from typing import Any
 KEYWORD_ADDRESSES = ("all", "samehost", "samenet")
 STUB_RESOLVER = {"127.0.0.53", "127.0.0.54"}
 DNS = 53
+KERNEL_SCOPE = ("net.",)  # what a container may set for itself
 DAYS_BACK_MAX = 8  # a job runs at least once a week
 CRON_FIELDS = 5
 
@@ -56,6 +57,22 @@ def rows(found: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]
 def is_stub_resolver(socket: Mapping[str, Any]) -> bool:
     """Tell whether a socket is systemd-resolved's own, which answers this host alone, by UDP and TCP alike."""
     return socket["program"] == "systemd-resolve" and socket["port"] == DNS and socket["address"] in STUB_RESOLVER
+
+
+def kernel_settings(declared: Mapping[str, Any]) -> dict[str, str]:
+    """Return the kernel settings that a host must show, the reserved huge pages too."""
+    wanted = {name: str(value) for name, value in declared["host_baseline_sysctl"].items()}
+    if pages := int(declared["host_baseline_huge_pages"]):
+        wanted["vm.nr_hugepages"] = str(pages)
+    if declared["host_baseline_virtual"] == "container":
+        return {name: value for name, value in wanted.items() if name.startswith(KERNEL_SCOPE)}
+    return wanted
+
+
+def time_source(answer: str) -> str | None:
+    """Return the source that the clock goes by, of those that `chronyc -c -N sources` lists; None: it goes by none."""
+    lines = [line.split(",") for line in answer.splitlines()]
+    return next((fields[2] for fields in lines if fields[1:2] == ["*"]), None)
 
 
 def last_due(schedule: str, now: float, utc_offset_seconds: int) -> float | None:

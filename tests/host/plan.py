@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.host import compare
 from tests.host.environment import Environment
 from tests.host.expect import TLS, TLS_LISTENERS, groups_of
 
@@ -47,6 +48,7 @@ FILES = {
 LIST_RULES = ["nft", "--stateless", "list", "ruleset"]
 # A network namespace of its own: what is loaded there is in force nowhere, and nft prints it in its own words.
 LOAD_APART = ["unshare", "--net", "sh", "-c", f'printf %s "$1" | nft --file - && {" ".join(LIST_RULES)}', "sh"]
+TRANSPARENT_HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage"
 PATRONI = ["patronictl", "-c", "/etc/patroni/config.yml"]
 QUERIES = {
     "in_recovery": ["postgres", "select pg_is_in_recovery() as value"],
@@ -176,11 +178,19 @@ def of(environment: Environment, name: str) -> dict[str, Any]:
         "key_folders": ["/etc", "/opt", "/home", "/root", "/var/lib/etcd", "/var/lib/postgresql"],
         "certificates": "/etc/ssl/platform/*.crt",
         "listeners": listeners(environment, name),
-        "contents": ["/etc/cron.d/*", "/etc/hosts", "/etc/ssl/platform/*.crt", "/var/lib/freelance-backup/*.json"],
-        "sysctl": sorted(declared["host_baseline_sysctl"]),
+        "contents": [
+            "/etc/cron.d/*",
+            "/etc/hosts",
+            "/etc/ssl/platform/*.crt",
+            "/var/lib/freelance-backup/*.json",
+            f"{TRANSPARENT_HUGE_PAGES}/enabled",
+            f"{TRANSPARENT_HUGE_PAGES}/defrag",
+        ],
+        "sysctl": sorted(compare.kernel_settings(declared)),
         "commands": {
             "firewall": LIST_RULES,
             "firewall_declared": [*LOAD_APART, declared.file("host_baseline", "nftables.conf.j2")],
+            "time": ["chronyc", "-c", "-N", "sources"],
             "disk": ["df", "-B1", "--output=target,size,used"],
         },
         "as_postgres": as_postgres,

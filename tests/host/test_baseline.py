@@ -9,12 +9,12 @@ import pytest
 from tests.host import compare
 from tests.host.environment import Environment
 from tests.host.expect import EXPECTED_FILES, EXPECTED_SOCKETS, RUNNING_UNITS, groups_of
+from tests.host.plan import TRANSPARENT_HUGE_PAGES
 
 MASKED = {"postgresql.service", "postgresql@17-main.service"}
 RESOLUTION_BYTES = 64 * 1024**2  # what XFS keeps for itself is not in df's size
 EVERY_ADDRESS = {"0.0.0.0", "::", "*"}  # noqa: S104 - compared, not bound
 DHCP_CLIENT = 68
-KERNEL_SCOPE = ("net.",)  # what a container may set for itself
 
 
 def test_system_users_have_the_declared_ids(host: SimpleNamespace) -> None:
@@ -40,20 +40,29 @@ def test_only_patroni_can_start_postgresql(database_host: SimpleNamespace) -> No
 
 
 def test_kernel_settings_are_live(database_host: SimpleNamespace) -> None:
-    wanted = {name: str(value) for name, value in database_host.declared["host_baseline_sysctl"].items()}
-    if database_host.contract["virtual"] == "container":
-        wanted = {name: value for name, value in wanted.items() if name.startswith(KERNEL_SCOPE)}
-        if not wanted:
-            pytest.skip("a container shares its machine's kernel: vm.* and huge pages can't be set or shown here")
+    wanted = compare.kernel_settings(database_host.declared)
+    if not wanted:
+        pytest.skip("a container shares its machine's kernel: vm.* and huge pages can't be set or shown here")
     assert {name: database_host.sysctl[name].split() for name in wanted} == {
         name: value.split() for name, value in wanted.items()
     }
+
+
+def test_transparent_huge_pages_are_off(host: SimpleNamespace) -> None:
+    if host.contract["virtual"] == "container":
+        pytest.skip("a container shares its machine's kernel: transparent huge pages can't be set here")
+    found = {path: text for path, text in host.contents.items() if path.startswith(TRANSPARENT_HUGE_PAGES)}
+    assert len(found) == 2, found
+    assert {path: text for path, text in found.items() if "[never]" not in text} == {}
 
 
 def test_time_is_synchronised(host: SimpleNamespace) -> None:
     if host.contract["virtual"] == "container":
         pytest.skip("a container has its machine's clock: no time service runs in it")
     assert host.units["chrony.service"]["ActiveState"] == "active"
+    source, declared = compare.time_source(host.commands["time"]), host.declared["host_baseline_time_servers"]
+    assert source is not None, f"no source is selected: {host.commands['time']}"
+    assert source in (declared or [source])
 
 
 def test_each_volume_is_mounted_with_its_size(host: SimpleNamespace) -> None:

@@ -69,6 +69,39 @@ def test_the_hosts_own_resolver_is_no_foreign_listener(protocol: str) -> None:
         assert not compare.is_stub_resolver({**stub, **change})
 
 
+CHRONY = """\
+^,+,time-a.example,2,6,17,8,0.000000120,-0.000000075,0.000003051
+^,{},169.254.169.123,3,6,17,8,0.000000056,-0.000000146,0.000002842
+"""  # as chronyc 4.3 prints them
+
+
+def test_the_clock_goes_by_the_source_that_chrony_has_selected() -> None:
+    assert compare.time_source(CHRONY.format("*")) == "169.254.169.123"
+
+
+@pytest.mark.parametrize("answer", [CHRONY.format("?"), "", "506 Cannot talk to daemon\n"])
+def test_a_clock_without_a_selected_source_goes_by_none(answer: str) -> None:
+    assert compare.time_source(answer) is None
+
+
+KERNEL = {"vm.swappiness": 1, "net.core.somaxconn": 4096}
+
+
+@pytest.mark.parametrize(
+    ("virtual", "pages", "wanted"),
+    [
+        ("vm", 4300, {"vm.swappiness": "1", "net.core.somaxconn": "4096", "vm.nr_hugepages": "4300"}),
+        ("vm", 0, {"vm.swappiness": "1", "net.core.somaxconn": "4096"}),
+        ("container", 4300, {"net.core.somaxconn": "4096"}),
+    ],
+)
+def test_huge_pages_are_a_kernel_setting_of_a_host_with_its_own_kernel(
+    virtual: str, pages: int, wanted: dict[str, str]
+) -> None:
+    declared = {"host_baseline_sysctl": KERNEL, "host_baseline_huge_pages": pages, "host_baseline_virtual": virtual}
+    assert compare.kernel_settings(declared) == wanted
+
+
 def at(text: str) -> float:
     return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC).timestamp()
 
