@@ -29,6 +29,8 @@ ACCOUNT_DIGITS = 12
 BUCKET_NAME_MAX = 63  # Amazon S3 user guide, "General purpose bucket naming rules"
 CONTRACT_SERVES = ("repository", "cache")
 DATABASE_MEMORY_MIB_MIN = 1024  # below, the smallest profile leaves no memory for the system
+# Of the host's memory, so that the smallest profile leaves each connection its process and work_mem.
+DATABASE_MEMORY_MIB_PER_CONNECTION = 4
 SERVICE_MEMORY_MIB_MIN = 512
 # A data volume holds an empty cluster (60 MiB) and its growth; XFS itself refuses less than 300 MiB.
 VOLUME_GIB_MIN = {"data": 2, "wal": 1, "etcd": 1, "repository": 2}
@@ -162,12 +164,14 @@ def _networks(settings: "Settings") -> Iterator[Problem]:
 
 
 def _sizes(settings: "Settings") -> Iterator[Problem]:
-    for kind, size, least in (
-        ("database", settings.database_size, DATABASE_MEMORY_MIB_MIN),
-        ("service", settings.service_size, SERVICE_MEMORY_MIB_MIN),
+    connections = settings.connections.max_connections
+    database_least = max(DATABASE_MEMORY_MIB_MIN, DATABASE_MEMORY_MIB_PER_CONNECTION * connections)
+    for kind, words, size, least in (
+        ("database", f"a database host with {connections} connections", settings.database_size, database_least),
+        ("service", "a service host", settings.service_size, SERVICE_MEMORY_MIB_MIN),
     ):
         if size.memory_mib < least:
-            finding = f"{size.memory_mib}; a {kind} host needs at least {least} MiB"
+            finding = f"{size.memory_mib}; {words} needs at least {least} MiB"
             yield Problem(f"{kind}_memory_mib", finding, f"take {least} or more")
         if size.cores < 1:
             yield Problem(f"{kind}_cores", f"{size.cores}; at least 1 is needed", "take 1 or more")

@@ -32,7 +32,7 @@ CASES: dict[str, tuple[Mapping[str, object], list[str]]] = {
         [
             "database_hosts: 2; 1 or at least 3 are possible: two hosts can't tell a dead partner from a cut link",
             "etcd_members: 4 on 2 database hosts; 1, 3 or 5",
-            "database_memory_mib: 512; a database host needs at least 1024 MiB; take 1024 or more",
+            "database_memory_mib: 512; a database host with 200 connections needs at least 1024 MiB; take 1024 or more",
             "max_connections: 200; pool sizes exceed max_connections: 2 poolers x 2 databases x 50 + 40 direct + 10",
             "take more than 250",
             "data_volume_gib: 1; 2 to 16384 GiB are possible",

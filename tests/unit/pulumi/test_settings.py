@@ -117,7 +117,6 @@ def test_a_host_may_stand_alone_in_one_zone() -> None:
         ("production", {"zones": ["eu-central-1a"] * 3}, "name each zone once"),
         ("production", {"zones": [f"eu-west-1{z}" for z in "abc"]}, "outside of aws:region eu-central-1"),
         ("production", {"operator_network": "10.20.1.0/24"}, "operator_network: 10.20.1.0/24 overlaps .*10.20.0.0/16"),
-        ("production", {"database_memory_mib": 1023}, "database_memory_mib: 1023; a database host needs at least 1024"),
         ("lab", {"service_memory_mib": 511}, "service_memory_mib: 511; a service host needs at least 512 MiB"),
         ("lab", {"database_cores": 0}, "database_cores: 0; at least 1"),
         ("production", {"data_volume_gib": 1}, "data_volume_gib: 1; 2 to 16384 GiB are possible with target aws"),
@@ -151,6 +150,21 @@ def test_what_the_settings_accept_the_sizing_of_postgresql_accepts(monkeypatch: 
         given = Connections(max_connections=1, pooler_connections=50, direct_connections=40, reserved_connections=10)
         pools = sizing.Pools(hosts=hosts, processes=1, databases=2, per_database=50, direct=40, reserved=10)
         assert given.needed(hosts) == pools.needed(hosts)
+
+
+@pytest.mark.parametrize(("connections", "least_mib"), [(58, 1024), (256, 1024), (460, 1840), (1000, 4000)])
+def test_the_least_memory_of_the_settings_is_enough_for_the_sizing_of_postgresql(
+    monkeypatch: pytest.MonkeyPatch, connections: int, least_mib: int
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "ansible/plugins/filter"))
+    sizing = importlib.import_module("sizing")
+    given = {"direct_connections": 1, "reserved_connections": 6, "max_connections": connections}
+    settings = {**given, "database_hosts": 1, "pooler_connections": 25}
+    message = f"{least_mib - 1}; a database host with {connections} connections needs at least {least_mib} MiB"
+    with pytest.raises(SettingsError, match=message):
+        read("lab", **settings, database_memory_mib=least_mib - 1)
+    memory_mib = read("lab", **settings, database_memory_mib=least_mib).database_size.memory_mib
+    sizing.size(memory_mib=memory_mib, cores=2, profile="tiny", hosts=1, pooler_db_connections=25, **given)
 
 
 def test_the_settings_and_the_schema_of_the_contract_allow_the_same_names() -> None:

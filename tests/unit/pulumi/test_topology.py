@@ -16,7 +16,8 @@ NETWORKS = st.tuples(st.integers(0, 255), st.integers(16, 22)).map(lambda p: str
 
 
 def plan(stack: str, **settings: object) -> Topology:
-    settings = {"max_connections": 5000, "operator_network": "192.168.250.0/24", **settings}
+    wide = {"max_connections": 5000, "database_memory_mib": 32768, "operator_network": "192.168.250.0/24"}
+    settings = {**wide, **settings}
     return topology.plan(stack_config.read(config_of(stack, **settings), project=PROJECT, stack=stack))
 
 
