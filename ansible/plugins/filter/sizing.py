@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Sizing: what a host declares -> PostgreSQL parameters, kernel settings and huge pages, each with its reason.
 
-One pure function, `size()`, used by the play (filter `sizing`), by the host verification (import by path) and by
-`make sizing` (command line). It imports nothing but the standard library and the pieces in `support/database_sizing`.
+One pure function, `size()`, used by the play (filter `sizing`), by the host verification (which renders the play's
+variables) and by `make sizing` (command line). It imports nothing but the standard library and the pieces in
+`support/database_sizing`.
 """
 
 import argparse
