@@ -1,0 +1,46 @@
+"""The module `xfs_volumes`: which device counts as empty, so that a filesystem may be made on it."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from .role_files import ROOT
+
+spec = importlib.util.spec_from_file_location("xfs_volumes", ROOT / "roles/data_volume/library/xfs_volumes.py")
+assert spec is not None
+assert spec.loader is not None
+xfs_volumes = importlib.util.module_from_spec(spec)
+sys.modules["xfs_volumes"] = xfs_volumes
+spec.loader.exec_module(xfs_volumes)
+
+MIB = 1024**2
+SIZE = 1024 * MIB
+STRETCH = SIZE // 60  # a little more than lies between two samples
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Path:
+    """A file without blocks in the place of a device."""
+    path = tmp_path / "device"
+    path.touch()
+    with path.open("r+b") as file:
+        file.truncate(SIZE)
+    return path
+
+
+def test_a_device_of_zeros_is_blank(device: Path) -> None:
+    assert xfs_volumes.is_blank(str(device))
+
+
+@pytest.mark.parametrize(
+    ("start", "length"),
+    [(0, 1), (SIZE - 1, 1), (400 * MIB, STRETCH), (SIZE // 2, STRETCH), (SIZE - 2 * STRETCH, STRETCH)],
+    ids=["first byte", "last byte", "before the middle", "behind the middle", "before the end"],
+)
+def test_a_device_with_data_anywhere_is_not_blank(device: Path, start: int, length: int) -> None:
+    with device.open("r+b") as file:
+        file.seek(start)
+        file.write(b"\1" * length)
+    assert not xfs_volumes.is_blank(str(device))
