@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Makes the bare commands work from this shell: `source activate.sh` (bash or zsh; direnv does it by .envrc).
-# May be sourced again at any time. Variables that were set before stay as they are: a production backend, for example.
+# May be sourced again at any time. A backend, Pulumi's home and passphrase, Ansible's settings and a language that were
+# set before stay as they are: production's, for example. CONTAINER_HOST is the lab's in any case.
 
 if [ -n "${ZSH_VERSION:-}" ]; then
   # shellcheck disable=SC2296  # zsh's own way to say "this file"; bash never reads it
