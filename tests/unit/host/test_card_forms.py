@@ -1,6 +1,9 @@
 """The card of the golden contract passes; a wrong line, name, command or answer is told. Nothing is connected to."""
 
 import copy
+import os
+import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.host import clients, redaction, test_baseline, test_card, test_endpoints
-from tests.host.environment import Environment
+from tests.host import clients, plan, redaction, test_baseline, test_card, test_endpoints
+from tests.host.environment import ROOT, Environment
 
 CARD = """{{ platform_clusters.main | connection_card('main', platform_environment, '/ca.crt', platform_databases)
              | combine({'help': platform_help}) }}"""
@@ -161,6 +164,34 @@ def test_any_difference_of_the_firewall_is_told(old: str, new: str) -> None:
         test_baseline.test_the_firewall_in_force_is_the_declared_one(host)
 
 
+SELECTED = "^,*,169.254.169.123,3,6,17,8,0.000000056,-0.000000146,0.000002842\n"
+
+
+@pytest.mark.parametrize("said", [SELECTED.replace("*", "?"), SELECTED.replace("169", "170", 1), "506 Cannot talk\n"])
+def test_a_clock_that_goes_by_no_declared_server_is_told(said: str) -> None:
+    host = SimpleNamespace(
+        contract={"virtual": "vm"},
+        declared={"host_baseline_time_servers": ["169.254.169.123"]},
+        units={"chrony.service": {"ActiveState": "active"}},
+        commands={"time": SELECTED},
+    )
+    test_baseline.test_time_is_synchronised(host)
+    host.commands["time"] = said
+    with pytest.raises(AssertionError):
+        test_baseline.test_time_is_synchronised(host)
+
+
+@pytest.mark.parametrize("file", ["enabled", "defrag"])
+def test_a_transparent_huge_page_is_told(file: str) -> None:
+    folder = plan.TRANSPARENT_HUGE_PAGES
+    host = SimpleNamespace(contract={"virtual": "vm"})
+    host.contents = {f"{folder}/{name}": "always madvise [never]\n" for name in ("enabled", "defrag")}
+    test_baseline.test_transparent_huge_pages_are_off(host)
+    host.contents[f"{folder}/{file}"] = "always [madvise] never\n"
+    with pytest.raises(AssertionError):
+        test_baseline.test_transparent_huge_pages_are_off(host)
+
+
 @pytest.mark.parametrize("standby", [True, False])
 def test_an_endpoint_that_leads_elsewhere_is_told(
     card: dict[str, Any], environment: Environment, monkeypatch: pytest.MonkeyPatch, standby: bool
@@ -187,3 +218,20 @@ def test_an_endpoint_that_leads_elsewhere_is_told(
             verify(card, "read_only_direct", one)
     else:
         verify(card, "read_only_direct", one)
+
+
+def test_make_card_prints_the_card_and_no_secret(environment: Environment, tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory"
+    shutil.copytree(environment.name, inventory)
+    values = inventory / "group_vars/all.yml"
+    text = values.read_text(encoding="utf-8")
+    folder = os.path.relpath(tmp_path, ROOT)
+    values.write_text(text.replace("environment_directory: .lab", f"environment_directory: {folder}"), encoding="utf-8")
+    surroundings = {**os.environ, "ANSIBLE_INVENTORY": str(inventory), "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(["make", "card"], cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    written = (tmp_path / "card.md").read_text(encoding="utf-8")
+    assert written.startswith("# Connection card: lab, cluster main")
+    missing = [line for line in written.splitlines() if line.strip() not in done.stdout]
+    assert missing == []
+    assert "kept-to-itself" not in done.stdout

@@ -202,3 +202,21 @@ def test_the_confirmation_names_the_clone(monkeypatch: pytest.MonkeyPatch, capsy
     with pytest.raises(LabError, match="nobody is there"):
         destroy._confirm()
     assert f"the lab of {ROOT} " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("typed", ["lab", " lab "])
+def test_the_typed_name_of_the_lab_confirms(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    confirm(monkeypatch, typed)
+
+
+@pytest.mark.parametrize("typed", ["", "y", "yes", "Lab", "production"])
+def test_nothing_else_that_is_typed_confirms(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    with pytest.raises(LabError, match="not confirmed, nothing was removed"):
+        confirm(monkeypatch, typed)
+
+
+def confirm(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    monkeypatch.delenv("YES", raising=False)
+    monkeypatch.setattr("lab.commands.destroy.sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", lambda _: typed)
+    destroy._confirm()
