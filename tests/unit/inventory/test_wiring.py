@@ -24,7 +24,7 @@ def evaluate(tmp_path: Path) -> Evaluate:
         (tmp_path / "contract.json").write_text(json.dumps(contract), encoding="utf-8")
         folder = ROOT / "inventories" / contract["environment"]
         source = yaml.safe_load((folder / "pulumi_stack.yml").read_text(encoding="utf-8"))
-        source.pop("state_file", None)
+        source = {key: value for key, value in source.items() if key not in {"state_file", "remote_state"}}
         source["contract_file"] = str(tmp_path / "contract.json")
         (tmp_path / "pulumi_stack.yml").write_text(yaml.safe_dump(source), encoding="utf-8")
         if not (tmp_path / "group_vars").exists():
