@@ -187,7 +187,6 @@ def queries(statements: dict[str, list[str]]) -> dict[str, Any]:
 def main(plan: dict[str, Any]) -> dict[str, Any]:
     """Collect what the plan asks for."""
     return {
-        "hostname": run("hostname").strip(),
         "clock": clock(),
         "sockets": sockets(),
         "units": units(plan["units"]),

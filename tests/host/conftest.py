@@ -18,7 +18,7 @@ from ansible.errors import AnsibleError
 from tests.host import clients, collect, compare, plan, redaction, report
 from tests.host.environment import Environment
 
-GROUPS = {"host": "all", "database_host": "database", "service_host": "services", "etcd_host": "etcd"}
+GROUPS = {"host": "all", "database_host": "database", "etcd_host": "etcd"}
 GROUPS |= {"repository_host": "repository", "cache_host": "cache"}
 KEY = pytest.StashKey[Environment]()
 
@@ -95,7 +95,7 @@ def host(request: pytest.FixtureRequest) -> SimpleNamespace:
     return _seen(request)
 
 
-database_host = service_host = etcd_host = repository_host = cache_host = host
+database_host = etcd_host = repository_host = cache_host = host
 
 
 @pytest.fixture(scope="session")

@@ -10,16 +10,18 @@ RUNNING_UNITS: dict[str, list[str]] = {
     "repository": ["pgbackrest.service", "cron.service"],
     "cache": ["valkey-server.service"],
 }
+# A port, or the way into the cluster whose endpoints in the contract hold it: see `port_of`.
+Port = int | str
 # port, address (* for all; fields of the contract's host), program
-EXPECTED_SOCKETS: dict[str, list[tuple[int, str, str]]] = {
+EXPECTED_SOCKETS: dict[str, list[tuple[Port, str, str]]] = {
     "all": [(22, "*", "sshd")],
     "database": [
         (5432, "{address}", "postgres"),
         (5432, "127.0.0.1", "postgres"),
         (8008, "{address}", "patroni"),
-        (5000, "*", "haproxy"),
-        (5001, "*", "haproxy"),
-        (6432, "*", "pgbouncer"),
+        ("direct", "*", "haproxy"),
+        ("read_only_direct", "*", "haproxy"),
+        ("pooled", "*", "pgbouncer"),
         (8432, "{address}", "pgbackrest"),
     ],
     "etcd": [(2379, "{address}", "etcd"), (2379, "127.0.0.1", "etcd"), (2380, "{address}", "etcd")],
@@ -29,11 +31,11 @@ EXPECTED_SOCKETS: dict[str, list[tuple[int, str, str]]] = {
 TLS = "/etc/ssl/platform"
 # What speaks TLS: port, address, name of the certificate, and whether PostgreSQL's own request comes first. The
 # balancer's ports lead to PostgreSQL and are looked at by the card's names.
-TLS_LISTENERS: dict[str, list[tuple[int, str, str, bool]]] = {
+TLS_LISTENERS: dict[str, list[tuple[Port, str, str, bool]]] = {
     "database": [
         (5432, "{address}", "postgresql", True),
         (5432, "127.0.0.1", "postgresql", True),
-        (6432, "{address}", "pgbouncer", True),
+        ("pooled", "{address}", "pgbouncer", True),
         (8008, "{address}", "postgresql", False),
         (8432, "{address}", "postgresql", False),
     ],
@@ -52,14 +54,30 @@ EXPECTED_FILES: dict[str, dict[str, str]] = {
         f"{TLS}/pgbouncer.key": "postgres:postgres 0600",
         f"{TLS}/haproxy.pem": "haproxy:haproxy 0600",
         "/etc/patroni/config.yml": "postgres:postgres 0600",
+        "/etc/pgbouncer/userlist.txt": "postgres:postgres 0640",
+        "/etc/pgbackrest/pgbackrest.conf": "root:postgres 0640",
+        "/etc/freelance-backup.pgpass": "postgres:postgres 0600",
         "/var/lib/postgresql/17/main": "postgres:postgres 0700",
         "/var/lib/postgresql-wal/17/main": "postgres:postgres 0700",
         "/var/backups/postgresql": "postgres:postgres 0700",
     },
     "etcd": {f"{TLS}/etcd.key": "etcd:etcd 0600", "/var/lib/etcd": "etcd:etcd 0700"},
-    "repository": {f"{TLS}/pgbackrest.key": "postgres:postgres 0600", "/var/lib/pgbackrest": "postgres:postgres 0700"},
-    "cache": {f"{TLS}/valkey.key": "valkey:valkey 0600"},
+    "repository": {
+        f"{TLS}/pgbackrest.key": "postgres:postgres 0600",
+        "/etc/pgbackrest/pgbackrest.conf": "root:postgres 0640",
+        "/var/lib/pgbackrest": "postgres:postgres 0700",
+    },
+    "cache": {f"{TLS}/valkey.key": "valkey:valkey 0600", "/etc/valkey/users.acl": "root:valkey 0640"},
 }
+
+
+def port_of(environment: Environment, port: Port) -> int:
+    """Return a port, that of a way by the contract's endpoints: all hosts have the same."""
+    if isinstance(port, int):
+        return port
+    endpoints = environment.declared(environment.hosts("database")[0])["platform_endpoints"][port]
+    (found,) = {int(endpoint.rpartition(":")[2]) for endpoint in endpoints}
+    return found
 
 
 def groups_of(environment: Environment, name: str) -> list[str]:

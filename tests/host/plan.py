@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.host import compare
 from tests.host.environment import Environment
-from tests.host.expect import TLS, TLS_LISTENERS, groups_of
+from tests.host.expect import TLS, TLS_LISTENERS, groups_of, port_of
 
 APP = "freelance_platform"
 UNITS = {
@@ -32,6 +32,7 @@ FILES = {
         "/run/pgbouncer/loaded",
         "/etc/pgbackrest/*",
         "/etc/postgresql/platform/*",
+        "/etc/freelance-backup.pgpass",
         "/etc/freelance-platform/*",
         "/opt/freelance-platform/current",
         "/var/lib/postgresql/17/main",
@@ -49,6 +50,8 @@ LIST_RULES = ["nft", "--stateless", "list", "ruleset"]
 # A network namespace of its own: what is loaded there is in force nowhere, and nft prints it in its own words.
 LOAD_APART = ["unshare", "--net", "sh", "-c", f'printf %s "$1" | nft --file - && {" ".join(LIST_RULES)}', "sh"]
 TRANSPARENT_HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage"
+# As a client that knows the authority and no password.
+ETCD = ["env", "ETCDCTL_API=3", "etcdctl", f"--cacert={TLS}/ca.crt", "--endpoints=https://127.0.0.1:2379"]
 PATRONI = ["patronictl", "-c", "/etc/patroni/config.yml"]
 QUERIES = {
     "in_recovery": ["postgres", "select pg_is_in_recovery() as value"],
@@ -96,7 +99,6 @@ QUERIES = {
         " failed_count, last_failed_time > last_archived_time as failing from pg_stat_archiver",
     ],
     "overrides": ["postgres", "select name from pg_file_settings where sourcefile ~ 'auto[.]conf$'"],
-    "postmaster": ["postgres", "select pg_postmaster_start_time()::text as started"],
     "extensions": [APP, "select extname, nspname from pg_extension e join pg_namespace n on n.oid = extnamespace"],
     "schema_acl": [
         APP,
@@ -138,7 +140,7 @@ def listeners(environment: Environment, name: str) -> list[dict[str, Any]]:
     return [
         {
             "address": address.format(**contract),
-            "port": port,
+            "port": port_of(environment, port),
             "name": contract["name"],
             "starttls": starttls,
             "certificate": f"{TLS}/{certificate}.crt",
@@ -155,22 +157,14 @@ def of(environment: Environment, name: str) -> dict[str, Any]:
     database = "database" in groups
     as_postgres: dict[str, list[str]] = {}
     if database:
+        pooled = str(port_of(environment, "pooled"))
+        console = ["psql", "-h", "/run/pgbouncer", "-p", pooled, "-U", "pgbouncer", "-d", "pgbouncer", "-XAtc"]
         as_postgres |= {
             "members": [*PATRONI, "list", "-f", "json"],
             "dynamic": [*PATRONI, "show-config"],
             "backups": ["pgbackrest", f"--stanza={declared['platform_cluster']}", "--output=json", "info"],
-            "pool_databases": [
-                "psql",
-                "-h",
-                "/run/pgbouncer",
-                "-p",
-                "6432",
-                "-U",
-                "pgbouncer",
-                "-XAtc",
-                "show databases",
-                "pgbouncer",
-            ],
+            "pool_databases": [*console, "show databases"],
+            "pool_settings": [*console, "show config"],
         }
     return {
         "units": sorted({unit for group in groups for unit in UNITS.get(group, [])}),
@@ -192,6 +186,7 @@ def of(environment: Environment, name: str) -> dict[str, Any]:
             "firewall_declared": [*LOAD_APART, declared.file("host_baseline", "nftables.conf.j2")],
             "time": ["chronyc", "-c", "-N", "sources"],
             "disk": ["df", "-B1", "--output=target,size,used"],
+            **({"etcd_keys": [*ETCD, "get", "--prefix", "/", "--keys-only"]} if "etcd" in groups else {}),
         },
         "as_postgres": as_postgres,
         "queries": QUERIES if database else {},

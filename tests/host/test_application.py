@@ -1,6 +1,7 @@
 """The schema is at the application's release, and its first data is there."""
 
 from types import SimpleNamespace
+from typing import Any
 
 from tests.host.environment import ROOT, Environment
 
@@ -18,6 +19,11 @@ def test_the_release_on_the_host_is_the_one_that_the_database_names(
     first = environment.hosts("database")[0]
     current = environment.connection(first).run("readlink -f /opt/freelance-platform/current").stdout.strip()
     assert current.rpartition("/")[2] == leader.queries["release"][0]["release"]
+
+
+def test_the_applications_settings_are_for_its_user_alone(found: dict[str, Any], environment: Environment) -> None:
+    file = found[environment.hosts("database")[0]]["files"]["/etc/freelance-platform/app.env"]
+    assert (file["owner"], file["group"], file["mode"]) == ("root", "freelance", "0640")
 
 
 def test_initial_data_is_there(leader: SimpleNamespace) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.host import compare
 from tests.host.environment import Environment
-from tests.host.expect import EXPECTED_FILES, EXPECTED_SOCKETS, RUNNING_UNITS, groups_of
+from tests.host.expect import EXPECTED_FILES, EXPECTED_SOCKETS, RUNNING_UNITS, groups_of, port_of
 from tests.host.plan import TRANSPARENT_HUGE_PAGES
 
 MASKED = {"postgresql.service", "postgresql@17-main.service"}
@@ -101,7 +101,7 @@ def test_no_private_key_is_readable_by_others(host: SimpleNamespace) -> None:
 
 def test_listening_sockets_are_exactly_the_declared_ones(host: SimpleNamespace, environment: Environment) -> None:
     wanted = {
-        (port, address.format(**host.contract), program)
+        (port_of(environment, port), address.format(**host.contract), program)
         for group in groups_of(environment, host.name)
         for port, address, program in EXPECTED_SOCKETS[group]
     }

@@ -5,6 +5,7 @@ import subprocess
 import time
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -106,6 +107,13 @@ def test_postgresql_itself_is_out_of_reach(environment: Environment, card: dict[
         # Silence is the firewall's answer; any word would come from PostgreSQL.
         with pytest.raises(psycopg.OperationalError, match="timeout expired"):
             clients.connect(card, "direct", host=address, hostaddr=address, port=5432, connect_timeout=2)
+
+
+def test_the_pooler_runs_with_the_declared_settings(database_host: SimpleNamespace) -> None:
+    shown = database_host.as_postgres["pool_settings"]
+    live = dict(line.split("|")[:2] for line in shown.splitlines() if "|" in line)
+    wanted = {name: str(value) for name, value in database_host.declared["__pgbouncer_settings"].items()}
+    assert {name: live.get(name) for name in wanted} == wanted, shown[:400]
 
 
 def test_the_pooler_offers_both_databases(found: dict[str, Any], environment: Environment) -> None:

@@ -6,6 +6,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.host import access_plan, compare
 from tests.host.environment import ROOT, Environment
@@ -43,6 +44,11 @@ def test_no_setting_waits_for_a_restart(database_host: SimpleNamespace) -> None:
 
 def test_nobody_overrides_settings_by_alter_system(database_host: SimpleNamespace) -> None:
     assert database_host.queries["overrides"] == []
+
+
+def test_the_clusters_dynamic_settings_are_the_declared_ones(leader: SimpleNamespace, settings: ModuleType) -> None:
+    live = yaml.safe_load(leader.as_postgres["dynamic"])
+    assert settings.configuration_patch(live, leader.declared["__patroni_dynamic"]) == {}, "what a run would change"
 
 
 def test_access_rules_are_live_in_the_declared_order(database_host: SimpleNamespace) -> None:

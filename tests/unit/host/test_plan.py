@@ -6,9 +6,9 @@ import pytest
 
 from tests.host import plan
 from tests.host.environment import Environment
-from tests.host.expect import EXPECTED_SOCKETS, TLS_LISTENERS
+from tests.host.expect import EXPECTED_SOCKETS, TLS_LISTENERS, port_of
 
-WITHOUT_TLS_OF_THEIR_OWN = {22, 5000, 5001}  # ssh; the balancer hands bytes on to PostgreSQL
+WITHOUT_TLS_OF_THEIR_OWN = {22, "direct", "read_only_direct"}  # ssh; the balancer hands bytes on to PostgreSQL
 
 
 def test_every_listener_but_ssh_and_the_balancer_is_asked_for_its_certificate() -> None:
@@ -20,6 +20,11 @@ def test_every_listener_but_ssh_and_the_balancer_is_asked_for_its_certificate() 
     }
     asked = {(kind, port, address) for kind, listed in TLS_LISTENERS.items() for port, address, *_ in listed}
     assert {(kind, port, "{address}" if address == "*" else address) for kind, port, address in expected} == asked
+
+
+def test_the_ports_of_the_endpoints_are_the_contracts(environment: Environment) -> None:
+    ports = [port_of(environment, port) for port in ("pooled", "direct", "read_only_direct", 22)]
+    assert ports == [6432, 5000, 5001, 22]
 
 
 def test_every_certificate_of_a_host_is_presented_by_a_listener(environment: Environment) -> None:
