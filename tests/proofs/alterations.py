@@ -1,11 +1,14 @@
-"""Everything that the platform installs, altered behind its back: what is done on a host, and who must name it."""
+"""Everything that the platform installs, altered behind its back: what is done on a host, and who must name it.
+
+Of files, units and dynamic parameters each one; of what SQL grants and sets, one of each kind.
+"""
 
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tests.host.environment import Environment
-from tests.proofs.tools import psql
+from tests.proofs.tools import psql, script
 
 TLS = "/etc/ssl/platform"
 UNITS = "/etc/systemd/system"
@@ -65,6 +68,7 @@ UNCHECKED = {
     "/etc/freelance-platform/app.env": "a check builds no release, and the altered one has to be built anew",
 }
 STOPPED = "a check starts no unit, and what runs is compared only where the unit is in order"
+# One of each kind: all of a kind are compared alike.
 GRANTS = {
     "grant truncate on accounts_skill to reporting_user": r"accounts_skill: TRUNCATE for reporting_user: held",
     "revoke insert on accounts_skill from freelance_user": r"accounts_skill: INSERT for freelance_user: none",
@@ -103,8 +107,8 @@ class Alteration:
 
 def of(lab: Environment, leader: str) -> list[Alteration]:
     """All of them, for the cluster as it is led now."""
-    # The cluster first, as a unit that is stopped may be the one asked; the cache last, it reloads by itself.
-    return [*_cluster(lab, leader), *_hosts(lab, leader), *_units(lab, leader), *_services(lab)]
+    # The cluster first, as a unit that is stopped may be the one asked.
+    return [*_cluster(lab, leader), *_hosts(lab, leader), *_units(lab, leader)]
 
 
 def files(lab: Environment, host: str) -> list[str]:
@@ -168,6 +172,9 @@ def _hosts(lab: Environment, leader: str) -> Iterator[Alteration]:
         yield Alteration(host, "ALTER SYSTEM", system, "random_page_cost", unchecked=down)
         unmask = f"rm {UNITS}/postgresql.service"
         yield Alteration(host, "masked unit", unmask, rf"{UNITS}/postgresql\.service")
+    for host in lab.hosts("cache"):
+        copy = f"cat {TLS}/pgbackrest.crt > {TLS}/valkey.crt"
+        yield Alteration(host, "certificate", copy, r"valkey: it belongs to")
 
 
 def _without_patroni(lab: Environment, leader: str) -> str:
@@ -183,7 +190,8 @@ def _units(lab: Environment, leader: str) -> Iterator[Alteration]:
     stopped = {
         "nftables": lab.hosts("all"),
         "cron": lab.hosts("all"),
-        "pgbackrest": lab.hosts("repository"),
+        "pgbackrest": [*lab.hosts("database"), *lab.hosts("repository")],
+        "valkey-server": lab.hosts("cache"),
         "pgbouncer": [without_patroni],
         "haproxy": [without_patroni],
         "patroni": [without_patroni],
@@ -210,14 +218,15 @@ def _cluster(lab: Environment, leader: str) -> Iterator[Alteration]:
         leader, "a role nobody declared", psql("create role stranger login"), r"undeclared_roles:\n- stranger"
     )
     edit = "runuser -u postgres -- patronictl -c /etc/patroni/config.yml edit-config --force --quiet"
-    named = r"Settings \| (Read the cluster's settings|Change what differs)"
     # Gone from the cluster's settings, so that PostgreSQL goes back to its defaults; without what awaits a restart.
-    names = "|".join(lab.declared(first)["patroni_parameters"])
-    live = psql("select name from pg_settings where context <> 'postmaster'")
-    words = f"$({live} | grep -xE '{names}' | sed 's/.*/-p &=null/')"
-    yield Alteration(first, "every dynamic parameter", f"{edit} {words}", named, cluster=True)
-    for words in ("-p work_mem=3MB", "-s maximum_lag_on_failover=7", "-p deadlock_timeout=7s"):
-        yield Alteration(first, f"dynamic setting {words}", f"{edit} {words}", named, cluster=True)
+    live = script(lab, first, psql("select name from pg_settings where context <> 'postmaster'")).splitlines()
+    single = {"work_mem": "-p work_mem=3MB", "maximum_lag_on_failover": "-s maximum_lag_on_failover=7"}
+    gone = sorted(lab.declared(first)["__patroni_parameters"].keys() & set(live) - single.keys())
+    words = " ".join(f"-p {name}=null" for name in gone)
+    for name in gone:
+        yield Alteration(first, f"parameter {name} gone", f"{edit} {words}", setting(name), cluster=True)
+    for name, words in {**single, "deadlock_timeout": "-p deadlock_timeout=7s"}.items():
+        yield Alteration(first, f"dynamic setting {words}", f"{edit} {words}", setting(name), cluster=True)
     console = "psql -XAtq -h /run/pgbouncer -p 6432 -U pgbouncer -d pgbouncer -c 'SET default_pool_size = 3'"
     # Its altered certificate has it reloaded before its settings are compared, which undoes this one too.
     pooler = r"default_pool_size\|3\b|Reload the users of the certificates"
@@ -235,30 +244,33 @@ def _cluster(lab: Environment, leader: str) -> Iterator[Alteration]:
     yield Alteration(leader, "wider user in etcd", f"{etcdctl} user grant-role patroni root", named, cluster=True)
 
 
-def _services(lab: Environment) -> Iterator[Alteration]:
+def setting(name: str) -> str:
+    """The pattern of a cluster's setting in the list of those that differ."""
+    return rf"(?ms)Settings \| Tell what differs\n.*^{_escaped(name)}: "
+
+
+def of_the_running_cache(lab: Environment) -> Iterator[Alteration]:
+    """What the cache keeps in memory alone: apart from the others, as a cache that is stopped forgets it."""
     for host in lab.hosts("cache"):
-        user = lab.declared(host)["cache_operator_user"]
+        user, password = lab.declared(host)["cache_operator_user"], lab.secret("cache_operator_password")
         socket = "/run/valkey/valkey-server.sock"
-        client = (
-            f"export REDISCLI_AUTH={lab.secret('cache_operator_password')}; valkey-cli -e -s {socket} --user {user}"
+        client = f"export REDISCLI_AUTH={password}; valkey-cli -e -s {socket} --user {user}"
+        policy = f"{client} config set maxmemory-policy noeviction"
+        yield Alteration(host, "live setting of the cache", policy, "noeviction")
+        # The file with the stranger is put back once it is loaded.
+        access, kept = "/etc/valkey/users.acl", "/root/users.acl.kept"
+        stranger = (
+            f"cp -p {access} {kept}; echo '{APPENDED[access]}' >> {access}; {client} acl load; cp -p {kept} {access}"
         )
-        yield Alteration(
-            host,
-            "live setting of the cache",
-            f"{client} config set maxmemory-policy noeviction",
-            "noeviction",
-            unchecked=STOPPED,
-        )
-        yield Alteration(
-            host, "live access list", f"{client} acl load", "the live access list is not the one", unchecked=STOPPED
-        )
-        copy = f"cat {TLS}/pgbackrest.crt > {TLS}/valkey.crt"
-        yield Alteration(host, "certificate", copy, r"valkey: it belongs to")
+        yield Alteration(host, "live access list", f"{stranger}; rm {kept}", "the live access list is not the one")
 
 
 def by_host(alterations: Iterable[Alteration]) -> dict[str, str]:
-    """One script for each host. What is appended to files comes first: some is then loaded."""
-    texts: dict[str, list[str]] = {}
+    """One script for each host, with what several alterations share once. Files come first, as some are then loaded."""
+    texts: dict[str, dict[str, str]] = {}
     for one in alterations:
-        texts.setdefault(one.host, []).append(f"( {one.script}; ) >/dev/null </dev/null # {one.what}")
-    return {host: "\n".join(lines) for host, lines in texts.items()}
+        texts.setdefault(one.host, {})[one.script] = one.what
+    return {
+        host: "\n".join(f"( {script}; ) >/dev/null </dev/null # {what}" for script, what in lines.items())
+        for host, lines in texts.items()
+    }

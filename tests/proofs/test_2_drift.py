@@ -29,6 +29,9 @@ RENEWED = r"/etc/ssl/platform/(pgbouncer|valkey)\.crt$|^started\|"
 # A member that was stopped leaves the list when its key expires.
 COMING_AND_GOING = r"^member "
 REJOIN_SECONDS_MAX = 120
+PENDING_SECONDS_MAX = 60
+ANNOUNCED = "patroni : Restart | Announce the settings that wait for a restart"
+PATRONICTL = "runuser -u postgres -- patronictl -c /etc/patroni/config.yml"
 
 
 def unnamed(run: Run, done: list[Alteration]) -> list[str]:
@@ -82,3 +85,58 @@ def test_every_alteration_is_reported_by_a_check_and_repaired_by_a_run(
     hosts, tasks = len(before), {task for _, task in run.changed}
     print(f"\n{len(done)} alterations on {hosts} hosts, each reported and repaired by one of {len(tasks)} tasks")
     print("\n".join(f"  not told by --check: {one.host}: {one.what}: {one.unchecked}" for one in done if one.unchecked))
+
+
+def test_what_the_running_cache_was_told_is_reported_by_a_check_and_repaired_by_a_run(
+    lab: Environment, snapshot: Snapshot
+) -> None:
+    before, done = snapshot(), list(alterations.of_the_running_cache(lab))
+    scripts(lab, alterations.by_host(done))
+    altered = snapshot()
+    assert set(differences(before, altered)) == set(lab.hosts("cache"))
+
+    check = observe(SITE, "--check", "--tags", "cache")
+    assert check.code == 0, check.output[-4000:]
+    assert unnamed(check, done) == [], "not reported by --check"
+    assert differences(altered, snapshot()) == {}, "changed by --check"
+
+    run = observe(SITE, "--tags", "cache")
+    assert run.code == 0, run.output[-4000:]
+    assert unnamed(run, done) == [], "not reported by the run"
+    assert differences(before, snapshot()) == {}, "not repaired"
+
+
+def test_a_static_parameter_is_reported_announced_as_pending_and_repaired_once_a_restart_is_allowed(
+    lab: Environment, members: Members, leader: str, snapshot: Snapshot
+) -> None:
+    """Altered for the cluster; one standby was restarted with it since."""
+    count, scope = len(lab.hosts("database")), lab.declared(leader)["patroni_scope"]
+    standby = next(name for name in reversed(lab.hosts("database")) if name != leader)
+    done = [Alteration(leader, "static parameter", "", alterations.setting("shared_buffers"), cluster=True)]
+    before = snapshot()
+    script(lab, leader, f"{PATRONICTL} edit-config --force --quiet -p shared_buffers=64MB")
+    wait_for("it waits for a restart", lambda: "Pending restart" in members().get(standby, {}), PENDING_SECONDS_MAX)
+    script(lab, leader, f"{PATRONICTL} restart --force {scope} {standby}")
+    wait_for("the standby follows again", lambda: healthy(members(), count), REJOIN_SECONDS_MAX)
+    running = psql("select pg_postmaster_start_time()", "show shared_buffers")
+    altered = script(lab, standby, running)
+    assert altered.endswith("64MB")
+
+    check = observe(SITE, "--check", "--tags", "patroni")
+    assert check.code == 0, check.output[-4000:]
+    assert unnamed(check, done) == [], "not reported by --check"
+
+    run = observe(SITE, "--tags", "patroni")
+    assert run.code == 0, run.output[-4000:]
+    assert unnamed(run, done) == [], "not reported by the run"
+    announced = "\n".join(
+        result["msg"] for _, host, task, result in run.results if (host, task) == (standby, ANNOUNCED)
+    )
+    assert f"{standby} waits for a restart" in announced, run.results
+    assert "shared_buffers" in announced
+    assert "Run again with -e postgresql_allow_restart=true" in announced
+    assert script(lab, standby, running) == altered, "restarted unasked"
+
+    allowed = observe(SITE, "--tags", "patroni", "-e", "postgresql_allow_restart=true")
+    assert allowed.code == 0, allowed.output[-4000:]
+    assert differences(before, snapshot(), r"^started\|") == {}, "not repaired"

@@ -12,7 +12,7 @@ REASONS = {
         "the package would be installed first: without it there is no such folder, program or unit"
     ),
     r"_(unit|service)\b.*\bis changed": "the unit would be put in order first",
-    r"configuration_patch|_outdated|_missing|requests|_by_hand": "the task before it reports the change in its place",
+    r"_patch\b|_outdated|_missing|requests|_by_hand": "the task before it reports the change in its place",
     r"_data\b|_without_data": "a member has no data before a run has started it",
     r"_copying|_live|_rc\b|\.rc\b": "there is nothing to wait for where nothing was changed",
     r"^\(?not ansible_check_mode\)?$": "it acts on, or judges, what only a run makes, and that is reported itself",
