@@ -22,6 +22,8 @@ Alter = Callable[[Callable[[dict[str, Any]], None]], Path]
 Refused = Callable[..., Run]
 UNUSED_ADDRESS = "10.99.0.99"
 ALTERED = "/etc/security/limits.d/60-platform.conf"
+MEMORY_MIB = 10_000_000
+LESS_MEMORY = f"MiB of memory, {MEMORY_MIB} MiB are declared and at least {MEMORY_MIB * 9 // 10} MiB must be there"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,6 +70,11 @@ def _unreachable(contract: dict[str, Any]) -> None:
     contract["clusters"]["main"]["hosts"][2]["connect"]["host"] = UNUSED_ADDRESS
 
 
+def _larger(contract: dict[str, Any]) -> None:
+    # A container sees the memory of its whole machine, so it is declared to be one.
+    contract["clusters"]["main"]["hosts"][1] |= {"virtual": "vm", "memory_mib": MEMORY_MIB}
+
+
 @pytest.mark.parametrize(
     ("alter", "message", "remedy"),
     [
@@ -75,8 +82,9 @@ def _unreachable(contract: dict[str, Any]) -> None:
         (_foreign, "environment 'production'", "make up"),
         (_same_address, "used by more than one host", "make up"),
         (_unreachable, f"db3 ({UNUSED_ADDRESS}:22) can't be reached", "pulumi up --stack lab"),
+        (_larger, LESS_MEMORY, "Declare the real memory in the stack, or take a larger machine"),
     ],
-    ids=["other-version", "foreign", "same-address", "unreachable"],
+    ids=["other-version", "foreign", "same-address", "unreachable", "less-memory"],
 )
 def test_a_contract_that_does_not_fit_changes_nothing(
     altered_inventory: Alter, refused: Refused, alter: Callable[[dict[str, Any]], None], message: str, remedy: str
