@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from tests.host import clients
+from tests.host.environment import Environment
 from tests.proofs import unchecked
 from tests.proofs.tools import SITE, observe, play
 
@@ -27,3 +29,18 @@ def test_a_check_of_the_running_site_reports_no_change(everywhere: Callable[[str
     unchecked.tell(run)
     assert run.changed == []
     assert everywhere(STARTED) == before
+
+
+def test_the_bare_inventory_and_ad_hoc_commands_know_all_hosts_and_groups(lab: Environment) -> None:
+    groups = {line.strip("|- ") for line in clients.shell("ansible-inventory --graph").splitlines()}
+    names = ("all", "database", "etcd", "repository", "cache", "services")
+    assert {f"@{name}:" for name in names} | set(lab.hosts("all")) <= groups
+    answers = clients.shell("ansible all -m ping --one-line").splitlines()
+    assert sorted(line.split(" | ")[0] for line in answers if '"ping": "pong"' in line) == sorted(lab.hosts("all"))
+
+
+def test_a_check_of_one_host_alone_reports_no_change(lab: Environment) -> None:
+    run = observe(SITE, "--check", "--limit", lab.hosts("database")[1])
+    assert run.code == 0, run.output[-3000:]
+    assert {host for _, host, _, _ in run.results} == {lab.hosts("database")[1]}
+    assert run.changed == []
