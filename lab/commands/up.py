@@ -12,7 +12,7 @@ from lab import lock, machine, preflight
 from lab.paths import LOGS, ROOT, STATE
 from lab.steps import Result, Runner, Step
 
-# Engine, virtual environment and image take a core or the network each; the fourth place is for the quick steps.
+# Engine and image take a core or the network each; the other two places are for the quick steps.
 PARALLEL = 4
 CARD = "connection card"
 PLAYBOOKS = "ansible/playbooks"
@@ -31,17 +31,25 @@ def steps(*, verify: bool = True) -> list[Step]:
     plan = [
         own("system packages", "part", "packages", needs=()),
         own("virtual environment", "part", "environment"),
-        Step(name="Pulumi engine", argv=["lab/engine/build"], needs=["system packages"]),
-        own("host image", "image", "tar"),
-        own("sandbox", "sandbox", "up"),
+        # Settings that can't work are refused before anything is built for them; reading them takes PyYAML.
+        Step(
+            name="settings",
+            argv=["python", "pulumi/check_settings.py", "lab"],
+            needs=["virtual environment"],
+            environment=pythonpath,
+            activated=True,
+        ),
+        Step(name="Pulumi engine", argv=["lab/engine/build"], needs=["settings"]),
+        own("host image", "image", "tar", needs=("settings",)),
+        own("sandbox", "sandbox", "up", needs=("settings",)),
         own("image into podman", "image", "host", needs=("host image", "sandbox")),
         Step(
             name="secrets",
             argv=["ansible-playbook", "-i", "localhost,", f"{PLAYBOOKS}/initialise_secrets.yml"],
-            needs=["virtual environment"],
+            needs=["settings"],
             activated=True,
         ),
-        own("stack", "part", "stack", needs=("virtual environment", "Pulumi engine")),
+        own("stack", "part", "stack", needs=("Pulumi engine",)),
         own("hosts", "part", "hosts", needs=("stack", "secrets", "image into podman")),
         Step(name="site", argv=["ansible-playbook", f"{PLAYBOOKS}/site.yml"], needs=["hosts"], activated=True),
         Step(name=CARD, argv=["ansible-playbook", f"{PLAYBOOKS}/show_card.yml"], needs=["site"], activated=True),

@@ -1,4 +1,4 @@
-"""From a stack's configuration (keys and texts, as the engine passes them) to Settings. Pure: nothing of Pulumi.
+"""From a stack's configuration (keys and texts, as the engine passes them) to Settings. Nothing of Pulumi.
 
 Types, required keys and defaults are the engine's work (the schema in Pulumi.yaml); unknown keys are refused here,
 because the engine accepts them in silence.
@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import yaml
 
@@ -25,10 +25,24 @@ AWS_KEYS = ("region", "profile", "allowedAccountIds", "forbiddenAccountIds", "as
 
 
 @cache
+def project() -> Mapping[str, Any]:
+    """Return Pulumi.yaml: the project's name and the schema of its settings."""
+    return cast("Mapping[str, Any]", yaml.safe_load(PROJECT_FILE.read_text(encoding="utf-8")))
+
+
+@cache
 def known_keys() -> tuple[str, ...]:
     """Return each key that a stack may set, with its namespace."""
-    project = yaml.safe_load(PROJECT_FILE.read_text(encoding="utf-8"))
-    return (*(f"{project['name']}:{key}" for key in project["config"]), *(f"aws:{key}" for key in AWS_KEYS))
+    return (*(f"{project()['name']}:{key}" for key in project()["config"]), *(f"aws:{key}" for key in AWS_KEYS))
+
+
+def from_files(stack: str) -> tuple[dict[str, str], set[str]]:
+    """Return a stack's configuration as the engine passes it, from its files, and the keys of its secrets."""
+    schema, file = project()["config"], PROJECT_FILE.with_name(f"Pulumi.{stack}.yaml")
+    values = {f"{project()['name']}:{key}": entry["default"] for key, entry in schema.items() if "default" in entry}
+    values |= yaml.safe_load(file.read_text(encoding="utf-8"))["config"]
+    secret = {key for key, value in values.items() if isinstance(value, dict) and "secure" in value}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}, secret
 
 
 def unknown_keys(config: Mapping[str, str], known: tuple[str, ...]) -> Iterator[Problem]:

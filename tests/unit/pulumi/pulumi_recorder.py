@@ -16,8 +16,8 @@ for folder in ("pulumi", "tests/engine"):
     sys.path.insert(0, str(ROOT / folder))
 
 import pulumi  # noqa: E402 - after the paths above
-import yaml  # noqa: E402 - the same
 from aws_inventions import ANSWERS, TYPES, made_by_aws, new_id  # noqa: E402 - the same
+from infra import stack_config  # noqa: E402 - the same
 from pulumi.runtime import mocks, rpc  # noqa: E402 - the same
 
 PROJECT = "freelance-platform"
@@ -111,22 +111,17 @@ class _Monitor(mocks.MockMonitor):
 
 
 @cache
-def config_in(file: str) -> Mapping[str, Any]:
-    """Return the part `config` of a file at the repository's root."""
-    value: Mapping[str, Any] = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["config"]
-    return value
+def config_in(stack: str) -> Mapping[str, str]:
+    """Return the configuration of an example stack."""
+    config, _ = stack_config.from_files(stack)
+    return {**config, f"{PROJECT}:ssh_public_key": PUBLIC_KEY} if stack == "production" else config
 
 
 def config_of(stack: str, **settings: object) -> dict[str, str]:
-    """Return a stack's configuration as the engine passes it: the example over the defaults, with changes."""
-    defaults, example = config_in("Pulumi.yaml"), config_in(f"Pulumi.{stack}.yaml")
-    values = {f"{PROJECT}:{key}": entry["default"] for key, entry in defaults.items() if "default" in entry}
-    values.update(example)
-    if stack == "production":
-        values[f"{PROJECT}:ssh_public_key"] = PUBLIC_KEY
-    for key, value in settings.items():
-        values[key if ":" in key else f"{PROJECT}:{key}"] = value
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+    """Return a stack's configuration as the engine passes it: the example with changes."""
+    changes = {key if ":" in key else f"{PROJECT}:{key}": value for key, value in settings.items()}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in changes.items()}
+    return {**config_in(stack), **texts}
 
 
 def record(stack: str, *, previous: Mapping[str, Any] | None = None, **settings: object) -> Recording:
