@@ -117,11 +117,17 @@ def build_packages_layer() -> bool:
         f"apt-get $o update\napt-get $o install --yes --download-only {' '.join(names('platform_packages.txt'))}\n"
     )
     try:
-        podman.podman(
+        done = podman.podman(
             "run", "--name", name, "--label", f"{podman.LABEL}=molecule", "--network", "molecule", "--no-hosts",
             "--dns=none", "--security-opt", "seccomp=unconfined", IMAGE_HOST, "sh", "-c", script,
-            timeout=BUILD_TIMEOUT_S,
+            check=False, timeout=BUILD_TIMEOUT_S,
         )  # fmt: skip
+        if done.returncode:
+            raise LabError(
+                f"apt can't download the platform's packages after {RETRIES} tries: {done.stderr.strip()}\nIs the "
+                f"package archive reachable ({debian_sources()[0].split()[1]})? The same command tries again, and what "
+                "was downloaded is kept"
+            )
         changes = ['CMD ["/lib/systemd/systemd"]', "STOPSIGNAL SIGRTMIN+3", f"LABEL {LABEL}={wanted}"]
         options = [word for change in changes for word in ("--change", change)]
         podman.podman("commit", "--quiet", *options, name, IMAGE_PACKAGES, timeout=BUILD_TIMEOUT_S)

@@ -81,3 +81,19 @@ def test_our_own_engine_is_found_again_and_never_taken_for_an_official_one(tmp_p
 def test_half_an_engine_is_not_found(tmp_path: Path) -> None:
     programs(own_directory(tmp_path / "cache"), *FILES[:-1])
     assert run(tmp_path / "cache", "--path", path=[]).stdout == ""
+
+
+@pytest.mark.parametrize("away", [1, 3], ids=["for a moment", "for good"])
+def test_a_module_proxy_that_is_away_is_asked_again_and_then_named(tmp_path: Path, away: int) -> None:
+    go = programs(tmp_path / "go", "go") / "go"
+    count = f"echo >>{tmp_path}/asked; [ $(wc -l <{tmp_path}/asked) -gt {away} ] || {{ echo refused >&2; exit 1; }}"
+    go.write_text(f"#!/bin/sh\ncase $1 in env) echo go99.0 ;; list) {count} ;; *) exit 1 ;; esac\n")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PATH": ":".join([str(go.parent), *system()])}
+    done = subprocess.run([BUILD], env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (tmp_path / "asked").read_text().count("\n") == min(away + 1, 3)
+    named = (
+        "can't fetch Go modules: see above. Is Go's module proxy (`go env GOPROXY` shows which) reachable? `make up`"
+    )
+    assert (named in done.stderr) is (away == 3)
+    assert ("compile Pulumi" in done.stderr) is (away == 1)
