@@ -170,6 +170,16 @@ def say_skips(results: Iterable[Result]) -> None:
             print(f"  {result.name}: {line}")
 
 
+def left_out(names: Iterable[str]) -> dict[str, list[str]]:
+    """What these groups leave to a larger one that is run on purpose, by the name of that one."""
+    proofs = sorted(ROOT.glob("tests/proofs/test_*.py"))
+    parts = {
+        "molecule": [step.name for step in scenarios("alternative")],
+        "proofs": [path.stem for path in proofs if "pytest.mark.long" in path.read_text()],
+    }
+    return {f"{name}-all": parts[name] for name in parts if name in names and f"{name}-all" not in names}
+
+
 def main(words: list[str]) -> int:
     """Run the groups; the last line counts what passed, failed and was skipped."""
     every = list(groups())
@@ -207,6 +217,10 @@ def run(names: list[str]) -> int:
         say_skips(results)
         if NEW_LAB not in {step.name for step in steps}:
             print(f"  {NEW_LAB}: the lab was configured before; `make destroy`, then `make test` checks a new one")
+    if left := left_out(names):
+        print("\nLeft out on purpose:")
+        for group, parts in left.items():
+            print(f"  {', '.join(parts)}: `make {group}`")
     if failed:
         print("\nFailed:")
         say_failures(results)

@@ -59,3 +59,17 @@ def test_a_refusal_is_one_line(
     assert everything.main(["host"]) == 1
     assert capsys.readouterr().err == "tests: no room\n"
     assert said == []
+
+
+@pytest.mark.usefixtures("said")
+@pytest.mark.parametrize("group", ["proofs", "molecule"])
+def test_what_is_left_out_on_purpose_is_named_with_the_command_that_runs_it(
+    capsys: pytest.CaptureFixture[str], group: str
+) -> None:
+    part = {"proofs": "test_3_interruption", "molecule": "molecule cache alternative"}[group]
+    assert everything.main([group]) == 0
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.split("Left out on purpose:\n")[1].splitlines() if f"`make {group}-all`" in line]
+    assert part in line
+    assert everything.main([f"{group}-all"]) == 0
+    assert "Left out" not in capsys.readouterr().out
