@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -88,8 +89,10 @@ class Clone:
 
 def tasks(output: str) -> dict[str, float]:
     """Seconds of each task as `profile_tasks` printed them."""
-    rows = re.findall(r"^(\S.*?) -+ (\d+\.\d+)s$", output, re.MULTILINE)
-    return {name: float(seconds) for name, seconds in rows}
+    found: defaultdict[str, float] = defaultdict(float)
+    for name, seconds in re.findall(r"^(\S.*?) -+ (\d+\.\d+)s$", output, re.MULTILINE):
+        found[name] += float(seconds)  # a task's name comes again in another play
+    return dict(found)
 
 
 @contextmanager
