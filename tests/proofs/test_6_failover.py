@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from tests.host import clients
-from tests.host.environment import Environment
+from tests.host.environment import ROOT, Environment
 from tests.proofs.tools import RETRY_SECONDS, Writer, healthy, leader_of, wait_for
 
 OUTAGE_SECONDS_MAX = 60
@@ -40,6 +40,14 @@ def test_a_killed_leader_is_replaced_without_losing_an_acknowledged_row(
     assert writer.lost() == set()
     assert leader_of(members()) != leader
     wait_for("the killed host is a member again", lambda: healthy(members(), count), REJOIN_SECONDS_MAX)
+
+
+def test_a_users_psql_is_on_the_host_that_leads_now(leader: str) -> None:
+    words = "\\! hostname\nselect 'recovery: ' || pg_is_in_recovery();\n"
+    done = subprocess.run(["make", "psql"], input=words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert leader in done.stdout.split()
+    assert "recovery: false" in done.stdout
 
 
 def test_a_client_survives_the_death_of_its_pooler(
