@@ -21,7 +21,8 @@ if [ -d /opt/freelance-platform ]; then
   find /opt/freelance-platform -name __pycache__ -prune -o -type f -print0 | sort -z | xargs -0 sha256sum
 fi
 if systemctl is-active --quiet patroni.service; then
-  patronictl() { runuser -u postgres -- timeout 30 patronictl -c /etc/patroni/config.yml "$@"; }
+  # While a member of etcd is down, each try that happens on it costs 5 s.
+  patronictl() { runuser -u postgres -- timeout 120 patronictl -c /etc/patroni/config.yml "$@"; }
   patronictl show-config
   patronictl list --format json | python3 -c '
 import json, sys
