@@ -48,6 +48,7 @@ def test_nobody_overrides_settings_by_alter_system(database_host: SimpleNamespac
 
 def test_the_clusters_dynamic_settings_are_the_declared_ones(leader: SimpleNamespace, settings: ModuleType) -> None:
     live = yaml.safe_load(leader.as_postgres["dynamic"])
+    assert isinstance(live, dict), leader.as_postgres["dynamic"]
     assert settings.configuration_patch(live, leader.declared["__patroni_dynamic"]) == {}, "what a run would change"
 
 
