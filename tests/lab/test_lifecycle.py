@@ -1,5 +1,6 @@
 """Down and up keep everything, a killed run is gone on from, destroy leaves nothing."""
 
+import json
 import subprocess
 import time
 
@@ -75,11 +76,26 @@ def test_a_preset_backend_is_not_the_labs(machine: Machine) -> None:
     assert machine.run("lab/run status").stdout.count(" running ") == 4
 
 
+def test_the_card_is_printed_again_at_any_time(machine: Machine) -> None:
+    machine.run("ansible-playbook -i localhost, ansible/playbooks/initialise_secrets.yml")
+    printed = machine.out("make card")
+    card = json.loads((machine.root / ".lab/card.json").read_text())
+    assert len(card["connections"]) == 4
+    for way in card["connections"].values():
+        assert {way["psql"], way["libpq"], way["jdbc"]} <= {line.strip().strip('"') for line in printed.splitlines()}
+
+
 def test_destroy_asks_first_and_then_leaves_nothing(machine: Machine) -> None:
-    refused = machine.run("lab/run destroy < /dev/null", check=False)
-    assert (refused.returncode, "nobody is there to confirm" in refused.stderr) == (1, True)
+    refused = machine.run("make destroy < /dev/null", check=False)
+    assert "nobody is there to confirm" in refused.stderr
+    typed = "echo {} | script --quiet --return --command 'make destroy' /dev/null"
+    mistyped = machine.run(typed.format("la"), check=False)
+    assert "not confirmed, nothing was removed" in mistyped.stdout
+    assert 0 not in (refused.returncode, mistyped.returncode)
     assert machine.run("lab/run status").stdout.count(" running ") == 4
-    machine.run("YES=1 lab/run destroy")
+    confirmed = machine.out(typed.format("lab"))
+    assert "Volumes: lab-db1-data, " in confirmed
+    assert "Type lab to go on" in confirmed
     assert not (machine.root / ".lab").exists()
     assert str(machine.root) not in machine.out("losetup --list; mount")
     assert machine.out("ip route; ip -br link show type veth; ls -d /run/freelance-lab 2>/dev/null; true") == ""

@@ -1,6 +1,8 @@
 """What a machine lacks is said before anything is changed on it."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +49,41 @@ def test_up_refuses_and_changes_nothing(empty_machine: Machine, case: str) -> No
     assert done.returncode == 1, done.stdout + done.stderr
     assert message in done.stderr
     assert "make up" in done.stderr or "run " in done.stderr or "free some" in done.stderr
+
+
+def test_up_refuses_a_disk_without_room_for_what_is_still_to_come(empty_machine: Machine) -> None:
+    empty_machine.run("mkdir /run/small && mount -t tmpfs -o size=1g tmpfs /run/small && cp -r lab /run/small")
+    try:
+        there = empty_machine.out("find /run/small")
+        # Without an engine on PATH, as on a new machine.
+        command = "FREELANCE_CACHE=/run/small/cache PATH=/usr/bin:/bin /run/small/lab/run up"
+        done = empty_machine.run(command, check=False)
+        assert empty_machine.out("find /run/small") == there
+    finally:
+        empty_machine.run("umount /run/small && rmdir /run/small")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert (
+        "the disk of /run/small has 1 GiB free and the lab needs 15 GiB more (engine build 3.2, host image 0.2, "
+        "downloaded packages 0.3, virtual environment 0.8, podman's images and hosts 3.5, volumes 7): free some"
+    ) in done.stderr
+
+
+def test_up_refuses_a_setting_before_anything_is_built(empty_machine: Machine, tmp_path: Path) -> None:
+    wrong = empty_machine.declared.replace("config:\n", "config:\n  freelance-platform:database_hosts: 2\n")
+    empty_machine.run("lab/run sandbox down", check=False)
+    there = snapshot(empty_machine)
+    (empty_machine.root / "Pulumi.lab.yaml").write_text(wrong)
+    try:
+        done = empty_machine.run(f"FREELANCE_CACHE={tmp_path} lab/run up", check=False)
+    finally:
+        (empty_machine.root / "Pulumi.lab.yaml").write_text(empty_machine.declared)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "database_hosts: 2; 1 or at least 3 are possible: two hosts can't tell" in done.stdout
+    assert "run `make up` again" in done.stdout
+    # What was printed and how long it took is kept; of what is built for all clones nothing was begun.
+    changed = set(snapshot(empty_machine).splitlines()) ^ set(there.splitlines())
+    assert [line for line in changed if not re.search(r"\.lab(/logs.*|/lock|/times\.json)?$", line)] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["environment.lock"]
 
 
 def test_a_second_lab_on_the_same_machine_is_refused(machine: Machine) -> None:
