@@ -130,11 +130,13 @@ def test_files_have_a_size_to_feel_at_home_in(role: Role) -> None:
 
 
 def scenario_roles(converge: Path) -> set[str]:
-    """Roles that a scenario plays: those of its plays, else the one in whose folder it lies."""
+    """Roles that a scenario plays: those of its plays and of the playbooks they import, else that of its folder."""
     if not converge.exists():
         return {converge.parents[2].name}
-    words = set(re.findall(r"[a-z_]+", converge.read_text()))
-    return {role.name for role in ROLES} & words
+    text = converge.read_text()
+    imported = [(converge.parent / name).resolve(strict=True) for name in re.findall(r"import_playbook: (\S+)", text)]
+    words = set(re.findall(r"[a-z_]+", text))
+    return ({role.name for role in ROLES} & words).union(*map(scenario_roles, imported))
 
 
 @each_role
@@ -146,6 +148,16 @@ def test_each_role_has_its_files_and_is_played_by_a_default_scenario(role: Role)
     scenario = (role.path / "molecule/default").resolve()
     assert role.name in scenario_roles(scenario / "converge.yml")
     assert list(scenario.glob("tests/test_*.py"))
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role.options], ids=lambda role: role.name)
+def test_each_role_with_options_is_played_with_others_than_the_defaults(role: Role) -> None:
+    # The roles that share a scenario share its alternative, beside it.
+    scenario = (role.path / "molecule/default").resolve().parent / "alternative"
+    assert list(scenario.glob("tests/test_*.py"))
+    assert role.name in scenario_roles(scenario / "converge.yml")
+    given = yaml.safe_load((scenario / "molecule.yml").read_text())["provisioner"]["inventory"]["group_vars"]["all"]
+    assert [name for name in given if name in role.defaults and given[name] != role.defaults[name]]
 
 
 def test_host_names_of_scenarios_are_unique() -> None:
