@@ -65,7 +65,7 @@ def variables(role: Role, scenario_file: Path) -> dict[str, Any]:
     values = examples() | scenario(scenario_file)
     values |= load(role.path / "vars/main.yml") or {}
     # Registered results and loop variables have no place of their own: the scenario's folder may name examples.
-    values |= load(scenario_file.parent / "template_examples.yml") or {}
+    values |= load(scenario_file.parent / "vars/template_examples.yml") or {}
     return {"ansible_managed": "Ansible managed", "ansible_host": ADDRESS, "ansible_check_mode": False, **values}
 
 
