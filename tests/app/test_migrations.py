@@ -2,6 +2,7 @@
 
 import json
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def objects(connection: Any) -> list[tuple[str, str]]:
             WHERE relnamespace = 'public'::regnamespace
         UNION ALL SELECT 'column', attrelid::regclass || '.' || attname || ' ' || format_type(atttypid, atttypmod)
             FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-            WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+            WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped
         UNION ALL SELECT 'constraint', conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
             FROM pg_constraint WHERE connamespace = 'public'::regnamespace
         UNION ALL SELECT 'trigger', pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
@@ -150,18 +151,36 @@ def test_chinese_names_everywhere() -> None:
 
 def test_declared_exceptions_are_what_the_migrations_leave(owner: Any) -> None:
     declared = yaml.safe_load((REPOSITORY / "ansible/playbooks/group_vars/database.yml").read_text())
-    for exception in declared["postgresql_access_table_exceptions"]:
-        table, role = exception["table"], exception["role"]
-        named = "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
-        columns = [name for (name,) in rows(owner, named, table)]
-        hidden = exception.get("except_columns", [])
+    exceptions = declared["postgresql_access_table_exceptions"]
+    tables = rows(
+        owner,
+        "SELECT relname::text, relispartition FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')",
+    )
+    fitted = set()
+    for table, is_partition in tables:
+        fitting = {
+            exception["role"]: number  # the last that fits wins
+            for number, exception in enumerate(exceptions)
+            if fnmatchcase(table, exception["table"]) and (is_partition or not exception.get("partitions_only"))
+        }
+        for number in fitting.values():
+            assert_held(owner, table, exceptions[number])
+        fitted |= set(fitting.values())
+    assert fitted == set(range(len(exceptions)))
+
+
+def assert_held(owner: Any, table: str, exception: dict[str, Any]) -> None:
+    """Assert that the role of a declared exception holds just these privileges on the table."""
+    role, hidden = exception["role"], exception.get("except_columns", [])
+    named = "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+    for (column,) in rows(owner, named, table):
         for privilege in ("SELECT", "INSERT", "UPDATE"):
-            for column in columns:
-                wanted = privilege in exception["privileges"] and column not in hidden
-                held = rows(owner, "SELECT has_column_privilege(%s, %s, %s, %s)", role, table, column, privilege)
-                assert held == [(wanted,)], (role, table, column, privilege)
-        held = rows(owner, "SELECT has_table_privilege(%s, %s, 'DELETE, TRUNCATE')", role, table)
-        assert held == [(False,)], (role, table)
+            wanted = privilege in exception["privileges"] and column not in hidden
+            held = rows(owner, "SELECT has_column_privilege(%s, %s, %s, %s)", role, table, column, privilege)
+            assert held == [(wanted,)], (role, table, column, privilege)
+    held = rows(owner, "SELECT has_table_privilege(%s, %s, 'DELETE, TRUNCATE')", role, table)
+    assert held == [(False,)], (role, table)
 
 
 def test_initial_data_is_realistic_and_loads_twice(scratch: str) -> None:
