@@ -92,5 +92,7 @@ def test_favourites_are_a_set_and_a_reporter_has_one_open_report_of_a_gig(steps:
                 assert taken(partial(update, **people.report_needs(step))) is legal
                 row.status = step if legal else row.status
         assert set(GigFavorite.objects.filter(gig__in=gigs).values_list("user_id", "gig_id")) == favorites
-        assert dict(GigReport.objects.filter(gig__in=gigs).values_list("pk", "status")) == {row.pk: row.status for row in reports}
+        assert dict(GigReport.objects.filter(gig__in=gigs).values_list("pk", "status")) == {
+            row.pk: row.status for row in reports
+        }
         transaction.set_rollback(True, using="default")
