@@ -142,4 +142,4 @@ def report(**fields: Any) -> GigReport:
 def report_needs(status: str) -> dict[str, Any]:
     """Return the columns that a state of a report asks for."""
     closed = status in {"upheld", "dismissed"}
-    return {"resolved_at": MOMENT if closed else None, "resolution": "已核实" if closed else ""}
+    return {"handled_at": MOMENT if closed else None, "resolution": "已核实" if closed else ""}

@@ -7,7 +7,7 @@ from typing import Any
 import factories as make
 import factories_people as people
 import pytest
-from apps.accounts.models import UserVerification
+from apps.accounts.models import User, UserVerification
 from django.db import DataError, IntegrityError, transaction
 from test_constraints import refused
 
@@ -159,6 +159,15 @@ def test_staff_decide_and_never_about_themselves() -> None:
     own = people.verification(user=people.staff())
     refused("accounts_userverification_nobody_reviews_themselves", lambda: change(own, reviewer=own.user))
     assert change(row, reviewer=people.staff()) == 1
+
+
+def test_a_decision_stands_when_who_took_it_leaves_the_staff() -> None:
+    reviewer = people.staff()
+    row = people.verification("in_review")
+    change(row, reviewer=reviewer)
+    User.objects.filter(pk=reviewer.pk).update(is_staff=False)
+    approval = {"status": "approved", "reviewed_at": people.MOMENT, "reviewer": reviewer}
+    assert change(row, **approval) == 1
 
 
 def test_the_refusal_of_a_reviewer_says_what_to_do() -> None:

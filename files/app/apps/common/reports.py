@@ -18,6 +18,8 @@ class Report(StatefulModel):
         SPAM = "spam", "垃圾广告"
         FRAUD = "fraud", "欺诈"
         ABUSE = "abuse", "辱骂或骚扰"
+        INFRINGEMENT = "infringement", "侵犯知识产权"
+        MISLEADING = "misleading", "描述不符"
         OFF_PLATFORM = "off_platform", "引导线下交易"
         ILLEGAL = "illegal", "违法违规"
         PRIVACY = "privacy", "泄露隐私"
@@ -54,7 +56,12 @@ class Report(StatefulModel):
         abstract = True
         constraints = [
             models.CheckConstraint(
-                condition=Q(reason__in=["spam", "fraud", "abuse", "off_platform", "illegal", "privacy", "other"]),
+                condition=Q(
+                    reason__in=[
+                        "spam", "fraud", "abuse", "infringement", "misleading", "off_platform", "illegal", "privacy",
+                        "other",
+                    ]
+                ),
                 name="%(app_label)s_%(class)s_reason_known",
             ),
             models.CheckConstraint(
@@ -75,7 +82,7 @@ class Report(StatefulModel):
                 | Q(status__in=["open", "reviewing"], handled_at__isnull=True),
                 name="%(app_label)s_%(class)s_handled_at_fits_status",
             ),
-        ]
+        ]  # fmt: skip
         indexes = [
             # ReportQuerySet.waiting.
             models.Index(fields=["created_at", "id"], name="%(class)ss_waiting", condition=Q(status="open")),

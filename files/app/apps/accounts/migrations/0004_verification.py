@@ -185,6 +185,8 @@ class Migration(migrations.Migration):
             },
         ),
         staff_only("accounts_userverification", "reviewer"),
+        # Evidence: the application adds and changes, it deletes nothing.
+        privileges("accounts_userverification", "freelance_user", "SELECT, INSERT, UPDATE"),
         # Papers are for the person and the staff who decide.
         privileges("accounts_userverification", "reporting_user", ""),
     ]

@@ -136,6 +136,8 @@ class Migration(migrations.Migration):
                             ("spam", "垃圾广告"),
                             ("fraud", "欺诈"),
                             ("abuse", "辱骂或骚扰"),
+                            ("infringement", "侵犯知识产权"),
+                            ("misleading", "描述不符"),
                             ("off_platform", "引导线下交易"),
                             ("illegal", "违法违规"),
                             ("privacy", "泄露隐私"),
@@ -344,7 +346,20 @@ class Migration(migrations.Migration):
             model_name="reviewreport",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("reason__in", ["spam", "fraud", "abuse", "off_platform", "illegal", "privacy", "other"])
+                    (
+                        "reason__in",
+                        [
+                            "spam",
+                            "fraud",
+                            "abuse",
+                            "infringement",
+                            "misleading",
+                            "off_platform",
+                            "illegal",
+                            "privacy",
+                            "other",
+                        ],
+                    )
                 ),
                 name="reviews_reviewreport_reason_known",
             ),
