@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import factories as make
+import factories_people as people
 import pytest
-from apps.accounts.models import User
+from apps.accounts.models import User, UserVerification
 from apps.common.models import StatefulModel
-from apps.gigs.models import Gig
+from apps.gigs.models import Gig, GigReport
 from apps.orders.models import Order, OrderStatusHistory
 from django.db import IntegrityError, transaction
 
@@ -16,7 +17,9 @@ pytestmark = pytest.mark.usefixtures("database")
 
 MODELS: Mapping[type[StatefulModel], Callable[[], Any]] = {
     User: lambda: make.user(status="pending"),
+    UserVerification: people.verification,
     Gig: lambda: make.gig("draft"),
+    GigReport: people.report,
     Order: make.order,
 }
 
@@ -24,8 +27,12 @@ MODELS: Mapping[type[StatefulModel], Callable[[], Any]] = {
 def needs(model: type[StatefulModel], status: str) -> dict[str, Any]:
     """Return the columns that a state asks for."""
     moment = datetime(2025, 1, 1, tzinfo=UTC)
+    if model is UserVerification:
+        return people.verification_needs(status)
     if model is Gig:
         return {"published_at": moment}
+    if model is GigReport:
+        return people.report_needs(status)
     if model is Order:
         unpaid = status in {"pending_payment", "cancelled"}
         return {"paid_at": None if unpaid else moment, "completed_at": moment if status == "completed" else None}

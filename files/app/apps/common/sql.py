@@ -1,8 +1,25 @@
-"""SQL of migrations for triggers and privileges. What a migration passes in is frozen there, the wording is shared."""
+"""SQL of migrations for triggers, privileges and partitions. What a migration passes in is frozen there, the wording is
+shared."""
 
 from collections.abc import Mapping, Sequence
 
-from django.db.migrations import RunSQL
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations import CreateModel, RunSQL, SeparateDatabaseAndState
+from django.db.migrations.state import ProjectState
+
+DEFAULT_PARTITION = """
+CREATE TABLE {table}_default PARTITION OF {table} DEFAULT;
+-- Partitions are reached by their parent alone: its privileges and policies would not hold on them.
+DO $revoke$
+DECLARE other text;
+BEGIN
+    FOR other IN SELECT DISTINCT grantee::regrole FROM pg_class, aclexplode(relacl)
+        WHERE oid = '{table}_default'::regclass AND grantee <> relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON {table}_default FROM %s', other);
+    END LOOP;
+END $revoke$;
+"""
 
 
 def status_transitions(table: str, transitions: Mapping[str, Sequence[str]]) -> RunSQL:
@@ -23,6 +40,65 @@ def status_transitions(table: str, transitions: Mapping[str, Sequence[str]]) -> 
         DROP TRIGGER {name}_on_insert ON {table};
         """,
     )
+
+
+def refusal(constraint: str, column: str, message: str, *values: str, hint: str = "") -> str:
+    """Return the PL/pgSQL statement of a trigger that refuses a row under a constraint's name.
+
+    `message` has a %s for each of `values`, which are SQL expressions.
+    """
+    arguments = "".join(f", {value}" for value in values)
+    advice = f", HINT = '{hint}'" if hint else ""
+    return f"""RAISE EXCEPTION USING
+            ERRCODE = 'check_violation', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, COLUMN = '{column}',
+            CONSTRAINT = '{constraint}', MESSAGE = format('{message} ({constraint})'{arguments}){advice};"""
+
+
+def refuse_if(condition: str, refused: str) -> str:
+    """Return the PL/pgSQL statement that refuses a row, as `refusal` wrote it, where the condition holds."""
+    return f"""
+            IF {condition} THEN
+                {refused}
+            END IF;"""
+
+
+def row_trigger(table: str, name: str, event: str, *steps: str, declare: str = "", when: str = "true") -> RunSQL:
+    """Run PL/pgSQL statements for each row of `event`, as in "BEFORE INSERT".
+
+    They have the rights of the owner, because they read and lock rows that the caller may not. An event
+    "AFTER … DEFERRED" waits for the end of the transaction.
+    """
+    moment = event.removesuffix(" DEFERRED")
+    kind, timing = ("TRIGGER", "") if moment == event else ("CONSTRAINT TRIGGER", " DEFERRABLE INITIALLY DEFERRED")
+    body = "\n            ".join(steps)
+    return RunSQL(
+        f"""
+        CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+            SET search_path = pg_catalog, pg_temp AS $function$
+        {declare and "DECLARE "}{declare}
+        BEGIN
+            {body}
+            RETURN {"NEW" if event.startswith("BEFORE") else "NULL"};
+        END $function$;
+        CREATE {kind} {name} {moment} ON {table}{timing}
+            FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {name}();
+        """,
+        f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {name}();",
+    )
+
+
+def staff_only(table: str, field: str) -> RunSQL:
+    """Refuse a person in the foreign key `field` who is not staff when they are written there."""
+    name = f"{table}_{field}_is_staff"
+    # An account that does not exist is the foreign key's to refuse.
+    outsider = f"""NEW.{field}_id IS DISTINCT FROM OLD.{field}_id
+                AND EXISTS (SELECT FROM public.accounts_user WHERE id = NEW.{field}_id AND NOT is_staff)"""
+    refused = refusal(
+        name, f"{field}_id", f"{table}: the account %s is not staff", f"NEW.{field}_id",
+        hint=f"Name a member of staff in {field}_id.",
+    )  # fmt: skip
+    event = f"BEFORE INSERT OR UPDATE OF {field}_id"
+    return row_trigger(table, name, event, refuse_if(outsider, refused), when=f"NEW.{field}_id IS NOT NULL")
 
 
 def append_only(table: str) -> RunSQL:
@@ -69,3 +145,35 @@ def privileges(table: str, role: str, wanted: str, except_columns: Sequence[str]
         """
 
     return RunSQL(block(grant), block(f"GRANT {default} ON {table} TO {role};"))
+
+
+def partitioned_by_month(create: CreateModel) -> SeparateDatabaseAndState:
+    """Make the table of an EventModel partitioned by month, with a default partition for rows of no other one.
+
+    The months themselves are made by pg_partman.
+    """
+    # Apart from the state: what squashes migrations would otherwise melt it into a plain CreateModel.
+    return SeparateDatabaseAndState(
+        database_operations=[
+            _CreatePartitioned(create.name, create.fields, create.options, create.bases, create.managers)
+        ],
+        state_operations=[create],
+    )
+
+
+class _CreatePartitioned(CreateModel):
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        plain = schema_editor.sql_create_table
+        schema_editor.sql_create_table = f"{plain} PARTITION BY RANGE (created_at)"
+        try:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+        finally:
+            schema_editor.sql_create_table = plain
+        table = to_state.apps.get_model(app_label, self.name)._meta.db_table
+        schema_editor.execute(DEFAULT_PARTITION.format(table=table), params=None)
