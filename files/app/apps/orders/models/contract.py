@@ -103,7 +103,9 @@ class OrderRequirement(TimestampedModel):
             models.CheckConstraint(
                 condition=Q(kind__in=["text", "choice", "file"]), name="orders_orderrequirement_kind_known"
             ),
-            models.CheckConstraint(condition=Q(question__regex=r"\S"), name="orders_orderrequirement_question_not_blank"),
+            models.CheckConstraint(
+                condition=Q(question__regex=r"\S"), name="orders_orderrequirement_question_not_blank"
+            ),
             models.CheckConstraint(
                 condition=LessThanOrEqual(Length("answer"), 5000),
                 name="orders_orderrequirement_answer_at_most_5000_characters",

@@ -76,9 +76,7 @@ class OrderDispute(StatefulModel):
                 violation_error_message="该订单已有未结案的争议。",
             ),
             models.CheckConstraint(
-                condition=Q(
-                    reason__in=["not_delivered", "late", "quality", "not_as_agreed", "no_answer", "other"]
-                ),
+                condition=Q(reason__in=["not_delivered", "late", "quality", "not_as_agreed", "no_answer", "other"]),
                 name="orders_orderdispute_reason_known",
             ),
             models.CheckConstraint(

@@ -55,9 +55,7 @@ class Delivery(StatefulModel):
                 name="orders_delivery_one_waits_at_a_time",
                 violation_error_message="上一次交付尚未验收。",
             ),
-            models.CheckConstraint(
-                condition=Q(number__gte=1, number__lte=200), name="orders_delivery_number_1_to_200"
-            ),
+            models.CheckConstraint(condition=Q(number__gte=1, number__lte=200), name="orders_delivery_number_1_to_200"),
             models.CheckConstraint(
                 condition=Q(status__in=["submitted", "accepted", "revision_requested"]),
                 name="orders_delivery_status_known",

@@ -145,8 +145,7 @@ class PaymentRefund(StatefulModel):
                 name="payments_paymentrefund_status_known",
             ),
             models.CheckConstraint(
-                condition=Q(reason="dispute", dispute__isnull=False)
-                | (~Q(reason="dispute") & Q(dispute__isnull=True)),
+                condition=Q(reason="dispute", dispute__isnull=False) | (~Q(reason="dispute") & Q(dispute__isnull=True)),
                 name="payments_paymentrefund_names_its_dispute",
             ),
             models.CheckConstraint(

@@ -13,7 +13,7 @@ from apps.payments.managers import TransactionQuerySet
 
 
 class Wallet(StatefulModel):
-    """A person's money on the platform. The balance changes only with a Transaction, and only the ledger writes both."""
+    """A person's money on the platform. Only the ledger writes it, and each change of the balance is a Transaction."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", "正常"
