@@ -1,12 +1,25 @@
 """Queries on people."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+from django.db.models.functions import Now
 
 if TYPE_CHECKING:
-    from apps.accounts.models import Skill, User
+    from uuid import UUID
+
+    from apps.accounts.models import (  # noqa: F401 (some are named in strings below)
+        Education,
+        Portfolio,
+        Skill,
+        User,
+        UserActivityLog,
+        UserVerification,
+        WorkExperience,
+    )
+
+OwnedByUser = TypeVar("OwnedByUser", bound=models.Model)
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -51,3 +64,41 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(
             username, password, **{**fields, "status": "active", "is_staff": True, "is_superuser": True}
         )
+
+
+class CareerQuerySet(models.QuerySet[OwnedByUser]):
+    """Schools or jobs."""
+
+    def of_user(self, user_id: "UUID") -> Self:
+        """Return what a person did, the latest first."""
+        return self.filter(user_id=user_id).order_by("-started_on")
+
+
+class PortfolioQuerySet(models.QuerySet["Portfolio"]):
+    def of_user(self, user_id: "UUID") -> "PortfolioQuerySet":
+        """Return what a person shows to everybody, in the person's own order."""
+        return self.filter(user_id=user_id, is_public=True).order_by("sort_order", "-created_at")
+
+
+class UserVerificationQuerySet(models.QuerySet["UserVerification"]):
+    def waiting(self) -> "UserVerificationQuerySet":
+        """Return what staff still have to decide, the oldest first."""
+        return self.filter(status__in=["submitted", "in_review"]).order_by("created_at", "id")
+
+    def of_user(self, user_id: "UUID", kind: str) -> "UserVerificationQuerySet":
+        """Return a person's attempts to prove one thing, newest first."""
+        return self.filter(user_id=user_id, kind=kind).order_by("-created_at")
+
+    def of_reviewer(self, reviewer_id: "UUID") -> "UserVerificationQuerySet":
+        """Return what a member of staff decided, the latest first."""
+        return self.filter(reviewer_id=reviewer_id).order_by("-reviewed_at")
+
+    def out_of_date(self) -> "UserVerificationQuerySet":
+        """Return approvals whose papers are no longer valid: a job lets them expire."""
+        return self.filter(status="approved", expires_at__lte=Now()).order_by("expires_at")
+
+
+class UserActivityLogQuerySet(models.QuerySet["UserActivityLog"]):
+    def of_user(self, user_id: "UUID") -> "UserActivityLogQuerySet":
+        """Return what a person did, the latest first."""
+        return self.filter(user_id=user_id).order_by("-created_at", "-id")

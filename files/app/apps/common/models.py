@@ -43,6 +43,18 @@ class StatefulModel(TimestampedModel):
         return cls.TRANSITIONS.get(status, ())
 
 
+class EventModel(models.Model):
+    """A row of a log that is partitioned by month: made by `partitioned_by_month`, and nothing points at it."""
+
+    # A partitioned table's key must hold the column that chooses the partition.
+    pk = models.CompositePrimaryKey("created_at", "id")
+    created_at = models.DateTimeField("时间", db_default=Now(), editable=False)
+    id = models.UUIDField("编号", default=uuid7, db_default=UUIDv7(), editable=False)
+
+    class Meta:
+        abstract = True
+
+
 class Release(UUIDModel):
     """One deployment of the application to this database. Append-only, written by `deploy_release`."""
 

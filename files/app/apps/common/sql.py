@@ -1,8 +1,25 @@
-"""SQL of migrations for triggers and privileges. What a migration passes in is frozen there, the wording is shared."""
+"""SQL of migrations for triggers, privileges and partitions. What a migration passes in is frozen there, the wording is
+shared."""
 
 from collections.abc import Mapping, Sequence
 
-from django.db.migrations import RunSQL
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations import CreateModel, RunSQL, SeparateDatabaseAndState
+from django.db.migrations.state import ProjectState
+
+DEFAULT_PARTITION = """
+CREATE TABLE {table}_default PARTITION OF {table} DEFAULT;
+-- Partitions are reached by their parent alone: its privileges and policies would not hold on them.
+DO $revoke$
+DECLARE other text;
+BEGIN
+    FOR other IN SELECT DISTINCT grantee::regrole FROM pg_class, aclexplode(relacl)
+        WHERE oid = '{table}_default'::regclass AND grantee <> relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON {table}_default FROM %s', other);
+    END LOOP;
+END $revoke$;
+"""
 
 
 def status_transitions(table: str, transitions: Mapping[str, Sequence[str]]) -> RunSQL:
@@ -22,6 +39,18 @@ def status_transitions(table: str, transitions: Mapping[str, Sequence[str]]) -> 
         DROP TRIGGER {name}_on_update ON {table};
         DROP TRIGGER {name}_on_insert ON {table};
         """,
+    )
+
+
+def staff_only(table: str, field: str) -> RunSQL:
+    """Refuse a person in the foreign key `field` who is not staff at that moment (function of accounts.0004)."""
+    name = f"{table}_{field}_is_staff"
+    return RunSQL(
+        f"""
+        CREATE TRIGGER {name} BEFORE INSERT OR UPDATE OF {field}_id ON {table}
+            FOR EACH ROW WHEN (NEW.{field}_id IS NOT NULL) EXECUTE FUNCTION enforce_staff('{name}', '{field}_id');
+        """,
+        f"DROP TRIGGER {name} ON {table}",
     )
 
 
@@ -69,3 +98,35 @@ def privileges(table: str, role: str, wanted: str, except_columns: Sequence[str]
         """
 
     return RunSQL(block(grant), block(f"GRANT {default} ON {table} TO {role};"))
+
+
+def partitioned_by_month(create: CreateModel) -> SeparateDatabaseAndState:
+    """Make the table of an EventModel partitioned by month, with a default partition for rows of no other one.
+
+    The months themselves are made by pg_partman.
+    """
+    # Apart from the state: what squashes migrations would otherwise melt it into a plain CreateModel.
+    return SeparateDatabaseAndState(
+        database_operations=[
+            _CreatePartitioned(create.name, create.fields, create.options, create.bases, create.managers)
+        ],
+        state_operations=[create],
+    )
+
+
+class _CreatePartitioned(CreateModel):
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        plain = schema_editor.sql_create_table
+        schema_editor.sql_create_table = f"{plain} PARTITION BY RANGE (created_at)"
+        try:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+        finally:
+            schema_editor.sql_create_table = plain
+        table = to_state.apps.get_model(app_label, self.name)._meta.db_table
+        schema_editor.execute(DEFAULT_PARTITION.format(table=table), params=None)

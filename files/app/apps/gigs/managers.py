@@ -5,9 +5,19 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 if TYPE_CHECKING:
+    from datetime import date, datetime
     from uuid import UUID
 
-    from apps.gigs.models import Category, Gig  # noqa: F401 (named in a string below)
+    from apps.accounts.models import User
+    from apps.gigs.models import (  # noqa: F401 (most are named in strings below)
+        Category,
+        Gig,
+        GigFavorite,
+        GigReport,
+        GigSearchHistory,
+        GigStat,
+        GigView,
+    )
 
 
 HIGH_RATING = "4.50"
@@ -18,8 +28,8 @@ class GigQuerySet(models.QuerySet["Gig"]):
         return self.filter(status="active")
 
     def with_people(self) -> "GigQuerySet":
-        """Load freelancer, category and packages in two queries, however many gigs there are."""
-        return self.select_related("freelancer", "category").prefetch_related("packages")
+        """Load freelancer, category, packages, requirements and faqs in four queries, however many gigs there are."""
+        return self.select_related("freelancer", "category").prefetch_related("packages", "requirements", "faqs")
 
     def in_category(self, category: "Category") -> "GigQuerySet":
         """Return a category's active gigs, newest first."""
@@ -32,3 +42,65 @@ class GigQuerySet(models.QuerySet["Gig"]):
     def top_rated(self) -> "GigQuerySet":
         """Return active gigs with a high rating, best first."""
         return self.active().filter(rating_average__gte=HIGH_RATING).order_by("-rating_average", "-id")
+
+
+class GigFavoriteQuerySet(models.QuerySet["GigFavorite"]):
+    def add(self, user: "User", gig: "Gig") -> "GigFavorite":
+        """Keep the gig in mind; again is the same as once. Raises IntegrityError for one's own gig."""
+        return self.get_or_create(user=user, gig=gig, defaults={"freelancer_id": gig.freelancer_id})[0]
+
+    def of_user(self, user_id: "UUID") -> "GigFavoriteQuerySet":
+        """Return what a person keeps in mind, the newest first."""
+        return self.filter(user_id=user_id).order_by("-created_at", "-id")
+
+    def of_gig(self, gig_id: "UUID") -> "GigFavoriteQuerySet":
+        """Return who keeps a gig in mind, the newest first."""
+        return self.filter(gig_id=gig_id).order_by("-created_at")
+
+
+class GigViewQuerySet(models.QuerySet["GigView"]):
+    def of_gig(self, gig_id: "UUID", since: "datetime", until: "datetime") -> "GigViewQuerySet":
+        """Return the views of a gig in this time, its end not included."""
+        return self.filter(gig_id=gig_id, created_at__gte=since, created_at__lt=until)
+
+    def of_viewer(self, viewer_id: "UUID") -> "GigViewQuerySet":
+        """Return what a person looked at, the latest first."""
+        return self.filter(viewer_id=viewer_id).order_by("-created_at", "-id")
+
+
+class GigSearchHistoryQuerySet(models.QuerySet["GigSearchHistory"]):
+    def of_user(self, user_id: "UUID") -> "GigSearchHistoryQuerySet":
+        """Return what a person searched for, the latest first."""
+        return self.filter(user_id=user_id).order_by("-created_at", "-id")
+
+    def without_result(self, since: "datetime") -> "GigSearchHistoryQuerySet":
+        """Return searches that found nothing: words that the dictionary lacks, services that nobody offers."""
+        return self.filter(result_count=0, created_at__gte=since).order_by("-created_at")
+
+
+class GigStatQuerySet(models.QuerySet["GigStat"]):
+    def of_gig(self, gig_id: "UUID", first: "date", last: "date") -> "GigStatQuerySet":
+        """Return a gig's days from `first` to `last`, both included."""
+        return self.filter(gig_id=gig_id, day__range=(first, last)).order_by("day")
+
+    def most_viewed(self, day: "date") -> "GigStatQuerySet":
+        """Return the gigs of a day, the most viewed first."""
+        return self.filter(day=day).order_by("-view_count")
+
+
+class GigReportQuerySet(models.QuerySet["GigReport"]):
+    def waiting(self) -> "GigReportQuerySet":
+        """Return what staff still have to decide, the oldest first."""
+        return self.filter(status__in=["open", "reviewing"]).order_by("created_at", "id")
+
+    def of_reporter(self, reporter_id: "UUID") -> "GigReportQuerySet":
+        """Return a person's complaints, newest first."""
+        return self.filter(reporter_id=reporter_id).order_by("-created_at")
+
+    def of_gig(self, gig_id: "UUID") -> "GigReportQuerySet":
+        """Return the complaints about a gig, newest first."""
+        return self.filter(gig_id=gig_id).order_by("-created_at")
+
+    def of_reviewer(self, reviewer_id: "UUID") -> "GigReportQuerySet":
+        """Return what a member of staff decided, the latest first."""
+        return self.filter(reviewer_id=reviewer_id).order_by("-resolved_at")
