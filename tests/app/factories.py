@@ -7,7 +7,8 @@ from typing import Any
 from apps.accounts.models import User
 from apps.gigs.models import Category, Gig, GigPackage
 from apps.orders.models import Order
-from apps.payments.models import Transaction, Wallet
+from apps.payments import ledger
+from apps.payments.models import Wallet
 from django.utils import timezone
 
 _numbers = itertools.count(1)
@@ -52,16 +53,9 @@ def order(**fields: Any) -> Order:
 
 
 def wallet(balance: str = "0", **fields: Any) -> Wallet:
-    """Make a wallet and deposit `balance`."""
-    made = Wallet.objects.create(**{"user": fields.pop("user", None) or user(), **fields})
+    """Open a wallet and deposit `balance`."""
+    owner = fields.pop("user", None) or user()
+    made = ledger.open_wallet(owner.pk)
     if Decimal(balance):
-        entry(made, balance)
-    made.refresh_from_db()
-    return made
-
-
-def entry(wallet: Wallet, amount: str, kind: str = "deposit", **fields: Any) -> Transaction:
-    return Transaction.objects.create(
-        **{"wallet": wallet, "amount": Decimal(amount), "kind": kind, "idempotency_key": f"test-{next(_numbers):08d}",
-           **fields}
-    )  # fmt: skip
+        ledger.deposit(f"test-{next(_numbers):08d}", owner.pk, Decimal(balance))
+    return Wallet.objects.get(pk=made)

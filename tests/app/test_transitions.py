@@ -1,16 +1,21 @@
 """Every pair of states of every model: the legal steps pass, all others are refused by the database."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import factories as make
+import factories_contracts as contracts
 import pytest
 from apps.accounts.models import User
 from apps.common.models import StatefulModel
 from apps.gigs.models import Gig
-from apps.orders.models import Order, OrderStatusHistory
+from apps.orders.models import Delivery, Order, OrderCancellation, OrderDispute, OrderReview, OrderStatusHistory
+from apps.payments.models import Escrow, PaymentMethod, PaymentRefund, PayoutBatch, Wallet, Withdrawal
+from config.router import all_on
+from django.apps import apps
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -18,18 +23,69 @@ MODELS: Mapping[type[StatefulModel], Callable[[], Any]] = {
     User: lambda: make.user(status="pending"),
     Gig: lambda: make.gig("draft"),
     Order: make.order,
+    Delivery: contracts.delivery,
+    OrderDispute: contracts.dispute,
+    OrderCancellation: contracts.cancellation,
+    OrderReview: contracts.review_request,
+    PaymentMethod: lambda: contracts.payment_method(status="unverified"),
+}
+# What the application may not write: these take their steps with the rights of the tables' owner.
+MODELS_OF_THE_LEDGER: Mapping[type[StatefulModel], Callable[[], Any]] = {
+    Wallet: contracts.wallet_row,
+    Escrow: contracts.escrow_row,
+    PaymentRefund: contracts.refund_row,
+    Withdrawal: contracts.withdrawal_row,
+    PayoutBatch: contracts.batch_row,
+}
+MOMENT = datetime(2025, 1, 1, tzinfo=UTC)
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def needs_of_order(status: str) -> dict[str, Any]:
+    unpaid = status in {"pending_payment", "cancelled"}
+    return {"paid_at": None if unpaid else MOMENT, "completed_at": MOMENT if status == "completed" else None}
+
+
+def needs_of_escrow(status: str) -> dict[str, Any]:
+    part = {"released": "released_amount", "refunded": "refunded_amount"}.get(status)
+    return {"closed_at": MOMENT, part: F("amount")} if part else {"closed_at": None}
+
+
+def needs_of_withdrawal(status: str) -> dict[str, Any]:
+    returned = status in {"failed", "cancelled"}
+    return {
+        "batch": contracts.batch_row() if status in {"processing", "paid", "failed"} else None,
+        "provider_reference": contracts.key() if status == "paid" else None,
+        "reversal": contracts.entry_row(contracts.wallet_row(), "1.00", "reversal") if returned else None,
+        "closed_at": LATER if returned or status == "paid" else None,
+    }
+
+
+def needs_of_refund(status: str) -> dict[str, Any]:
+    entry = contracts.entry_row(contracts.wallet_row(), "1.00") if status == "completed" else None
+    return {"transaction": entry, "closed_at": None if status == "requested" else MOMENT}
+
+
+# The columns that a state asks for.
+NEEDS: Mapping[type[StatefulModel], Callable[[str], dict[str, Any]]] = {
+    Gig: lambda _: {"published_at": MOMENT},
+    Order: needs_of_order,
+    Delivery: lambda status: {"decided_at": None if status == "submitted" else MOMENT, "feedback": "颜色太暗"},
+    OrderDispute: lambda status: {
+        "closed_at": MOMENT if status in {"resolved", "withdrawn"} else None,
+        "resolution": "release" if status == "resolved" else "",
+    },
+    OrderCancellation: lambda status: {"answered_at": None if status == "requested" else MOMENT},
+    PaymentMethod: lambda _: {"verified_at": MOMENT},
+    Escrow: needs_of_escrow,
+    PaymentRefund: needs_of_refund,
+    Withdrawal: needs_of_withdrawal,
+    PayoutBatch: lambda status: {"settled_at": MOMENT if status == "settled" else None},
 }
 
 
 def needs(model: type[StatefulModel], status: str) -> dict[str, Any]:
-    """Return the columns that a state asks for."""
-    moment = datetime(2025, 1, 1, tzinfo=UTC)
-    if model is Gig:
-        return {"published_at": moment}
-    if model is Order:
-        unpaid = status in {"pending_payment", "cancelled"}
-        return {"paid_at": None if unpaid else moment, "completed_at": moment if status == "completed" else None}
-    return {}
+    return NEEDS[model](status) if model in NEEDS else {}
 
 
 def step(model: type[StatefulModel], row: Any, status: str) -> None:
@@ -46,18 +102,19 @@ def path_to(transitions: Mapping[str, Sequence[str]], status: str) -> list[str]:
     raise AssertionError(f"no way leads to {status}")
 
 
-CASES = [
-    (model, before, after)
-    for model in MODELS
-    for before in model.Status.values  # type: ignore[attr-defined]  # each of them has one
-    for after in model.Status.values  # type: ignore[attr-defined]
-    if before != after
-]
+def cases(models: Iterable[type[StatefulModel]]) -> list[Any]:
+    """Return every pair of different states of each model."""
+    return [
+        pytest.param(model, before, after, id=f"{model.__name__}-{before}-{after}")
+        for model in models
+        for before in model.Status.values  # type: ignore[attr-defined]  # each of them has one
+        for after in model.Status.values  # type: ignore[attr-defined]
+        if before != after
+    ]
 
 
-@pytest.mark.parametrize(("model", "before", "after"), CASES)
-def test_only_the_declared_steps_are_taken(model: type[StatefulModel], before: str, after: str) -> None:
-    row = MODELS[model]()
+def take_the_step(model: type[StatefulModel], row: Any, before: str, after: str, alias: str) -> None:
+    """Go to `before` by legal steps, then assert that the step to `after` is taken or refused as declared."""
     way = path_to(model.TRANSITIONS, before)
     for status in way[way.index(row.status) + 1 :] if row.status in way else way:
         step(model, row, status)
@@ -66,10 +123,27 @@ def test_only_the_declared_steps_are_taken(model: type[StatefulModel], before: s
         row.refresh_from_db()
         assert row.status == after
         return
-    with pytest.raises(IntegrityError) as caught, transaction.atomic(using="default"):
+    with pytest.raises(IntegrityError) as caught, transaction.atomic(using=alias):
         step(model, row, after)
     assert f"{model._meta.db_table}_status_transition" in str(caught.value)
     assert f'"{before}"' in str(caught.value)
+
+
+@pytest.mark.parametrize(("model", "before", "after"), cases(MODELS))
+def test_only_the_declared_steps_are_taken(model: type[StatefulModel], before: str, after: str) -> None:
+    take_the_step(model, MODELS[model](), before, after, "default")
+
+
+@pytest.mark.parametrize(("model", "before", "after"), cases(MODELS_OF_THE_LEDGER))
+@pytest.mark.usefixtures("owner")
+def test_not_even_the_owner_takes_another_step(model: type[StatefulModel], before: str, after: str) -> None:
+    with all_on("direct"):
+        take_the_step(model, MODELS_OF_THE_LEDGER[model](), before, after, "direct")
+
+
+def test_every_model_with_states_is_here() -> None:
+    stateful = {model for model in apps.get_models() if issubclass(model, StatefulModel)}
+    assert stateful == {*MODELS, *MODELS_OF_THE_LEDGER}
 
 
 def test_an_unknown_state_is_refused() -> None:

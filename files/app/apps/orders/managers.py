@@ -70,6 +70,12 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             order.advance("delivered")
         return made
 
+    def accept_waiting(self, order_id: "UUID") -> int:
+        """Accept the delivery of an order that waits for the client, if any; returns how many there were."""
+        return self.filter(order_id=order_id, status="submitted").update(
+            status="accepted", decided_at=Now(), updated_at=Now()
+        )
+
 
 class OrderMessageQuerySet(models.QuerySet["OrderMessage"]):
     def of_order(self, order_id: "UUID") -> "OrderMessageQuerySet":

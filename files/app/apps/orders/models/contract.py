@@ -14,7 +14,7 @@ from apps.orders.models.order import Order
 class OrderExtra(TimestampedModel):
     """An extra of the gig that the client ordered, with name and price as they were then.
 
-    Migration orders.0004 adds what a model cannot say: the extra is of the order's gig and on sale, it is chosen
+    Migration orders.0007 adds what a model cannot say: the extra is of the order's gig and on sale, it is chosen
     before the payment, and the order's `extras_amount` is the sum of its extras.
     """
 

@@ -1,12 +1,14 @@
 """Orders that do not go as agreed: cancellations and disputes."""
 
 from typing import ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
+from django.utils import timezone
 
 from apps.common.models import StatefulModel, Transitions
 from apps.orders.managers import OrderDisputeQuerySet
@@ -14,7 +16,7 @@ from apps.orders.models.order import Order
 
 
 class OrderDispute(StatefulModel):
-    """A party asks the platform to decide. Migration orders.0004: only a party, and no refund above the total.
+    """A party asks the platform to decide. Migration orders.0007: only a party, and no refund above the total.
 
     The decision moves no money by itself: payments.ledger.resolve_dispute does both in one step.
     """
@@ -99,7 +101,7 @@ class OrderDispute(StatefulModel):
             ),
             models.CheckConstraint(
                 condition=Q(status__in=["open", "under_review"], closed_at__isnull=True)
-                | Q(status__in=["resolved", "withdrawn"], closed_at__gte=F("created_at")),
+                | Q(status__in=["resolved", "withdrawn"], closed_at__isnull=False),
                 name="orders_orderdispute_closed_at_fits_status",
             ),
         ]
@@ -115,9 +117,20 @@ class OrderDispute(StatefulModel):
     def __str__(self) -> str:
         return f"{self.order_id} {self.get_reason_display()}"
 
+    def close(self, decided_by: UUID) -> None:
+        """Save the decision that `resolution` and `refund_amount` hold. Raises IntegrityError where it does not fit."""
+        self.status = self.Status.RESOLVED
+        self.handled_by_id = decided_by
+        self.closed_at = timezone.now()
+        self.save(
+            update_fields=[
+                "status", "resolution", "refund_amount", "resolution_note", "handled_by", "closed_at", "updated_at",
+            ]
+        )  # fmt: skip
+
 
 class OrderCancellation(StatefulModel):
-    """One party asks to end an order, the other one answers. Migration orders.0004 knows who the parties are."""
+    """One party asks to end an order, the other one answers. Migration orders.0007 knows who the parties are."""
 
     class Reason(models.TextChoices):
         CHANGED_MIND = "changed_mind", "不再需要"
@@ -169,7 +182,7 @@ class OrderCancellation(StatefulModel):
             ),
             models.CheckConstraint(
                 condition=Q(status="requested", answered_at__isnull=True)
-                | (~Q(status="requested") & Q(answered_at__gte=F("created_at"))),
+                | (~Q(status="requested") & Q(answered_at__isnull=False)),
                 name="orders_ordercancellation_answered_at_fits_status",
             ),
         ]

@@ -24,7 +24,7 @@ class Order(StatefulModel):
     """A client orders a package of a gig.
 
     Migration orders.0002 adds what a model cannot say: the freelancer is the gig's, the package is of the gig, the
-    gig is active when it is ordered, and each change of state is written to OrderStatusHistory. Migration orders.0004
+    gig is active when it is ordered, and each change of state is written to OrderStatusHistory. Migration orders.0007
     keeps the contract as it was paid for, and `extras_amount` the sum of its extras.
     """
 

@@ -12,7 +12,7 @@ from apps.orders.models.order import Order
 
 
 class OrderReview(StatefulModel):
-    """One party of a completed order asks the other for a review. Migration orders.0004 checks both and the order."""
+    """One party of a completed order asks the other for a review. Migration orders.0007 checks both and the order."""
 
     class Status(models.TextChoices):
         REQUESTED = "requested", "待评价"

@@ -16,7 +16,7 @@ from apps.orders.models.order import Order
 class Delivery(StatefulModel):
     """One hand-over of the freelancer's work, numbered within its order.
 
-    `files` is a list of objects {"name": text, "url": text, "bytes": whole number}, 50 at most. Migration orders.0004
+    `files` is a list of objects {"name": text, "url": text, "bytes": whole number}, 50 at most. Migration orders.0007
     adds that an order is in work when something is delivered for it.
     """
 
@@ -95,7 +95,7 @@ class Delivery(StatefulModel):
 
 
 class OrderMessage(UUIDModel):
-    """What one party of an order says to the other; migration orders.0004 lets nobody else speak."""
+    """What one party of an order says to the other; migration orders.0007 lets nobody else speak."""
 
     # PROTECT: messages are evidence in a dispute.
     order = models.ForeignKey(
@@ -119,10 +119,6 @@ class OrderMessage(UUIDModel):
             models.CheckConstraint(
                 condition=Q(body__regex=r"\S") & LessThanOrEqual(Length("body"), 5000),
                 name="orders_ordermessage_body_1_to_5000_characters",
-            ),
-            models.CheckConstraint(
-                condition=Q(read_at__isnull=True) | Q(read_at__gte=F("created_at")),
-                name="orders_ordermessage_read_after_sent",
             ),
         ]
         indexes = [

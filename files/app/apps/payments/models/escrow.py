@@ -86,7 +86,7 @@ class Escrow(StatefulModel):
 class PaymentRefund(StatefulModel):
     """Money that goes back from an order's escrow into the client's wallet: asked for here, paid by the ledger.
 
-    Migrations payments.0004 and 0005 add that a party or the staff asks, and that no more is asked for than was paid.
+    Migration payments.0006 adds that a party or the staff asks, and that no more is asked for than was paid.
     """
 
     class Reason(models.TextChoices):

@@ -65,7 +65,7 @@ class PayoutBatch(StatefulModel):
 class Withdrawal(StatefulModel):
     """A person takes money out of their wallet. It leaves the wallet at once and comes back if the payout fails.
 
-    Only the ledger writes it. The foreign key (payment_method_id, user_id) of migration payments.0004 says that the
+    Only the ledger writes it. The foreign key (payment_method_id, user_id) of migration payments.0006 says that the
     account is the person's own.
     """
 
