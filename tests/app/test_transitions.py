@@ -6,10 +6,11 @@ from typing import Any
 
 import factories as make
 import factories_contracts as contracts
+import factories_people as people
 import pytest
-from apps.accounts.models import User
+from apps.accounts.models import User, UserVerification
 from apps.common.models import StatefulModel
-from apps.gigs.models import Gig
+from apps.gigs.models import Gig, GigReport
 from apps.orders.models import Delivery, Order, OrderCancellation, OrderDispute, OrderReview, OrderStatusHistory
 from apps.payments.models import Escrow, PaymentMethod, PaymentRefund, PayoutBatch, Wallet, Withdrawal
 from config.router import all_on
@@ -21,7 +22,9 @@ pytestmark = pytest.mark.usefixtures("database")
 
 MODELS: Mapping[type[StatefulModel], Callable[[], Any]] = {
     User: lambda: make.user(status="pending"),
+    UserVerification: people.verification,
     Gig: lambda: make.gig("draft"),
+    GigReport: people.report,
     Order: make.order,
     Delivery: contracts.delivery,
     OrderDispute: contracts.dispute,
@@ -68,7 +71,9 @@ def needs_of_refund(status: str) -> dict[str, Any]:
 
 # The columns that a state asks for.
 NEEDS: Mapping[type[StatefulModel], Callable[[str], dict[str, Any]]] = {
+    UserVerification: people.verification_needs,
     Gig: lambda _: {"published_at": MOMENT},
+    GigReport: people.report_needs,
     Order: needs_of_order,
     Delivery: lambda status: {"decided_at": None if status == "submitted" else MOMENT, "feedback": "颜色太暗"},
     OrderDispute: lambda status: {

@@ -24,6 +24,8 @@ INSTALLED_APPS = [
     "apps.gigs",
     "apps.orders",
     "apps.payments",
+    "apps.messaging",
+    "apps.reviews",
 ]
 
 DATABASES = databases.databases(_env)

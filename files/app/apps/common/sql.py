@@ -50,16 +50,63 @@ def status_transitions(table: str, transitions: Mapping[str, Sequence[str]]) -> 
     )
 
 
-def staff_only(table: str, field: str) -> RunSQL:
-    """Refuse a person in the foreign key `field` who is not staff at that moment (function of accounts.0004)."""
-    name = f"{table}_{field}_is_staff"
+def refusal(constraint: str, column: str, message: str, *values: str, hint: str = "") -> str:
+    """Return the PL/pgSQL statement of a trigger that refuses a row under a constraint's name.
+
+    `message` has a %s for each of `values`, which are SQL expressions.
+    """
+    arguments = "".join(f", {value}" for value in values)
+    advice = f", HINT = '{hint}'" if hint else ""
+    return f"""RAISE EXCEPTION USING
+            ERRCODE = 'check_violation', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, COLUMN = '{column}',
+            CONSTRAINT = '{constraint}', MESSAGE = format('{message} ({constraint})'{arguments}){advice};"""
+
+
+def refuse_if(condition: str, refused: str) -> str:
+    """Return the PL/pgSQL statement that refuses a row, as `refusal` wrote it, where the condition holds."""
+    return f"""
+            IF {condition} THEN
+                {refused}
+            END IF;"""
+
+
+def row_trigger(table: str, name: str, event: str, *steps: str, declare: str = "", when: str = "true") -> RunSQL:
+    """Run PL/pgSQL statements for each row of `event`, as in "BEFORE INSERT".
+
+    They have the rights of the owner, because they read and lock rows that the caller may not. An event
+    "AFTER … DEFERRED" waits for the end of the transaction.
+    """
+    moment = event.removesuffix(" DEFERRED")
+    kind, timing = ("TRIGGER", "") if moment == event else ("CONSTRAINT TRIGGER", " DEFERRABLE INITIALLY DEFERRED")
+    body = "\n            ".join(steps)
     return RunSQL(
         f"""
-        CREATE TRIGGER {name} BEFORE INSERT OR UPDATE OF {field}_id ON {table}
-            FOR EACH ROW WHEN (NEW.{field}_id IS NOT NULL) EXECUTE FUNCTION enforce_staff('{name}', '{field}_id');
+        CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+            SET search_path = pg_catalog, pg_temp AS $function$
+        {declare and "DECLARE "}{declare}
+        BEGIN
+            {body}
+            RETURN {"NEW" if event.startswith("BEFORE") else "NULL"};
+        END $function$;
+        CREATE {kind} {name} {moment} ON {table}{timing}
+            FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {name}();
         """,
-        f"DROP TRIGGER {name} ON {table}",
+        f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {name}();",
     )
+
+
+def staff_only(table: str, field: str) -> RunSQL:
+    """Refuse a person in the foreign key `field` who is not staff when they are written there."""
+    name = f"{table}_{field}_is_staff"
+    # An account that does not exist is the foreign key's to refuse.
+    outsider = f"""NEW.{field}_id IS DISTINCT FROM OLD.{field}_id
+                AND EXISTS (SELECT FROM public.accounts_user WHERE id = NEW.{field}_id AND NOT is_staff)"""
+    refused = refusal(
+        name, f"{field}_id", f"{table}: the account %s is not staff", f"NEW.{field}_id",
+        hint=f"Name a member of staff in {field}_id.",
+    )  # fmt: skip
+    event = f"BEFORE INSERT OR UPDATE OF {field}_id"
+    return row_trigger(table, name, event, refuse_if(outsider, refused), when=f"NEW.{field}_id IS NOT NULL")
 
 
 def append_only(table: str) -> RunSQL:

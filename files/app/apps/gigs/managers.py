@@ -90,17 +90,9 @@ class GigStatQuerySet(models.QuerySet["GigStat"]):
 
 class GigReportQuerySet(models.QuerySet["GigReport"]):
     def waiting(self) -> "GigReportQuerySet":
-        """Return what staff still have to decide, the oldest first."""
-        return self.filter(status__in=["open", "reviewing"]).order_by("created_at", "id")
-
-    def of_reporter(self, reporter_id: "UUID") -> "GigReportQuerySet":
-        """Return a person's complaints, newest first."""
-        return self.filter(reporter_id=reporter_id).order_by("-created_at")
+        """Return reports that nobody looks at yet, the oldest first."""
+        return self.filter(status="open").order_by("created_at", "id")
 
     def of_gig(self, gig_id: "UUID") -> "GigReportQuerySet":
-        """Return the complaints about a gig, newest first."""
+        """Return the reports of a gig, newest first."""
         return self.filter(gig_id=gig_id).order_by("-created_at")
-
-    def of_reviewer(self, reviewer_id: "UUID") -> "GigReportQuerySet":
-        """Return what a member of staff decided, the latest first."""
-        return self.filter(reviewer_id=reviewer_id).order_by("-resolved_at")

@@ -213,7 +213,6 @@ class Migration(migrations.Migration):
                 "ordering": ["price", "id"],
                 "constraints": [
                     models.UniqueConstraint(fields=("gig", "name"), name="gigs_gigextra_name_once_per_gig"),
-                    models.UniqueConstraint(fields=("id", "gig"), name="gigs_gigextra_id_and_gig"),
                     models.CheckConstraint(
                         condition=models.Q(("name__regex", "\\S")), name="gigs_gigextra_name_not_blank"
                     ),

@@ -7,11 +7,12 @@ from django.db import migrations, models
 
 import apps.common.expressions
 import apps.common.keys
-from apps.common.sql import staff_only, status_transitions
+from apps.common.sql import privileges, staff_only, status_transitions
 
 
 class Migration(migrations.Migration):
-    dependencies = [("gigs", "0005_views_and_searches"), ("accounts", "0004_verification")]
+    dependencies = [("gigs", "0005_views_and_searches")]
+
     operations = [
         migrations.CreateModel(
             name="GigReport",
@@ -43,36 +44,38 @@ class Migration(migrations.Migration):
                     "reason",
                     models.CharField(
                         choices=[
+                            ("spam", "垃圾广告"),
                             ("fraud", "欺诈"),
-                            ("illegal", "违法违规"),
+                            ("abuse", "辱骂或骚扰"),
                             ("infringement", "侵犯知识产权"),
                             ("misleading", "描述不符"),
-                            ("off_platform", "引导站外交易"),
-                            ("offensive", "低俗或辱骂"),
+                            ("off_platform", "引导线下交易"),
+                            ("illegal", "违法违规"),
+                            ("privacy", "泄露隐私"),
                             ("other", "其他"),
                         ],
                         max_length=16,
                         verbose_name="举报原因",
                     ),
                 ),
-                ("description", models.TextField(blank=True, max_length=2000, verbose_name="举报说明")),
-                ("evidence_keys", models.JSONField(blank=True, default=list, verbose_name="证据文件")),
+                ("details", models.TextField(blank=True, max_length=1000, verbose_name="详细说明")),
                 (
                     "status",
                     models.CharField(
                         choices=[
                             ("open", "待处理"),
                             ("reviewing", "处理中"),
-                            ("upheld", "举报成立"),
-                            ("dismissed", "举报不成立"),
+                            ("upheld", "成立"),
+                            ("dismissed", "驳回"),
                         ],
                         default="open",
                         max_length=16,
                         verbose_name="处理状态",
                     ),
                 ),
-                ("resolution", models.CharField(blank=True, max_length=500, verbose_name="处理结果说明")),
-                ("resolved_at", models.DateTimeField(blank=True, null=True, verbose_name="处理时间")),
+                ("handled_at", models.DateTimeField(blank=True, null=True, verbose_name="处理时间")),
+                ("resolution", models.CharField(blank=True, max_length=500, verbose_name="处理说明")),
+                ("evidence_keys", models.JSONField(blank=True, default=list, verbose_name="证据文件")),
                 (
                     "freelancer",
                     models.ForeignKey(
@@ -96,42 +99,83 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "reporter",
+                    "handled_by",
                     models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="gig_reports",
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="%(class)ss_handled",
                         to=settings.AUTH_USER_MODEL,
-                        verbose_name="举报人",
+                        verbose_name="处理人",
                     ),
                 ),
                 (
-                    "reviewer",
+                    "reporter",
                     models.ForeignKey(
-                        blank=True,
-                        db_index=False,
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="gig_reports_reviewed",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="%(class)ss_filed",
                         to=settings.AUTH_USER_MODEL,
-                        verbose_name="处理人",
+                        verbose_name="举报人",
                     ),
                 ),
             ],
             options={
                 "verbose_name": "服务举报",
                 "verbose_name_plural": "服务举报",
+                "abstract": False,
                 "indexes": [
-                    models.Index(fields=["reporter", "-created_at"], name="reports_of_reporter_newest"),
-                    models.Index(fields=["gig", "-created_at"], name="reports_of_gig_newest"),
-                    models.Index(fields=["reviewer", "-resolved_at"], name="reports_of_reviewer"),
                     models.Index(
-                        condition=models.Q(("status__in", ["open", "reviewing"])),
-                        fields=["created_at", "id"],
-                        name="reports_waiting",
+                        condition=models.Q(("status", "open")), fields=["created_at", "id"], name="gigreports_waiting"
                     ),
+                    models.Index(fields=["gig", "-created_at"], name="gigreports_of_gig_newest"),
                 ],
                 "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "reason__in",
+                                [
+                                    "spam",
+                                    "fraud",
+                                    "abuse",
+                                    "infringement",
+                                    "misleading",
+                                    "off_platform",
+                                    "illegal",
+                                    "privacy",
+                                    "other",
+                                ],
+                            )
+                        ),
+                        name="gigs_gigreport_reason_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["open", "reviewing", "upheld", "dismissed"])),
+                        name="gigs_gigreport_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=django.db.models.lookups.LessThanOrEqual(
+                            django.db.models.functions.text.Length("details"), 1000
+                        ),
+                        name="gigs_gigreport_details_at_most_1000_characters",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("reason", "other"), _negated=True),
+                            models.Q(("details", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="gigs_gigreport_other_reason_is_explained",
+                        violation_error_message="选择“其他”时须填写详细说明。",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("handled_at__isnull", False), ("status__in", ["upheld", "dismissed"])),
+                            models.Q(("handled_at__isnull", True), ("status__in", ["open", "reviewing"])),
+                            _connector="OR",
+                        ),
+                        name="gigs_gigreport_handled_at_fits_status",
+                    ),
                     models.UniqueConstraint(
                         condition=models.Q(("status__in", ["open", "reviewing"])),
                         fields=("reporter", "gig"),
@@ -145,40 +189,6 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
-                            (
-                                "reason__in",
-                                [
-                                    "fraud",
-                                    "illegal",
-                                    "infringement",
-                                    "misleading",
-                                    "off_platform",
-                                    "offensive",
-                                    "other",
-                                ],
-                            )
-                        ),
-                        name="gigs_gigreport_reason_known",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(("status__in", ["open", "reviewing", "upheld", "dismissed"])),
-                        name="gigs_gigreport_status_known",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            models.Q(("reason", "other"), _negated=True), ("description__regex", "\\S"), _connector="OR"
-                        ),
-                        name="gigs_gigreport_other_reason_is_described",
-                        violation_error_message="选择“其他”时须填写举报说明。",
-                    ),
-                    models.CheckConstraint(
-                        condition=django.db.models.lookups.LessThanOrEqual(
-                            django.db.models.functions.text.Length("description"), 2000
-                        ),
-                        name="gigs_gigreport_description_at_most_2000_characters",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
                             django.db.models.lookups.Exact(
                                 apps.common.expressions.JsonbTypeof("evidence_keys"), "array"
                             ),
@@ -188,39 +198,37 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
-                            models.Q(("reviewer", models.F("reporter")), _negated=True),
-                            models.Q(("reviewer", models.F("freelancer")), _negated=True),
+                            models.Q(("handled_by", models.F("reporter")), _negated=True),
+                            models.Q(("handled_by", models.F("freelancer")), _negated=True),
                         ),
-                        name="gigs_gigreport_reviewer_is_no_party",
+                        name="gigs_gigreport_handled_by_no_party",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
-                            models.Q(
-                                ("resolution", ""), ("resolved_at__isnull", True), ("status__in", ["open", "reviewing"])
-                            ),
-                            models.Q(
-                                ("resolution__regex", "\\S"),
-                                ("resolved_at__isnull", False),
-                                ("status__in", ["upheld", "dismissed"]),
-                            ),
-                            _connector="OR",
+                            ("status__in", ["open", "reviewing"]), ("resolution__regex", "\\S"), _connector="OR"
                         ),
-                        name="gigs_gigreport_resolution_fits_status",
-                        violation_error_message="处理完毕的举报须有处理时间和结果说明。",
+                        name="gigs_gigreport_decision_is_explained",
+                        violation_error_message="处理完毕的举报须有结果说明。",
                     ),
                 ],
             },
         ),
         migrations.RunSQL(
             """
-    ALTER TABLE gigs_gigreport ADD CONSTRAINT gigs_gigreport_freelancer_owns_gig
-        FOREIGN KEY (gig_id, freelancer_id) REFERENCES gigs_gig (id, freelancer_id);
-    """,
+            ALTER TABLE gigs_gigreport ADD CONSTRAINT gigs_gigreport_freelancer_owns_gig
+                FOREIGN KEY (gig_id, freelancer_id) REFERENCES gigs_gig (id, freelancer_id);
+            """,
             "ALTER TABLE gigs_gigreport DROP CONSTRAINT gigs_gigreport_freelancer_owns_gig",
         ),
         status_transitions(
             "gigs_gigreport",
-            {"": ("open",), "open": ("reviewing",), "reviewing": ("upheld", "dismissed")},
+            {
+                "": ("open",),
+                "open": ("reviewing", "upheld", "dismissed"),
+                "reviewing": ("open", "upheld", "dismissed"),
+            },
         ),
-        staff_only("gigs_gigreport", "reviewer"),
+        staff_only("gigs_gigreport", "handled_by"),
+        # Evidence: the application adds and changes, it deletes nothing.
+        privileges("gigs_gigreport", "freelance_user", "SELECT, INSERT, UPDATE"),
     ]

@@ -113,8 +113,6 @@ class GigExtra(TimestampedModel):
         constraints = [
             # Its index also finds a gig's extras.
             models.UniqueConstraint(fields=["gig", "name"], name="gigs_gigextra_name_once_per_gig"),
-            # Target of the foreign key that says which gig an ordered extra belongs to.
-            models.UniqueConstraint(fields=["id", "gig"], name="gigs_gigextra_id_and_gig"),
             models.CheckConstraint(condition=Q(name__regex=r"\S"), name="gigs_gigextra_name_not_blank"),
             models.CheckConstraint(
                 condition=Q(price__gte=1, price__lte=1_000_000),
