@@ -236,7 +236,8 @@ class TestDisputes:
                 "ledger_refund_is_by_the_freelancer",
                 lambda: ledger.resolve_dispute(contracts.key(), dispute, judge.pk),
             )
-        assert (OrderDispute.objects.get(order=order).status, balance(order.client)) == ("under_review", 0)
+        assert OrderDispute.objects.get(order=order).status == "under_review"
+        assert balance(order.client) == 0
 
 
 class TestWithdrawals:

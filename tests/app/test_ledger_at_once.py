@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -44,9 +45,7 @@ def balance(person: User) -> Decimal:
 def test_two_orders_are_not_paid_with_the_same_money() -> None:
     client = contracts.person("200.00")
     orders = [make.order(client=client) for _ in range(2)]
-    outcomes = at_once(
-        *[as_person(client.pk, lambda order=order: ledger.hold_escrow(contracts.key(), order)) for order in orders]  # type: ignore[misc]
-    )
+    outcomes = at_once(*[as_person(client.pk, partial(ledger.hold_escrow, contracts.key(), order)) for order in orders])
     assert outcomes.count("payments_wallet_balance_not_negative") == 1
     assert balance(client) == Decimal("1.00")
     assert Order.objects.using("default").filter(client=client, status="paid").count() == 1
@@ -85,9 +84,7 @@ def test_the_same_request_sent_at_once_gets_one_answer(calls: int) -> None:
 
 def test_one_key_for_two_wallets_at_once_is_posted_once() -> None:
     people, key = [make.user(), make.user()], contracts.key()
-    outcomes = at_once(
-        *[lambda person=person: ledger.deposit(key, person.pk, Decimal("5.00")) for person in people]  # type: ignore[misc]
-    )
+    outcomes = at_once(*[partial(ledger.deposit, key, person.pk, Decimal("5.00")) for person in people])
     assert {"payments_transaction_posted_once", "ledger_key_is_of_one_request"} & set(outcomes)
     assert Transaction.objects.using("default").filter(idempotency_key=key).count() == 1
 
@@ -109,7 +106,7 @@ def test_an_accept_and_a_refund_at_once_give_the_money_to_one_side() -> None:
 def test_two_refunds_at_once_give_back_no_more_than_is_held() -> None:
     order = contracts.started_order()
     asked = [contracts.refund(order, "150.00") for _ in range(2)]
-    outcomes = at_once(*[lambda part=part: ledger.refund(contracts.key(), part) for part in asked])  # type: ignore[misc]
+    outcomes = at_once(*[partial(ledger.refund, contracts.key(), part) for part in asked])
     assert outcomes.count("ledger_refund_at_most_held") == 1
     assert balance(order.client) == Decimal("150.00")
 

@@ -86,7 +86,7 @@ class OrderDispute(StatefulModel):
                 name="orders_orderdispute_status_known",
             ),
             models.CheckConstraint(
-                condition=Q(description__regex=r"^.{10}") & LessThanOrEqual(Length("description"), 5000),
+                condition=LessThanOrEqual(Length("description"), 5000) & Q(description__regex=r"^.{10}"),
                 name="orders_orderdispute_description_10_to_5000_characters",
             ),
             models.CheckConstraint(

@@ -61,7 +61,7 @@ class Delivery(StatefulModel):
                 name="orders_delivery_status_known",
             ),
             models.CheckConstraint(
-                condition=Q(message__regex=r"\S") & LessThanOrEqual(Length("message"), 5000),
+                condition=LessThanOrEqual(Length("message"), 5000) & Q(message__regex=r"\S"),
                 name="orders_delivery_message_1_to_5000_characters",
             ),
             models.CheckConstraint(
@@ -117,7 +117,7 @@ class OrderMessage(UUIDModel):
         verbose_name_plural = "订单留言"
         constraints = [
             models.CheckConstraint(
-                condition=Q(body__regex=r"\S") & LessThanOrEqual(Length("body"), 5000),
+                condition=LessThanOrEqual(Length("body"), 5000) & Q(body__regex=r"\S"),
                 name="orders_ordermessage_body_1_to_5000_characters",
             ),
         ]
