@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from apps.accounts.models import User
+from apps.common.identity import acting_as_platform
 from apps.gigs.models import Category, Gig, GigPackage
 from apps.orders.models import Order
 from apps.payments import ledger
@@ -55,7 +56,8 @@ def order(**fields: Any) -> Order:
 def wallet(balance: str = "0", **fields: Any) -> Wallet:
     """Open a wallet and deposit `balance`."""
     owner = fields.pop("user", None) or user()
-    made = ledger.open_wallet(owner.pk)
-    if Decimal(balance):
-        ledger.deposit(f"test-{next(_numbers):08d}", owner.pk, Decimal(balance))
+    with acting_as_platform():
+        made = ledger.open_wallet(owner.pk)
+        if Decimal(balance):
+            ledger.deposit(f"test-{next(_numbers):08d}", owner.pk, Decimal(balance))
     return Wallet.objects.get(pk=made)

@@ -7,7 +7,7 @@ from typing import Any
 
 import factories as make
 from apps.accounts.models import User
-from apps.common.identity import acting_as
+from apps.common.identity import acting_as, acting_as_platform
 from apps.gigs.models import GigExtra, GigRequirement
 from apps.orders.models import (
     Delivery,
@@ -62,15 +62,20 @@ def person(balance: str = "0", **fields: Any) -> User:
     """Make somebody with money in their wallet."""
     made = make.user(**fields)
     if Decimal(balance):
-        ledger.deposit(key(), made.pk, Decimal(balance))
+        deposit(made.pk, Decimal(balance))
     return made
+
+
+def deposit(user_id: uuid.UUID, amount: Decimal) -> None:
+    with acting_as_platform():
+        ledger.deposit(key(), user_id, amount)
 
 
 def paid_order(**fields: Any) -> Order:
     """Make an order whose client has paid it with money deposited for it."""
     order = make.order(**fields)
     order.refresh_from_db()
-    ledger.deposit(key(), order.client_id, order.total_amount)
+    deposit(order.client_id, order.total_amount)
     with acting_as(order.client_id):
         ledger.hold_escrow(key(), order)
     order.refresh_from_db()

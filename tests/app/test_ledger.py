@@ -1,6 +1,7 @@
 """Money moves by the ledger alone: once per request, by the person whose right it is, and never more than there is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -8,14 +9,21 @@ import factories as make
 import factories_contracts as contracts
 import pytest
 from apps.accounts.models import User
-from apps.common.identity import acting_as
+from apps.common.identity import PERSON, PLATFORM, acting_as, acting_as_platform
 from apps.orders.models import Delivery, Order, OrderDispute
 from apps.payments import ledger
 from apps.payments.models import Escrow, PaymentMethod, PaymentRefund, PayoutBatch, Transaction, Wallet, Withdrawal
-from django.db import DatabaseError, ProgrammingError, connections, transaction
+from django.db import DatabaseError, IntegrityError, ProgrammingError, connections, transaction
 from test_constraints import refused
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("platform")
+
+
+@pytest.fixture
+def platform(database: object) -> Iterator[None]:  # noqa: ARG001 (it comes first)
+    """The platform acts, unless the test says which person does."""
+    with acting_as_platform():
+        yield
 
 
 def balance(person: User) -> Decimal:
@@ -69,6 +77,13 @@ class TestWallets:
         person = make.user()
         with pytest.raises(DatabaseError, match=r"idempotency_key_shape|value too long"), transaction.atomic("default"):
             ledger.deposit(key, person.pk, Decimal("5.00"))
+
+    def test_a_frozen_wallet_moves_no_money_until_it_is_thawed(self) -> None:
+        person = contracts.person("10.00")
+        ledger.set_wallet_status(person.pk, "frozen")
+        refused("payments_transaction_wallet_is_active", lambda: contracts.withdrawal(person, "5.00"))
+        ledger.set_wallet_status(person.pk, "active")
+        assert contracts.withdrawal(person, "5.00").pk
 
 
 class TestEscrow:
@@ -336,6 +351,7 @@ def acts_on_anothers_money() -> list[tuple[str, Act, bool]]:
     key, one = contracts.key, Decimal("1.00")
     return [
         ("ledger_wallet_is_opened_by_its_owner", lambda: ledger.open_wallet(person.pk), True),
+        ("ledger_wallet_is_frozen_by_the_platform", lambda: ledger.set_wallet_status(person.pk, "active"), True),
         ("ledger_deposit_is_by_the_platform", lambda: ledger.deposit(key(), person.pk, one), True),
         ("ledger_payment_is_by_the_client", lambda: ledger.hold_escrow(key(), unpaid), False),
         ("ledger_release_is_by_the_client", lambda: ledger.release_escrow(key(), delivered), True),
@@ -352,12 +368,39 @@ def test_nobody_moves_another_persons_money() -> None:
     for constraint, act, _ in acts:
         with acting_as(stranger.pk):
             refused(constraint, act)
-    for constraint, act, by_platform in acts:
-        if not by_platform:
+        with nobody():
             refused(constraint, act)
-    for _, act, by_platform in acts:
+    for constraint, act, by_platform in acts:
         if by_platform:
             act()
+        else:
+            refused(constraint, act)
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """A transaction that does not say who acts."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT set_config(%s, '', true), set_config(%s, '', true)", [PERSON, PLATFORM])
+        yield
+        cursor.execute("SELECT set_config(%s, 'on', true)", [PLATFORM])
+
+
+def test_identity_ends_with_its_block_and_after_an_error() -> None:
+    def seen() -> list[str]:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT current_setting(%s, true), current_setting(%s, true)", [PERSON, PLATFORM])
+            return list(cursor.fetchone())
+
+    first, second = make.user(), make.user()
+    with acting_as(first.pk):
+        with acting_as(second.pk):
+            assert seen() == [str(second.pk), ""]
+        assert seen() == [str(first.pk), ""]
+        with pytest.raises(IntegrityError), acting_as_platform():
+            User.objects.filter(pk=first.pk).update(user_type="robot")
+        assert seen() == [str(first.pk), ""]
+    assert seen() == ["", "on"]
 
 
 def test_a_freelancer_does_not_accept_their_own_work() -> None:

@@ -1,13 +1,14 @@
 """Whatever happens in whatever order: every cent that came in is in a wallet, in escrow, a fee, or on its way out."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 
 import factories as make
 import factories_contracts as contracts
 import pytest
-from apps.common.identity import acting_as
+from apps.common.identity import acting_as, acting_as_platform
 from apps.orders.models import Delivery, Order
 from apps.payments import ledger
 from apps.payments.models import Escrow, PaymentRefund, Transaction, Wallet, Withdrawal
@@ -40,8 +41,11 @@ class Marketplace(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.transaction = transaction.atomic(using="default")
-        self.transaction.__enter__()
+        self.transaction = ExitStack()
+        self.transaction.enter_context(transaction.atomic(using="default"))
+        self.transaction.callback(transaction.set_rollback, True, using="default")
+        # The platform acts, unless a rule says which person does.
+        self.transaction.enter_context(acting_as_platform())
         self.people = [make.user(user_type="both") for _ in range(3)]
         self.packages = [make.package(gig=make.gig(freelancer=person)) for person in self.people]
         self.accounts = [contracts.payment_method(user=person) for person in self.people]
@@ -49,8 +53,7 @@ class Marketplace(RuleBasedStateMachine):
         self.requests: list[tuple[Callable[[str], Any], str, Any]] = []
 
     def teardown(self) -> None:
-        transaction.set_rollback(True, using="default")
-        self.transaction.__exit__(None, None, None)
+        self.transaction.close()
 
     def attempt(self, request: Callable[[str], Any], key: str | None = None) -> Any:
         """Send a request; None when it is refused, which has to be under a name."""

@@ -32,6 +32,11 @@ def open_wallet(user_id: UUID) -> UUID:
     return _identify("ledger_open_wallet", user_id)
 
 
+def set_wallet_status(user_id: UUID, status: str) -> None:
+    """Freeze a wallet, thaw it, or close an empty one for good. By the platform."""
+    _call("ledger_set_wallet_status", user_id, status)
+
+
 def deposit(key: str, user_id: UUID, amount: Decimal, *, currency: str = "CNY", note: str = "") -> UUID:
     """Put money that a provider has received into a wallet; returns the entry. By the platform."""
     return _identify("ledger_deposit", key, user_id, amount, currency, note)

@@ -21,15 +21,19 @@ END $function$;
 """
 
 ACTOR = """
--- Who acts is the person of the transaction (app.current_user_id). Nobody at all is the platform itself: a job, or the
--- message of a payment provider.
+-- Who acts is the person of the transaction (app.current_user_id). Some things the platform may do as well: somebody of
+-- its staff, or a transaction that says so (app.acts_for_platform: a job, or the message of a payment provider).
 CREATE FUNCTION ledger_require_actor(p_constraint text, p_person uuid, p_or_platform boolean) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     actor uuid := nullif(current_setting('app.current_user_id', true), '')::uuid;
 BEGIN
-    IF actor = p_person OR p_or_platform AND (actor IS NULL OR EXISTS (
-        SELECT FROM public.accounts_user WHERE id = actor AND is_staff AND status = 'active')) THEN
+    IF actor = p_person THEN
+        RETURN;
+    END IF;
+    IF p_or_platform AND (
+        actor IS NULL AND current_setting('app.acts_for_platform', true) = 'on'
+        OR EXISTS (SELECT FROM public.accounts_user WHERE id = actor AND is_staff AND status = 'active')) THEN
         RETURN;
     END IF;
     PERFORM public.ledger_refuse(
@@ -118,6 +122,18 @@ BEGIN
 END $function$;
 """
 
+WALLET_STATUS = """
+CREATE FUNCTION ledger_set_wallet_status(p_user uuid, p_status text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    wallet public.payments_wallet;
+BEGIN
+    PERFORM public.ledger_require_actor('ledger_wallet_is_frozen_by_the_platform', NULL, true);
+    wallet := public.ledger_lock_wallet(p_user);
+    UPDATE public.payments_wallet SET status = p_status, updated_at = statement_timestamp() WHERE id = wallet.id;
+END $function$;
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("payments", "0006_integrity"), ("common", "0001_functions")]
@@ -154,5 +170,6 @@ class Migration(migrations.Migration):
         definer_of_the_ledger(ALREADY_POSTED, "ledger_already_posted(text, text, uuid, uuid, numeric)"),
         definer_of_the_ledger(POST, "ledger_post(text, text, uuid, uuid, numeric, text, text)"),
         definer_of_the_ledger(OPEN_WALLET, "ledger_open_wallet(uuid)", executed_by="freelance_user"),
+        definer_of_the_ledger(WALLET_STATUS, "ledger_set_wallet_status(uuid, text)", executed_by="freelance_user"),
         definer_of_the_ledger(DEPOSIT, "ledger_deposit(text, uuid, numeric, text, text)", executed_by="freelance_user"),
     ]
