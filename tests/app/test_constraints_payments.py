@@ -1,6 +1,7 @@
 """Bad data about money is refused by the database itself: from the application, and from the tables' owner as well."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +23,7 @@ from django.utils import timezone
 from test_constraints import refused
 
 NOW = timezone.now()
+LATER = NOW + timedelta(days=1)
 BANK = {"kind": "bank_card", "bank_code": "102100099996", "bank_name": "中国工商银行"}
 
 
@@ -199,7 +201,7 @@ class TestFromTheOwner:
         withdrawal = contracts.withdrawal_row()
         wanted = Withdrawal.objects.filter(pk=withdrawal.pk)
         owner_refused(
-            "payments_withdrawal_returned_money_fits_status", lambda: wanted.update(status="cancelled", closed_at=NOW)
+            "payments_withdrawal_returned_money_fits_status", lambda: wanted.update(status="cancelled", closed_at=LATER)
         )
         owner_refused("payments_withdrawal_batch_fits_status", lambda: wanted.update(status="processing"))
 
