@@ -6,6 +6,7 @@ from typing import Any
 
 import factories as make
 import factories_people as people
+import factories_talk as talk
 import pytest
 from apps.accounts.models import User, UserVerification
 from apps.common.models import StatefulModel
@@ -21,10 +22,11 @@ MODELS: Mapping[type[StatefulModel], Callable[[], Any]] = {
     Gig: lambda: make.gig("draft"),
     GigReport: people.report,
     Order: make.order,
+    **talk.MODELS,
 }
 
 
-def needs(model: type[StatefulModel], status: str) -> dict[str, Any]:
+def needs(model: type[StatefulModel], row: Any, status: str) -> dict[str, Any]:
     """Return the columns that a state asks for."""
     moment = datetime(2025, 1, 1, tzinfo=UTC)
     if model is UserVerification:
@@ -36,11 +38,13 @@ def needs(model: type[StatefulModel], status: str) -> dict[str, Any]:
     if model is Order:
         unpaid = status in {"pending_payment", "cancelled"}
         return {"paid_at": None if unpaid else moment, "completed_at": moment if status == "completed" else None}
+    if model in talk.NEEDS:
+        return talk.NEEDS[model](row, status)
     return {}
 
 
 def step(model: type[StatefulModel], row: Any, status: str) -> None:
-    model._default_manager.filter(pk=row.pk).update(**{"status": status, **needs(model, status)})
+    model._default_manager.filter(pk=row.pk).update(**{"status": status, **needs(model, row, status)})
 
 
 def path_to(transitions: Mapping[str, Sequence[str]], status: str) -> list[str]:
