@@ -1,13 +1,15 @@
 """Contracts and money for tests, like `factories`: money moves by the ledger, as the person whose right it is."""
 
 import uuid
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import factories as make
 from apps.accounts.models import User
 from apps.common.identity import acting_as, acting_as_platform
+from apps.common.models import StatefulModel
 from apps.gigs.models import GigExtra, GigRequirement
 from apps.orders.models import (
     Delivery,
@@ -29,7 +31,10 @@ from apps.payments.models import (
     Wallet,
     Withdrawal,
 )
+from django.db.models import F
 from django.utils import timezone
+
+MOMENT = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def key() -> str:
@@ -69,6 +74,10 @@ def person(balance: str = "0", **fields: Any) -> User:
 def deposit(user_id: uuid.UUID, amount: Decimal) -> None:
     with acting_as_platform():
         ledger.deposit(key(), user_id, amount)
+
+
+def balance(person: User) -> Decimal:
+    return Wallet.objects.get(user=person).balance
 
 
 def paid_order(**fields: Any) -> Order:
@@ -220,3 +229,54 @@ def batch_row(**fields: Any) -> PayoutBatch:
     return PayoutBatch.objects.create(
         **{"kind": "alipay", "withdrawal_count": 1, "total_amount": Decimal("10.00"), **fields}
     )
+
+
+def _needs_of_escrow(_row: Escrow, status: str) -> dict[str, Any]:
+    part = {"released": "released_amount", "refunded": "refunded_amount"}.get(status)
+    return {"closed_at": MOMENT, part: F("amount")} if part else {"closed_at": None}
+
+
+def _needs_of_refund(_row: PaymentRefund, status: str) -> dict[str, Any]:
+    entry = entry_row(wallet_row(), "1.00") if status == "completed" else None
+    return {"transaction": entry, "closed_at": None if status == "requested" else MOMENT}
+
+
+def _needs_of_withdrawal(row: Withdrawal, status: str) -> dict[str, Any]:
+    returned = status in {"failed", "cancelled"}
+    return {
+        "batch": batch_row() if status in {"processing", "paid", "failed"} else None,
+        "provider_reference": key() if status == "paid" else None,
+        "reversal": entry_row(wallet_row(), "1.00", "reversal") if returned else None,
+        "closed_at": row.created_at if returned or status == "paid" else None,
+    }
+
+
+# Rows in their first state, and the columns that a state asks for.
+MODELS: Mapping[type[StatefulModel], Callable[[], Any]] = {
+    Delivery: delivery,
+    OrderDispute: dispute,
+    OrderCancellation: cancellation,
+    OrderReview: review_request,
+    PaymentMethod: lambda: payment_method(status="unverified"),
+}
+# What the application may not write: these take their steps with the rights of the tables' owner.
+MODELS_OF_THE_LEDGER: Mapping[type[StatefulModel], Callable[[], Any]] = {
+    Wallet: wallet_row,
+    Escrow: escrow_row,
+    PaymentRefund: refund_row,
+    Withdrawal: withdrawal_row,
+    PayoutBatch: batch_row,
+}
+NEEDS: Mapping[type[StatefulModel], Callable[[Any, str], dict[str, Any]]] = {
+    Delivery: lambda _row, status: {"decided_at": None if status == "submitted" else MOMENT, "feedback": "颜色太暗"},
+    OrderDispute: lambda _row, status: {
+        "closed_at": MOMENT if status in {"resolved", "withdrawn"} else None,
+        "resolution": "release" if status == "resolved" else "",
+    },
+    OrderCancellation: lambda _row, status: {"answered_at": None if status == "requested" else MOMENT},
+    PaymentMethod: lambda _row, _status: {"verified_at": MOMENT},
+    Escrow: _needs_of_escrow,
+    PaymentRefund: _needs_of_refund,
+    Withdrawal: _needs_of_withdrawal,
+    PayoutBatch: lambda _row, status: {"settled_at": MOMENT if status == "settled" else None},
+}

@@ -7,16 +7,15 @@ from typing import Any
 import factories as make
 import factories_contracts as contracts
 import factories_people as people
+import factories_talk as talk
 import pytest
 from apps.accounts.models import User, UserVerification
 from apps.common.models import StatefulModel
 from apps.gigs.models import Gig, GigReport
-from apps.orders.models import Delivery, Order, OrderCancellation, OrderDispute, OrderReview, OrderStatusHistory
-from apps.payments.models import Escrow, PaymentMethod, PaymentRefund, PayoutBatch, Wallet, Withdrawal
+from apps.orders.models import Order, OrderStatusHistory
 from config.router import all_on
 from django.apps import apps
 from django.db import IntegrityError, transaction
-from django.db.models import F
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -26,75 +25,34 @@ MODELS: Mapping[type[StatefulModel], Callable[[], Any]] = {
     Gig: lambda: make.gig("draft"),
     GigReport: people.report,
     Order: make.order,
-    Delivery: contracts.delivery,
-    OrderDispute: contracts.dispute,
-    OrderCancellation: contracts.cancellation,
-    OrderReview: contracts.review_request,
-    PaymentMethod: lambda: contracts.payment_method(status="unverified"),
-}
-# What the application may not write: these take their steps with the rights of the tables' owner.
-MODELS_OF_THE_LEDGER: Mapping[type[StatefulModel], Callable[[], Any]] = {
-    Wallet: contracts.wallet_row,
-    Escrow: contracts.escrow_row,
-    PaymentRefund: contracts.refund_row,
-    Withdrawal: contracts.withdrawal_row,
-    PayoutBatch: contracts.batch_row,
+    **contracts.MODELS,
+    **talk.MODELS,
 }
 MOMENT = datetime(2025, 1, 1, tzinfo=UTC)
-LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-def needs_of_order(status: str) -> dict[str, Any]:
+def needs_of_order(_row: Order, status: str) -> dict[str, Any]:
     unpaid = status in {"pending_payment", "cancelled"}
     return {"paid_at": None if unpaid else MOMENT, "completed_at": MOMENT if status == "completed" else None}
 
 
-def needs_of_escrow(status: str) -> dict[str, Any]:
-    part = {"released": "released_amount", "refunded": "refunded_amount"}.get(status)
-    return {"closed_at": MOMENT, part: F("amount")} if part else {"closed_at": None}
-
-
-def needs_of_withdrawal(status: str) -> dict[str, Any]:
-    returned = status in {"failed", "cancelled"}
-    return {
-        "batch": contracts.batch_row() if status in {"processing", "paid", "failed"} else None,
-        "provider_reference": contracts.key() if status == "paid" else None,
-        "reversal": contracts.entry_row(contracts.wallet_row(), "1.00", "reversal") if returned else None,
-        "closed_at": LATER if returned or status == "paid" else None,
-    }
-
-
-def needs_of_refund(status: str) -> dict[str, Any]:
-    entry = contracts.entry_row(contracts.wallet_row(), "1.00") if status == "completed" else None
-    return {"transaction": entry, "closed_at": None if status == "requested" else MOMENT}
-
-
 # The columns that a state asks for.
-NEEDS: Mapping[type[StatefulModel], Callable[[str], dict[str, Any]]] = {
-    UserVerification: people.verification_needs,
-    Gig: lambda _: {"published_at": MOMENT},
-    GigReport: people.report_needs,
+NEEDS: Mapping[type[StatefulModel], Callable[[Any, str], dict[str, Any]]] = {
+    UserVerification: lambda _row, status: people.verification_needs(status),
+    Gig: lambda _row, _status: {"published_at": MOMENT},
+    GigReport: lambda _row, status: people.report_needs(status),
     Order: needs_of_order,
-    Delivery: lambda status: {"decided_at": None if status == "submitted" else MOMENT, "feedback": "颜色太暗"},
-    OrderDispute: lambda status: {
-        "closed_at": MOMENT if status in {"resolved", "withdrawn"} else None,
-        "resolution": "release" if status == "resolved" else "",
-    },
-    OrderCancellation: lambda status: {"answered_at": None if status == "requested" else MOMENT},
-    PaymentMethod: lambda _: {"verified_at": MOMENT},
-    Escrow: needs_of_escrow,
-    PaymentRefund: needs_of_refund,
-    Withdrawal: needs_of_withdrawal,
-    PayoutBatch: lambda status: {"settled_at": MOMENT if status == "settled" else None},
+    **contracts.NEEDS,
+    **talk.NEEDS,
 }
 
 
-def needs(model: type[StatefulModel], status: str) -> dict[str, Any]:
-    return NEEDS[model](status) if model in NEEDS else {}
+def needs(model: type[StatefulModel], row: Any, status: str) -> dict[str, Any]:
+    return NEEDS[model](row, status) if model in NEEDS else {}
 
 
 def step(model: type[StatefulModel], row: Any, status: str) -> None:
-    model._default_manager.filter(pk=row.pk).update(**{"status": status, **needs(model, status)})
+    model._default_manager.filter(pk=row.pk).update(**{"status": status, **needs(model, row, status)})
 
 
 def path_to(transitions: Mapping[str, Sequence[str]], status: str) -> list[str]:
@@ -139,16 +97,16 @@ def test_only_the_declared_steps_are_taken(model: type[StatefulModel], before: s
     take_the_step(model, MODELS[model](), before, after, "default")
 
 
-@pytest.mark.parametrize(("model", "before", "after"), cases(MODELS_OF_THE_LEDGER))
+@pytest.mark.parametrize(("model", "before", "after"), cases(contracts.MODELS_OF_THE_LEDGER))
 @pytest.mark.usefixtures("owner")
 def test_not_even_the_owner_takes_another_step(model: type[StatefulModel], before: str, after: str) -> None:
     with all_on("direct"):
-        take_the_step(model, MODELS_OF_THE_LEDGER[model](), before, after, "direct")
+        take_the_step(model, contracts.MODELS_OF_THE_LEDGER[model](), before, after, "direct")
 
 
 def test_every_model_with_states_is_here() -> None:
     stateful = {model for model in apps.get_models() if issubclass(model, StatefulModel)}
-    assert stateful == {*MODELS, *MODELS_OF_THE_LEDGER}
+    assert stateful == {*MODELS, *contracts.MODELS_OF_THE_LEDGER}
 
 
 def test_an_unknown_state_is_refused() -> None:
