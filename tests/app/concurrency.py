@@ -1,6 +1,7 @@
 """Real connections at once: each action runs in a thread, which has a connection of its own."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -38,3 +39,18 @@ def at_once(*actions: Callable[[], Any]) -> list[Any]:
         if isinstance(outcome, BaseException):
             raise outcome
     return outcomes
+
+
+def until_somebody_waits() -> None:
+    """Return when another connection waits for a lock of this one. Raises AssertionError after 20 s."""
+    deadline = time.monotonic() + 20
+    with connections["default"].cursor() as cursor:
+        while time.monotonic() < deadline:
+            # Not pg_stat_activity: inside a transaction that stays as it was first seen.
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+            )
+            if cursor.fetchone() != (0,):
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waited")

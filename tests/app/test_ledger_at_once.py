@@ -1,5 +1,6 @@
 """Money under real parallel connections: what can happen once happens once, and nothing is lost in between."""
 
+import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
@@ -15,7 +16,7 @@ from apps.common.retry import retried
 from apps.orders.models import Delivery, Order
 from apps.payments import ledger
 from apps.payments.models import Escrow, PayoutBatch, Transaction, Wallet, Withdrawal
-from concurrency import at_once
+from concurrency import at_once, until_somebody_waits
 from django.db import connections
 from django.db.models import Sum
 
@@ -166,10 +167,18 @@ def test_the_last_two_of_a_batch_settle_it_whoever_comes_last() -> None:
     with acting_as_platform():
         batch = ledger.submit_payouts("wechat_pay")
     assert batch is not None
-    at_once(
-        as_platform(lambda: ledger.settle_withdrawal(rows[0], f"ref-{rows[0].pk}")),
-        as_platform(lambda: ledger.fail_withdrawal(contracts.key(), rows[1], "账户异常")),
-    )
+    settled = threading.Event()
+
+    def settle_one() -> None:
+        ledger.settle_withdrawal(rows[0], f"ref-{rows[0].pk}")
+        settled.set()
+        until_somebody_waits()
+
+    def fail_the_other() -> None:
+        assert settled.wait(timeout=20)
+        ledger.fail_withdrawal(contracts.key(), rows[1], "账户异常")
+
+    at_once(as_platform(settle_one), as_platform(fail_the_other))
     assert PayoutBatch.objects.using("default").get(pk=batch.pk).status == "settled"
 
 

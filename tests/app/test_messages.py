@@ -1,7 +1,6 @@
 """Messages written by real parallel connections: numbers without gaps in the order of commits, blocks that hold."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from uuid import UUID
@@ -10,7 +9,7 @@ import factories as make
 import factories_talk as talk
 import pytest
 from apps.messaging.models import BlockedUser, Conversation, Message
-from concurrency import at_once
+from concurrency import at_once, until_somebody_waits
 from django.db import IntegrityError, connections, transaction
 from django.db.models import Count, Max
 
@@ -95,21 +94,6 @@ def test_a_message_waits_for_a_block_and_is_then_refused(talking: Conversation) 
     at_once(block, write)
     assert outcomes == ["refused"]
     assert not Message.objects.using("default").filter(conversation=talking).exists()
-
-
-def until_somebody_waits() -> None:
-    """Return when another connection of the application waits for a lock. Raises AssertionError after 20 s."""
-    deadline = time.monotonic() + 20
-    with connections["default"].cursor() as cursor:
-        while time.monotonic() < deadline:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE wait_event_type = 'Lock' AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-            )
-            if cursor.fetchone() != (0,):
-                return
-            time.sleep(0.01)
-    raise AssertionError("nobody waited")
 
 
 def test_two_people_who_begin_to_talk_at_once_get_one_conversation(migrated: object) -> None:  # noqa: ARG001 (it comes first)
