@@ -44,7 +44,8 @@ os.environ.update(
 )
 django.setup()
 
-from django.conf import settings  # noqa: E402 (settings need the environment above)
+from apps.common.identity import acting_as_platform  # noqa: E402 (settings need the environment above)
+from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connections, transaction  # noqa: E402
 
@@ -84,6 +85,13 @@ def database(migrated: server_module.Server) -> Iterator[Any]:  # noqa: ARG001 (
     with transaction.atomic(using="default"):
         yield connections["default"]
         transaction.set_rollback(True, using="default")
+
+
+@pytest.fixture
+def platform(database: Any) -> Iterator[Any]:
+    """The platform acts, unless the test says which person does."""
+    with acting_as_platform():
+        yield database
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 from apps.accounts.models import User
+from apps.common.identity import acting_as_platform
 from apps.gigs.models import Category, Gig, GigPackage
 from apps.orders.models import Order
-from apps.payments.models import Transaction, Wallet
+from apps.payments import ledger
+from apps.payments.models import Wallet
 from django.utils import timezone
 
 _numbers = itertools.count(1)
@@ -52,16 +54,10 @@ def order(**fields: Any) -> Order:
 
 
 def wallet(balance: str = "0", **fields: Any) -> Wallet:
-    """Make a wallet and deposit `balance`."""
-    made = Wallet.objects.create(**{"user": fields.pop("user", None) or user(), **fields})
-    if Decimal(balance):
-        entry(made, balance)
-    made.refresh_from_db()
-    return made
-
-
-def entry(wallet: Wallet, amount: str, kind: str = "deposit", **fields: Any) -> Transaction:
-    return Transaction.objects.create(
-        **{"wallet": wallet, "amount": Decimal(amount), "kind": kind, "idempotency_key": f"test-{next(_numbers):08d}",
-           **fields}
-    )  # fmt: skip
+    """Open a wallet and deposit `balance`."""
+    owner = fields.pop("user", None) or user()
+    with acting_as_platform():
+        made = ledger.open_wallet(owner.pk)
+        if Decimal(balance):
+            ledger.deposit(f"test-{next(_numbers):08d}", owner.pk, Decimal(balance))
+    return Wallet.objects.get(pk=made)

@@ -101,7 +101,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0002_integrity")]
+    dependencies = [("payments", "{after}")]
     operations = [
         migrations.RunSQL("CREATE TABLE payments_half (id int)", "DROP TABLE payments_half"),
         migrations.RunSQL("SELECT 1 / (SELECT count(*) FROM {table})"),
@@ -132,6 +132,11 @@ def payments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     forget("later_migrations")
 
 
+def last_of(folder: Path) -> str:
+    """Return the name of the newest migration in the folder."""
+    return max(file.stem for file in folder.glob("[0-9]*.py"))
+
+
 def forget(package: str) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         module: ModuleType = sys.modules.pop(name)
@@ -139,17 +144,15 @@ def forget(package: str) -> None:
 
 
 def test_a_migration_that_fails_half_way_loses_nothing_and_the_next_run_goes_on(deployed: str, payments: Path) -> None:
-    (payments / "0003_fine.py").write_text(FINE.format(after="0002_integrity", name="fine"))
-    (payments / "0004_broken.py").write_text(
-        BROKEN.format(table="payments_wallet").replace("0002_integrity", "0003_fine")
-    )
+    (payments / "9001_fine.py").write_text(FINE.format(after=last_of(payments), name="fine"))
+    (payments / "9002_broken.py").write_text(BROKEN.format(after="9001_fine", table="payments_wallet"))
     forget("later_migrations")
     with pytest.raises(CommandError) as caught:
         deploy(deployed, release="r2")
     message = str(caught.value)
-    assert "Migration payments.0004_broken failed" in message
+    assert "Migration payments.9002_broken failed" in message
     assert "division by zero" in message
-    assert "It was rolled back. Applied before it and kept: payments.0003_fine" in message
+    assert "It was rolled back. Applied before it and kept: payments.9001_fine" in message
     assert "run the same command again: it goes on from there" in message
     assert scalar(deployed, "SELECT to_regclass('payments_half')") is None
     assert scalar(deployed, "SELECT count(*) FROM gigs_category") > 100
@@ -158,28 +161,28 @@ def test_a_migration_that_fails_half_way_loses_nothing_and_the_next_run_goes_on(
     with other_session(deployed) as session:
         assert session.execute("SELECT pg_try_advisory_lock(%s)", [deployment.ADVISORY_LOCK]).fetchone() == (True,)
 
-    (payments / "0004_broken.py").write_text(
-        BROKEN.format(table="gigs_category").replace("0002_integrity", "0003_fine")
-    )
+    (payments / "9002_broken.py").write_text(BROKEN.format(after="9001_fine", table="gigs_category"))
     forget("later_migrations")
     connections[deployed].close()
     report = deploy(deployed, release="r3")
-    assert report["migrations"] == ["payments.0004_broken"]
+    assert report["migrations"] == ["payments.9002_broken"]
     assert scalar(deployed, "SELECT to_regclass('payments_half')::text") == "payments_half"
 
 
 def test_a_migration_without_a_transaction_is_not_said_to_be_rolled_back(deployed: str, payments: Path) -> None:
-    broken = BROKEN.format(table="payments_wallet").replace("    operations", "    atomic = False\n    operations")
-    (payments / "0003_broken.py").write_text(broken)
+    broken = BROKEN.format(after=last_of(payments), table="payments_wallet").replace(
+        "    operations", "    atomic = False\n    operations"
+    )
+    (payments / "9001_broken.py").write_text(broken)
     forget("later_migrations")
-    with pytest.raises(CommandError, match=r"0003_broken failed.*\n.*not atomic: what it did until then stays"):
+    with pytest.raises(CommandError, match=r"9001_broken failed.*\n.*not atomic: what it did until then stays"):
         deploy(deployed, release="r2")
     assert scalar(deployed, "SELECT to_regclass('payments_half')::text") == "payments_half"
 
 
 def test_a_table_that_is_in_use_is_asked_for_again(deployed: str, payments: Path) -> None:
-    (payments / "0003_lock.py").write_text(
-        FINE.format(after="0002_integrity", name="lock").replace(
+    (payments / "9001_lock.py").write_text(
+        FINE.format(after=last_of(payments), name="lock").replace(
             '"CREATE TABLE payments_lock (id int)"', '"ALTER TABLE payments_wallet ADD COLUMN more int"'
         )
     )
@@ -187,13 +190,13 @@ def test_a_table_that_is_in_use_is_asked_for_again(deployed: str, payments: Path
     holder = other_session(deployed)
     holder.autocommit = False
     holder.execute("LOCK TABLE payments_wallet IN ACCESS SHARE MODE")
-    with pytest.raises(CommandError, match=r"Migration payments.0003_lock failed \(attempt 2\).*lock timeout"):
+    with pytest.raises(CommandError, match=r"Migration payments.9001_lock failed \(attempt 2\).*lock timeout"):
         deploy(deployed, "--lock-timeout", "200", "--attempts", "2", "--pause", "0.1", release="r2")
     ending = threading.Timer(1.0, holder.close)
     ending.start()
     report = deploy(deployed, "--lock-timeout", "200", "--attempts", "10", "--pause", "0.2", release="r2")
     ending.join()
-    assert report["migrations"] == ["payments.0003_lock"]
+    assert report["migrations"] == ["payments.9001_lock"]
 
 
 def test_a_half_built_index_is_named(deployed: str, server: Any) -> None:

@@ -1,178 +1,244 @@
-"""Money: the ledger is append-only, a wallet moves with it and with nothing else, and never below zero."""
+"""Money moves by the ledger alone: once per request, by the person whose right it is, and never more than there is."""
 
-import threading
-from collections.abc import Callable, Iterator
 from decimal import Decimal
-from uuid import uuid4
 
 import factories as make
+import factories_contracts as contracts
 import pytest
-from apps.orders.models import OrderStatusHistory
-from apps.payments.models import Transaction, Wallet
-from django.db import IntegrityError, ProgrammingError, connections, transaction
-from django.db.models import Sum
+from apps.common.identity import acting_as
+from apps.orders.models import Delivery, Order, OrderDispute
+from apps.payments import ledger
+from apps.payments.models import Escrow, PaymentRefund
+from django.db import DatabaseError, connections, transaction
+from test_constraints import refused
 
-APPEND_ONLY = ["payments_transaction", "orders_orderstatushistory", "common_release"]
-
-
-def balance(wallet: Wallet, alias: str = "default") -> Decimal:
-    return Wallet.objects.using(alias).get(pk=wallet.pk).balance
+pytestmark = pytest.mark.usefixtures("platform")
 
 
-@pytest.mark.usefixtures("database")
-class TestAsTheApplication:
-    def test_an_entry_moves_the_balance(self) -> None:
-        wallet = make.wallet("100.00")
-        make.entry(wallet, "-30.50", "withdrawal")
-        assert balance(wallet) == Decimal("69.50")
+def entries(order: Order) -> list[tuple[str, Decimal]]:
+    return list(order.transactions.order_by("created_at", "id").values_list("kind", "amount"))
 
-    def test_several_entries_in_one_statement_all_count(self) -> None:
-        wallet = make.wallet()
-        rows = [
-            Transaction(wallet=wallet, kind="deposit", amount=Decimal("1.11"), idempotency_key=f"bulk-entry-{number}")
-            for number in range(10)
-        ]
-        Transaction.objects.bulk_create(rows)
-        assert balance(wallet) == Decimal("11.10")
 
-    def test_a_balance_never_goes_below_zero(self) -> None:
-        wallet = make.wallet("10.00")
-        with pytest.raises(IntegrityError, match="payments_wallet_balance_not_negative"), transaction.atomic("default"):
-            make.entry(wallet, "-10.01", "withdrawal")
-        assert balance(wallet) == Decimal("10.00")
-        assert wallet.transactions.count() == 1
+class TestWallets:
+    def test_a_wallet_comes_into_being_once_and_empty(self) -> None:
+        person = make.user()
+        assert ledger.open_wallet(person.pk) == ledger.open_wallet(person.pk)
+        assert contracts.balance(person) == 0
 
-    def test_the_same_request_twice_is_posted_once(self) -> None:
-        wallet = make.wallet()
-        make.entry(wallet, "5.00", idempotency_key="request-0001")
-        with pytest.raises(IntegrityError, match="payments_transaction_posted_once"), transaction.atomic("default"):
-            make.entry(wallet, "5.00", idempotency_key="request-0001")
-        again = Transaction(
-            wallet=wallet, kind="deposit", amount=Decimal("5.00"), idempotency_key="request-0001"
-        )  # fmt: skip
-        Transaction.objects.bulk_create([again], ignore_conflicts=True)
-        assert balance(wallet) == Decimal("5.00")
+    def test_a_deposit_is_posted_once_per_key(self) -> None:
+        person, key = make.user(), contracts.key()
+        first = ledger.deposit(key, person.pk, Decimal("100.00"))
+        assert ledger.deposit(key, person.pk, Decimal("100.00")) == first
+        assert contracts.balance(person) == Decimal("100.00")
+
+    def test_a_key_is_not_used_for_another_request(self) -> None:
+        person, key = make.user(), contracts.key()
+        ledger.deposit(key, person.pk, Decimal("100.00"))
+        refused("ledger_key_is_of_one_request", lambda: ledger.deposit(key, person.pk, Decimal("100.01")))
+        refused("ledger_key_is_of_one_request", lambda: ledger.deposit(key, make.user().pk, Decimal("100.00")))
 
     @pytest.mark.parametrize(
-        ("amount", "kind"), [("-5.00", "deposit"), ("5.00", "withdrawal"), ("0.00", "adjustment"), ("5.00", "present")]
+        ("constraint", "amount"),
+        [
+            ("ledger_amount_is_whole_cents", "1.001"),
+            ("ledger_amount_is_whole_cents", "NaN"),
+            ("payments_transaction_sign_fits_known_kind", "0.00"),
+            ("payments_transaction_sign_fits_known_kind", "-5.00"),
+        ],
     )
-    def test_the_sign_fits_a_known_kind(self, amount: str, kind: str) -> None:
-        wallet = make.wallet("100.00")
-        constraint = "payments_transaction_sign_fits_known_kind"
-        with pytest.raises(IntegrityError, match=constraint), transaction.atomic("default"):
-            make.entry(wallet, amount, kind)
-
-    def test_a_payment_names_its_order(self) -> None:
-        wallet = make.wallet("100.00")
-        with pytest.raises(IntegrityError, match="payments_transaction_names_its_order"), transaction.atomic("default"):
-            make.entry(wallet, "-5.00", "payment")
-        assert make.entry(wallet, "-5.00", "payment", order=make.order()).pk
+    def test_only_a_positive_amount_of_whole_cents_is_deposited(self, constraint: str, amount: str) -> None:
+        person = make.user()
+        refused(constraint, lambda: ledger.deposit(contracts.key(), person.pk, Decimal(amount)))
 
     def test_foreign_currency_is_refused(self) -> None:
-        wallet = make.wallet()
-        with pytest.raises(IntegrityError, match="payments_transaction_currency_is_cny"), transaction.atomic("default"):
-            make.entry(wallet, "5.00", currency="USD")
+        person = make.user()
+        refused(
+            "payments_transaction_currency_is_cny",
+            lambda: ledger.deposit(contracts.key(), person.pk, Decimal("5.00"), currency="USD"),
+        )
 
-    def test_a_wallet_opens_empty(self) -> None:
-        with pytest.raises(IntegrityError, match="payments_wallet_opens_empty"), transaction.atomic("default"):
-            Wallet.objects.create(user=make.user(), balance=Decimal("1.00"))
+    @pytest.mark.parametrize("key", ["short", "with space", "k" * 65])
+    def test_a_key_has_8_to_60_characters(self, key: str) -> None:
+        person = make.user()
+        with pytest.raises(DatabaseError, match=r"idempotency_key_shape|value too long"), transaction.atomic("default"):
+            ledger.deposit(key, person.pk, Decimal("5.00"))
 
-    @pytest.mark.parametrize("table", ["payments_wallet", *APPEND_ONLY])
-    @pytest.mark.parametrize("statement", ["UPDATE {} SET created_at = now()", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
-    def test_the_application_has_no_right_to_change_it(self, table: str, statement: str) -> None:
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic("default"):
-            run("default", statement.format(table))
+    def test_a_frozen_wallet_moves_no_money_until_it_is_thawed(self) -> None:
+        person = contracts.person("10.00")
+        ledger.set_wallet_status(person.pk, "frozen")
+        refused("payments_transaction_wallet_is_active", lambda: contracts.withdrawal(person, "5.00"))
+        ledger.set_wallet_status(person.pk, "active")
+        assert contracts.withdrawal(person, "5.00").pk
 
-    def test_the_application_does_not_write_history(self) -> None:
+
+class TestEscrow:
+    def test_the_clients_money_waits_in_escrow(self) -> None:
+        order = contracts.paid_order(unit_price=Decimal("100.00"), service_fee=Decimal("10.00"))
+        escrow = Escrow.objects.get(order=order)
+        assert (order.status, escrow.status, escrow.held_amount) == ("paid", "held", Decimal("110.00"))
+        assert contracts.balance(order.client) == 0
+        assert entries(order) == [("payment", Decimal("-110.00"))]
+
+    def test_an_order_above_the_balance_is_not_paid(self) -> None:
+        order = make.order(client=contracts.person("198.99"))
+        with acting_as(order.client_id):
+            refused("payments_wallet_balance_not_negative", lambda: ledger.hold_escrow(contracts.key(), order))
+        order.refresh_from_db()
+        assert (order.status, contracts.balance(order.client)) == ("pending_payment", Decimal("198.99"))
+
+    def test_an_order_is_paid_once(self) -> None:
+        order = make.order(client=contracts.person("1000.00"))
+        key = contracts.key()
+        with acting_as(order.client_id):
+            assert ledger.hold_escrow(key, order) == ledger.hold_escrow(key, order)
+            refused("ledger_order_waits_for_payment", lambda: ledger.hold_escrow(contracts.key(), order))
+        assert contracts.balance(order.client) == Decimal("801.00")
+
+    def test_acceptance_pays_the_freelancer_less_the_fee(self) -> None:
+        order = contracts.completed_order(unit_price=Decimal("100.00"), service_fee=Decimal("10.00"))
+        escrow = Escrow.objects.get(order=order)
+        assert contracts.balance(order.freelancer) == Decimal("100.00")
+        assert (escrow.status, escrow.held_amount, escrow.released_amount, escrow.fee_amount) == (
+            "released", 0, Decimal("100.00"), Decimal("10.00"),
+        )  # fmt: skip
+        assert entries(order)[1:] == [("income", Decimal("110.00")), ("fee", Decimal("-10.00"))]
+        assert (order.status, order.completed_at is not None) == ("completed", True)
+        assert Delivery.objects.get(order=order).status == "accepted"
+
+    def test_an_order_is_accepted_once(self) -> None:
+        order, key = contracts.delivered_order(), contracts.key()
+        with acting_as(order.client_id):
+            assert ledger.release_escrow(key, order) == ledger.release_escrow(key, order)
+            refused("ledger_escrow_is_held", lambda: ledger.release_escrow(contracts.key(), order))
+        assert contracts.balance(order.freelancer) == Decimal("199.00")
+
+    def test_nothing_is_accepted_before_it_is_delivered(self) -> None:
+        order = contracts.started_order()
+        with acting_as(order.client_id):
+            refused("ledger_release_is_after_delivery", lambda: ledger.release_escrow(contracts.key(), order))
+
+    def test_an_unpaid_order_has_nothing_to_release(self) -> None:
         order = make.order()
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic("default"):
-            OrderStatusHistory.objects.create(order=order, to_status="paid")
+        refused("ledger_escrow_is_held", lambda: ledger.release_escrow(contracts.key(), order))
 
-    def test_the_application_does_not_claim_migrations(self) -> None:
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic("default"):
-            run("default", "INSERT INTO django_migrations (app, name, applied) VALUES ('x', 'y', now())")
+    def test_an_order_is_not_paid_by_its_state_alone(self) -> None:
+        order = make.order()
+        order.advance("paid")
+        refused("orders_order_status_fits_escrow", check_at_once)
 
-
-def run(alias: str, statement: str) -> None:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(statement)
-
-
-@pytest.mark.parametrize("table", APPEND_ONLY)
-@pytest.mark.parametrize("statement", ["UPDATE {} SET created_at = now()", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
-@pytest.mark.usefixtures("owner")
-def test_not_even_the_owner_changes_what_is_append_only(table: str, statement: str) -> None:
-    fill_as_owner(table)
-    with pytest.raises(IntegrityError, match=f"{table}_append_only"), transaction.atomic(using="direct"):
-        run("direct", statement.format(table))
+    def test_an_order_with_its_escrow_passes_the_check_at_the_end(self) -> None:
+        contracts.completed_order()
+        refunded = contracts.started_order()
+        ledger.refund(contracts.key(), contracts.refund(refunded, "199.00"))
+        make.order().advance("cancelled")
+        check_at_once()
 
 
-def fill_as_owner(table: str) -> None:
-    """A row trigger needs a row to fire on."""
-    user, gig, package, order, wallet = (uuid4() for _ in range(5))
-    category = uuid4()
-    rows = f"""
-        INSERT INTO accounts_user (id, username, password, nickname, user_type, status, avatar_url, headline,
-            region_code, is_staff, is_superuser) VALUES
-            ('{user}', 'u{user.hex}', '', '', 'both', 'active', '', '', '', false, false),
-            ('{wallet}', 'c{user.hex}', '', '', 'both', 'active', '', '', '', false, false);
-        INSERT INTO gigs_category (id, level, name, slug, description, sort_order, is_active)
-            VALUES ('{category}', 1, '{category}', 'c-{category}', '', 1, true);
-        INSERT INTO gigs_gig (id, freelancer_id, category_id, title, description, status, cover_url, rating_average,
-            rating_count) VALUES ('{gig}', '{user}', '{category}', '专业标志设计', '', 'draft', '', 0, 0);
-        UPDATE gigs_gig SET status = 'pending_review', published_at = now() WHERE id = '{gig}';
-        UPDATE gigs_gig SET status = 'active' WHERE id = '{gig}';
-        INSERT INTO gigs_gigpackage (id, gig_id, tier, name, description, price, delivery_days, is_active)
-            VALUES ('{package}', '{gig}', 'basic', '基础版', '', 10, 3, true);
-        INSERT INTO orders_order (id, number, client_id, freelancer_id, gig_id, package_id, status, unit_price,
-            quantity, service_fee, requirements_text) VALUES ('{order}', 'FP0000000000000001',
-            '{wallet}', '{user}', '{gig}', '{package}', 'pending_payment', 10, 1, 0, '');
-        INSERT INTO payments_wallet (id, user_id, balance, status) VALUES ('{wallet}', '{wallet}', 0, 'active');
-        INSERT INTO payments_transaction (wallet_id, kind, amount, idempotency_key, note)
-            VALUES ('{wallet}', 'deposit', 5, 'key-{order}', '');
-        INSERT INTO common_release (release, fixtures_digest, applied_migrations, restore_point)
-            VALUES ('r', 'd', '[]', '0/0');
-    """  # noqa: S608 (made here)
-    run("direct", rows)
-    with connections["direct"].cursor() as cursor:
-        cursor.execute(f"SELECT count(*) > 0 FROM {table}")  # noqa: S608 (made here)
-        assert cursor.fetchone() == (True,)
-    run("direct", "SET CONSTRAINTS ALL IMMEDIATE")
+def check_at_once() -> None:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-@pytest.fixture
-def funded(migrated: object) -> Iterator[Wallet]:  # noqa: ARG001 (it comes first)
-    """A committed wallet with 100 yuan: two connections have to see it. Its rows stay, the ledger keeps what it has."""
-    yield make.wallet("100.00")
-    connections["default"].close()
+class TestRefunds:
+    def test_a_part_goes_back_and_the_fee_shrinks_with_it(self) -> None:
+        order = contracts.delivered_order(unit_price=Decimal("100.00"), service_fee=Decimal("10.00"))
+        ledger.refund(contracts.key(), contracts.refund(order, "33.33"))
+        with acting_as(order.client_id):
+            ledger.release_escrow(contracts.key(), order)
+        escrow = Escrow.objects.get(order=order)
+        assert contracts.balance(order.client) == Decimal("33.33")
+        # 10.00 * 76.67 / 110.00 = 6.97
+        assert (escrow.fee_amount, contracts.balance(order.freelancer)) == (Decimal("6.97"), Decimal("69.70"))
+
+    def test_all_of_it_goes_back_and_ends_the_order(self) -> None:
+        order = contracts.started_order()
+        asked, key = contracts.refund(order, "199.00"), contracts.key()
+        with acting_as(order.freelancer_id):
+            entry = ledger.refund(key, asked)
+            assert ledger.refund(key, asked) == entry
+        order.refresh_from_db()
+        asked.refresh_from_db()
+        assert (order.status, order.escrow.status, contracts.balance(order.client)) == (
+            "refunded",
+            "refunded",
+            Decimal("199.00"),
+        )
+        assert (asked.status, asked.transaction_id) == ("completed", entry)
+
+    def test_no_more_is_asked_for_than_was_paid(self) -> None:
+        order = contracts.started_order()
+        refused("payments_paymentrefund_at_most_payment", lambda: contracts.refund(order, "199.01"))
+
+    def test_no_more_goes_back_than_is_held(self) -> None:
+        order = contracts.started_order()
+        first, second = contracts.refund(order, "100.00"), contracts.refund(order, "99.01")
+        ledger.refund(contracts.key(), first)
+        refused("ledger_refund_at_most_held", lambda: ledger.refund(contracts.key(), second))
+        assert contracts.balance(order.client) == Decimal("100.00")
+
+    def test_a_refund_is_paid_once(self) -> None:
+        asked = contracts.refund(contracts.started_order(), "1.00")
+        ledger.refund(contracts.key(), asked)
+        refused("ledger_refund_is_open", lambda: ledger.refund(contracts.key(), asked))
+
+    def test_nothing_comes_back_from_an_order_that_was_accepted(self) -> None:
+        order = contracts.delivered_order()
+        asked = contracts.refund(order, "1.00")
+        ledger.release_escrow(contracts.key(), order)
+        refused("ledger_escrow_is_held", lambda: ledger.refund(contracts.key(), asked))
+
+    def test_a_refund_is_rejected_by_the_freelancer_or_withdrawn_by_its_asker(self) -> None:
+        order = contracts.started_order()
+        first, second = contracts.refund(order, "1.00"), contracts.refund(order, "2.00")
+        with acting_as(order.client_id):
+            refused("ledger_refund_is_rejected_by_the_freelancer", lambda: ledger.reject_refund(first))
+            ledger.withdraw_refund(first)
+        with acting_as(order.freelancer_id):
+            refused("ledger_refund_is_withdrawn_by_its_asker", lambda: ledger.withdraw_refund(second))
+            ledger.reject_refund(second)
+        assert set(PaymentRefund.objects.filter(escrow__order=order).values_list("status", flat=True)) == {
+            "withdrawn", "rejected",
+        }  # fmt: skip
+        refused("ledger_refund_is_open", lambda: ledger.refund(contracts.key(), second))
 
 
-def test_two_withdrawals_at_once_do_not_spend_the_same_money(funded: Wallet) -> None:
-    outcomes: list[str] = []
-    together = threading.Barrier(2)
+class TestDisputes:
+    def test_money_stays_while_a_dispute_is_open(self) -> None:
+        order = contracts.disputed_order()
+        asked = contracts.refund(order, "1.00")
+        refused("ledger_no_dispute_is_open", lambda: ledger.refund(contracts.key(), asked))
+        refused("ledger_no_dispute_is_open", lambda: ledger.release_escrow(contracts.key(), order))
 
-    def withdraw() -> None:
-        try:
-            with transaction.atomic(using="default"):
-                together.wait(timeout=20)
-                make.entry(funded, "-80.00", "withdrawal")
-            outcomes.append("paid")
-        except IntegrityError as error:
-            outcomes.append("refused" if "payments_wallet_balance_not_negative" in str(error) else str(error))
-        finally:
-            connections["default"].close()
+    @pytest.mark.parametrize(
+        ("resolution", "amount", "status", "client", "freelancer"),
+        [
+            ("refund", "199.00", "refunded", "199.00", None),
+            ("partial_refund", "50.00", "completed", "50.00", "149.00"),
+            ("release", "0", "completed", "0.00", "199.00"),
+            ("continue", "0", "in_progress", "0.00", None),
+        ],
+    )
+    def test_a_decision_moves_the_money_with_it(
+        self, resolution: str, amount: str, status: str, client: str, freelancer: str | None
+    ) -> None:
+        order, judge = contracts.disputed_order(), make.user(is_staff=True)
+        dispute = contracts.decided_dispute(order, resolution, amount)
+        with acting_as(judge.pk):
+            ledger.resolve_dispute(contracts.key(), dispute, judge.pk)
+        order.refresh_from_db()
+        assert (order.status, contracts.balance(order.client)) == (status, Decimal(client))
+        if freelancer:
+            assert contracts.balance(order.freelancer) == Decimal(freelancer)
+        assert OrderDispute.objects.get(order=order).status == "resolved"
+        check_at_once()
 
-    in_threads(withdraw, withdraw)
-    assert sorted(outcomes) == ["paid", "refused"]
-    assert balance(funded) == Decimal("20.00")
-    total = Transaction.objects.using("default").filter(wallet=funded).aggregate(total=Sum("amount"))["total"]
-    assert total == balance(funded)
-
-
-def in_threads(*actions: Callable[[], None]) -> None:
-    threads = [threading.Thread(target=action) for action in actions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-        assert not thread.is_alive()
+    def test_a_decision_of_somebody_else_changes_nothing(self) -> None:
+        order, judge = contracts.disputed_order(), make.user(is_staff=True)
+        dispute = contracts.decided_dispute(order, "partial_refund", "50.00")
+        with acting_as(order.client_id):
+            refused(
+                "ledger_refund_is_by_the_freelancer",
+                lambda: ledger.resolve_dispute(contracts.key(), dispute, judge.pk),
+            )
+        assert OrderDispute.objects.get(order=order).status == "under_review"
+        assert contracts.balance(order.client) == 0

@@ -1,16 +1,20 @@
 """Every pair of states of every model: the legal steps pass, all others are refused by the database."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import factories as make
+import factories_contracts as contracts
 import factories_people as people
+import factories_talk as talk
 import pytest
 from apps.accounts.models import User, UserVerification
 from apps.common.models import StatefulModel
 from apps.gigs.models import Gig, GigReport
 from apps.orders.models import Order, OrderStatusHistory
+from config.router import all_on
+from django.apps import apps
 from django.db import IntegrityError, transaction
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -21,26 +25,34 @@ MODELS: Mapping[type[StatefulModel], Callable[[], Any]] = {
     Gig: lambda: make.gig("draft"),
     GigReport: people.report,
     Order: make.order,
+    **contracts.MODELS,
+    **talk.MODELS,
+}
+MOMENT = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def needs_of_order(_row: Order, status: str) -> dict[str, Any]:
+    unpaid = status in {"pending_payment", "cancelled"}
+    return {"paid_at": None if unpaid else MOMENT, "completed_at": MOMENT if status == "completed" else None}
+
+
+# The columns that a state asks for.
+NEEDS: Mapping[type[StatefulModel], Callable[[Any, str], dict[str, Any]]] = {
+    UserVerification: lambda _row, status: people.verification_needs(status),
+    Gig: lambda _row, _status: {"published_at": MOMENT},
+    GigReport: lambda _row, status: people.report_needs(status),
+    Order: needs_of_order,
+    **contracts.NEEDS,
+    **talk.NEEDS,
 }
 
 
-def needs(model: type[StatefulModel], status: str) -> dict[str, Any]:
-    """Return the columns that a state asks for."""
-    moment = datetime(2025, 1, 1, tzinfo=UTC)
-    if model is UserVerification:
-        return people.verification_needs(status)
-    if model is Gig:
-        return {"published_at": moment}
-    if model is GigReport:
-        return people.report_needs(status)
-    if model is Order:
-        unpaid = status in {"pending_payment", "cancelled"}
-        return {"paid_at": None if unpaid else moment, "completed_at": moment if status == "completed" else None}
-    return {}
+def needs(model: type[StatefulModel], row: Any, status: str) -> dict[str, Any]:
+    return NEEDS[model](row, status) if model in NEEDS else {}
 
 
 def step(model: type[StatefulModel], row: Any, status: str) -> None:
-    model._default_manager.filter(pk=row.pk).update(**{"status": status, **needs(model, status)})
+    model._default_manager.filter(pk=row.pk).update(**{"status": status, **needs(model, row, status)})
 
 
 def path_to(transitions: Mapping[str, Sequence[str]], status: str) -> list[str]:
@@ -53,18 +65,19 @@ def path_to(transitions: Mapping[str, Sequence[str]], status: str) -> list[str]:
     raise AssertionError(f"no way leads to {status}")
 
 
-CASES = [
-    (model, before, after)
-    for model in MODELS
-    for before in model.Status.values  # type: ignore[attr-defined]  # each of them has one
-    for after in model.Status.values  # type: ignore[attr-defined]
-    if before != after
-]
+def cases(models: Iterable[type[StatefulModel]]) -> list[Any]:
+    """Return every pair of different states of each model."""
+    return [
+        pytest.param(model, before, after, id=f"{model.__name__}-{before}-{after}")
+        for model in models
+        for before in model.Status.values  # type: ignore[attr-defined]  # each of them has one
+        for after in model.Status.values  # type: ignore[attr-defined]
+        if before != after
+    ]
 
 
-@pytest.mark.parametrize(("model", "before", "after"), CASES)
-def test_only_the_declared_steps_are_taken(model: type[StatefulModel], before: str, after: str) -> None:
-    row = MODELS[model]()
+def take_the_step(model: type[StatefulModel], row: Any, before: str, after: str, alias: str) -> None:
+    """Go to `before` by legal steps, then assert that the step to `after` is taken or refused as declared."""
     way = path_to(model.TRANSITIONS, before)
     for status in way[way.index(row.status) + 1 :] if row.status in way else way:
         step(model, row, status)
@@ -73,10 +86,27 @@ def test_only_the_declared_steps_are_taken(model: type[StatefulModel], before: s
         row.refresh_from_db()
         assert row.status == after
         return
-    with pytest.raises(IntegrityError) as caught, transaction.atomic(using="default"):
+    with pytest.raises(IntegrityError) as caught, transaction.atomic(using=alias):
         step(model, row, after)
     assert f"{model._meta.db_table}_status_transition" in str(caught.value)
     assert f'"{before}"' in str(caught.value)
+
+
+@pytest.mark.parametrize(("model", "before", "after"), cases(MODELS))
+def test_only_the_declared_steps_are_taken(model: type[StatefulModel], before: str, after: str) -> None:
+    take_the_step(model, MODELS[model](), before, after, "default")
+
+
+@pytest.mark.parametrize(("model", "before", "after"), cases(contracts.MODELS_OF_THE_LEDGER))
+@pytest.mark.usefixtures("owner")
+def test_not_even_the_owner_takes_another_step(model: type[StatefulModel], before: str, after: str) -> None:
+    with all_on("direct"):
+        take_the_step(model, contracts.MODELS_OF_THE_LEDGER[model](), before, after, "direct")
+
+
+def test_every_model_with_states_is_here() -> None:
+    stateful = {model for model in apps.get_models() if issubclass(model, StatefulModel)}
+    assert stateful == {*MODELS, *contracts.MODELS_OF_THE_LEDGER}
 
 
 def test_an_unknown_state_is_refused() -> None:

@@ -133,7 +133,7 @@ def test_tables_belong_to_the_owner_and_nobody_truncates(leader: SimpleNamespace
         assert {"TRUNCATE", "TRIGGER", "REFERENCES"} & set(row["privileges"]) == set(), row
         if row["grantee"] == "reporting_user":
             assert row["privileges"] == ["SELECT"]
-    assert {row["grantee"] for row in leader.queries["privileges"]} <= PUBLIC_ROLES | {"audit_owner"}
+    assert {row["grantee"] for row in leader.queries["privileges"]} <= PUBLIC_ROLES | {"audit_owner", "freelance_ledger"}
 
 
 def test_no_privileged_function_is_open_to_all(leader: SimpleNamespace) -> None:

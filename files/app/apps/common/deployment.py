@@ -17,17 +17,13 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
 from apps.common.models import Release
+from apps.common.retry import sqlstate
 
 # Chosen once: every deployment of this application to one database asks for the same lock.
 ADVISORY_LOCK = 7_301_960_241
 FIXTURE = "initial_data"
 # SQLSTATE of "lock not available" and "deadlock detected": the same migration may succeed a moment later.
 WORTH_RETRYING = {"55P03", "40P01"}
-
-
-def sqlstate(error: BaseException) -> str:
-    """Return the SQLSTATE of a database error, "" when it has none."""
-    return str(getattr(error.__cause__, "sqlstate", None) or getattr(error, "sqlstate", None) or "")
 
 
 @contextmanager

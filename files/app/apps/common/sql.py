@@ -21,6 +21,14 @@ BEGIN
 END $revoke$;
 """
 
+# What every new table gives each role (role postgresql_access).
+DEFAULT_PRIVILEGES = {
+    "freelance_user": "SELECT, INSERT, UPDATE, DELETE",
+    "freelance_staff": "SELECT",
+    "reporting_user": "SELECT",
+    "freelance_ledger": "",
+}
+
 
 def status_transitions(table: str, transitions: Mapping[str, Sequence[str]]) -> RunSQL:
     """Refuse each change of `status` that `transitions` does not list. "" is the state of a new row."""
@@ -123,7 +131,7 @@ def privileges(table: str, role: str, wanted: str, except_columns: Sequence[str]
     `postgresql_access_table_exceptions` of the environment declares the same, so that drift is repaired. The way
     back restores what every table gives the role by default.
     """
-    default = "SELECT, INSERT, UPDATE, DELETE" if role == "freelance_user" else "SELECT"
+    default = DEFAULT_PRIVILEGES[role]
     hidden = ", ".join(f"'{column}'" for column in except_columns) or "NULL"
     columns = f"""
                 SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
@@ -144,7 +152,28 @@ def privileges(table: str, role: str, wanted: str, except_columns: Sequence[str]
         END $privileges$;
         """
 
-    return RunSQL(block(grant), block(f"GRANT {default} ON {table} TO {role};"))
+    return RunSQL(block(grant), block(f"GRANT {default} ON {table} TO {role};" if default else ""))
+
+
+def definer_of_the_ledger(body: str, signature: str, executed_by: str = "") -> RunSQL:
+    """Make a function that runs with the rights of freelance_ledger, for `executed_by` and for nobody else.
+
+    body: CREATE FUNCTION, `SECURITY DEFINER` where others call it; signature: its name with argument types. The owner
+    of the schema may hand a function over, because it may SET ROLE to freelance_ledger, and drop it again.
+    """
+    grant = f"GRANT EXECUTE ON FUNCTION {signature} TO {executed_by};" if executed_by else ""
+    return RunSQL(
+        f"""
+        {body}
+        REVOKE ALL ON FUNCTION {signature} FROM PUBLIC, freelance_user, freelance_staff;
+        {grant}
+        -- An owner needs to be able to create in the schema, but only at this moment.
+        GRANT CREATE ON SCHEMA public TO freelance_ledger;
+        ALTER FUNCTION {signature} OWNER TO freelance_ledger;
+        REVOKE CREATE ON SCHEMA public FROM freelance_ledger;
+        """,
+        f"DROP FUNCTION {signature}",
+    )
 
 
 def partitioned_by_month(create: CreateModel) -> SeparateDatabaseAndState:

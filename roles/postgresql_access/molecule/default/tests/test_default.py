@@ -92,6 +92,34 @@ def test_the_migrator_has_to_take_the_owners_part(host):
     assert "permission denied" in query(host, "freelance_migrator", "CREATE TABLE public.mine (id int)").stderr
 
 
+HAND_OVER = """
+SET ROLE freelance_owner;
+CREATE FUNCTION who_moves_money() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT current_user::text';
+GRANT CREATE ON SCHEMA public TO freelance_ledger;
+ALTER FUNCTION who_moves_money() OWNER TO freelance_ledger;
+REVOKE CREATE ON SCHEMA public FROM freelance_ledger;
+"""
+
+
+def test_a_migration_hands_functions_over_to_the_ledger(host):
+    handed = query(host, "freelance_migrator", HAND_OVER)
+    assert handed.rc == 0, handed.stderr
+    answer = query(host, "freelance_user", "SELECT who_moves_money()")
+    dropped = query(host, "freelance_migrator", "SET ROLE freelance_owner; DROP FUNCTION who_moves_money()")
+    assert (answer.rc, answer.stdout.strip()) == (0, "freelance_ledger"), answer.stderr
+    assert dropped.rc == 0, dropped.stderr
+
+
+def test_nobody_has_the_rights_of_the_ledger_by_being_somebody_else(host):
+    for role in ("freelance_owner", "freelance_migrator", "freelance_user", "freelance_staff", "reporting_user"):
+        assert administer(host, f"SELECT pg_has_role('{role}', 'freelance_ledger', 'USAGE')") == "f", role
+    for role in ("freelance_user", "freelance_staff", "reporting_user"):
+        assert administer(host, f"SELECT pg_has_role('{role}', 'freelance_ledger', 'SET')") == "f", role
+    assert administer(host, "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'freelance_ledger'") == "f"
+    made = administer(host, "SELECT has_schema_privilege('freelance_ledger', 'public', 'CREATE')")
+    assert made == "f"
+
+
 def test_a_client_without_tls_is_refused(host):
     refused = query(host, "freelance_user", "SELECT 1", tls="sslmode=disable")
     assert "no pg_hba.conf entry" in refused.stderr
@@ -148,6 +176,7 @@ DRIFTS = {
     "role freelance_user: SUPERUSER": "ALTER ROLE freelance_user SUPERUSER",
     "role reporting_user": "ALTER ROLE reporting_user PASSWORD 'another-one'",
     "membership of monitor in freelance_owner": "GRANT freelance_owner TO monitor WITH ADMIN OPTION",
+    "membership of freelance_owner in freelance_ledger": "GRANT freelance_ledger TO freelance_owner WITH INHERIT TRUE",
     "setting statement_timeout of role freelance_user: 0": "ALTER ROLE freelance_user SET statement_timeout = 0",
     "database freelance_platform: CONNECT for PUBLIC": "GRANT CONNECT ON DATABASE freelance_platform TO PUBLIC",
     "schema freelance_platform.public: CREATE for PUBLIC": "GRANT CREATE ON SCHEMA public TO PUBLIC",

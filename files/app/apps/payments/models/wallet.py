@@ -1,4 +1,4 @@
-"""Wallets and the ledger."""
+"""Wallets and the entries of their ledger."""
 
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from apps.payments.managers import TransactionQuerySet
 
 
 class Wallet(StatefulModel):
-    """A person's money on the platform. The balance changes only by writing a Transaction."""
+    """A person's money on the platform. Only the ledger writes it, and each change of the balance is a Transaction."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", "正常"
@@ -65,6 +65,7 @@ class Transaction(UUIDModel):
         INCOME = "income", "订单收入"
         REFUND = "refund", "退款"
         WITHDRAWAL = "withdrawal", "提现"
+        REVERSAL = "reversal", "提现退回"
         FEE = "fee", "服务费"
         ADJUSTMENT = "adjustment", "调整"
 
@@ -96,7 +97,7 @@ class Transaction(UUIDModel):
                 condition=Q(idempotency_key__regex=r"^\S{8,64}$"), name="payments_transaction_idempotency_key_shape"
             ),
             models.CheckConstraint(
-                condition=Q(kind__in=["deposit", "income", "refund"], amount__gt=0)
+                condition=Q(kind__in=["deposit", "income", "refund", "reversal"], amount__gt=0)
                 | Q(kind__in=["payment", "withdrawal", "fee"], amount__lt=0)
                 | (Q(kind="adjustment") & ~Q(amount=0)),
                 name="payments_transaction_sign_fits_known_kind",

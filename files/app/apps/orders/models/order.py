@@ -1,4 +1,4 @@
-"""Orders and the history of their states."""
+"""The order itself and the history of its states."""
 
 import secrets
 from typing import ClassVar
@@ -24,7 +24,8 @@ class Order(StatefulModel):
     """A client orders a package of a gig.
 
     Migration orders.0002 adds what a model cannot say: the freelancer is the gig's, the package is of the gig, the
-    gig is active when it is ordered, and each change of state is written to OrderStatusHistory.
+    gig is active when it is ordered, and each change of state is written to OrderStatusHistory. Migration orders.0007
+    keeps the contract as it was paid for, and `extras_amount` the sum of its extras.
     """
 
     class Status(models.TextChoices):
@@ -65,8 +66,12 @@ class Order(StatefulModel):
     unit_price = models.DecimalField("单价（元）", max_digits=12, decimal_places=2)
     quantity = models.PositiveSmallIntegerField("数量", default=1)
     service_fee = models.DecimalField("平台服务费（元）", max_digits=12, decimal_places=2, default=0)
+    # Kept by the extras' own trigger.
+    extras_amount = models.DecimalField(
+        "附加项金额（元）", max_digits=12, decimal_places=2, default=0, db_default=0, editable=False
+    )
     total_amount = models.GeneratedField(
-        expression=F("unit_price") * F("quantity") + F("service_fee"),
+        expression=F("unit_price") * F("quantity") + F("extras_amount") + F("service_fee"),
         output_field=models.DecimalField(max_digits=12, decimal_places=2), db_persist=True,
         verbose_name="订单总额（元）",
     )  # fmt: skip

@@ -1,0 +1,92 @@
+"""How a person pays and is paid."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from apps.common.models import StatefulModel, Transitions
+from apps.payments.managers import PaymentMethodQuerySet
+
+
+class PaymentMethod(StatefulModel):
+    """One account of a person with a payment provider: what may be shown of it, never the account's number itself."""
+
+    class Kind(models.TextChoices):
+        ALIPAY = "alipay", "支付宝"
+        WECHAT_PAY = "wechat_pay", "微信支付"
+        UNIONPAY = "unionpay", "银联"
+        BANK_CARD = "bank_card", "银行卡"
+
+    class Status(models.TextChoices):
+        UNVERIFIED = "unverified", "待验证"
+        ACTIVE = "active", "可用"
+        DISABLED = "disabled", "已停用"
+
+    TRANSITIONS: ClassVar[Transitions] = {
+        "": ("unverified",),
+        "unverified": ("active", "disabled"),
+        "active": ("disabled",),
+        "disabled": ("unverified",),
+    }
+
+    # PROTECT: withdrawals say where money went; an account is erased by emptying it.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="payment_methods", verbose_name="用户",
+        db_index=False,
+    )  # fmt: skip
+    kind = models.CharField("类型", max_length=16, choices=Kind)
+    label = models.CharField("名称", max_length=50, blank=True)
+    # Enough for the person to tell their accounts apart.
+    last_characters = models.CharField("账号末四位", max_length=4)
+    # 中国人民银行 financial institution code, 12 digits; of bank cards only.
+    bank_code = models.CharField("联行号", max_length=12, blank=True)
+    bank_name = models.CharField("开户银行", max_length=60, blank=True)
+    status = models.CharField("状态", max_length=16, choices=Status, default=Status.UNVERIFIED)
+    is_default = models.BooleanField("默认", default=False)
+    verified_at = models.DateTimeField("验证时间", null=True, blank=True)
+
+    objects = PaymentMethodQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "支付方式"
+        verbose_name_plural = "支付方式"
+        constraints = [
+            # Target of the foreign key that says whose account a withdrawal goes to; its index does not serve a query.
+            models.UniqueConstraint(fields=["id", "user"], name="payments_paymentmethod_id_and_user"),
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(is_default=True), name="payments_paymentmethod_one_default_per_user"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=["alipay", "wechat_pay", "unionpay", "bank_card"]),
+                name="payments_paymentmethod_kind_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["unverified", "active", "disabled"]),
+                name="payments_paymentmethod_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(last_characters__regex=r"^\S{4}$"), name="payments_paymentmethod_shows_four_characters"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="bank_card", bank_code__regex=r"^[0-9]{12}$") & ~Q(bank_name="")
+                | (~Q(kind="bank_card") & Q(bank_code="", bank_name="")),
+                name="payments_paymentmethod_bank_fits_kind",
+                violation_error_message="银行卡须有 12 位联行号和开户银行，其他方式不填。",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="active") | Q(verified_at__isnull=False),
+                name="payments_paymentmethod_active_is_verified",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_default=False) | Q(status="active"), name="payments_paymentmethod_default_is_active"
+            ),
+        ]
+        indexes = [
+            # PaymentMethodQuerySet.usable_by; also the foreign key's index.
+            models.Index(fields=["user", "status", "-is_default"], name="payment_methods_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} *{self.last_characters}"
