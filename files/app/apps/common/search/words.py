@@ -30,7 +30,7 @@ GAP = 20
 RUN = re.compile(rf"(?P<han>[{HAN}]+)|c\+\+|[cfj]#|[a-z0-9]+")
 LETTERS_OR_DIGITS = re.compile(r"[a-z]+|[0-9]+")
 # Left out of a query that has other words: people write them, and not the same ones that a title has.
-FILLERS = frozenset("的地得了和与及或等是在有我你您要想请吗呢吧啊")
+FILLERS = frozenset("的地得了和与及或等是在有我你您要想请吗呢吧啊个") | {"一个", "我们", "想要", "需要", "怎么", "如何"}
 
 
 @cache
