@@ -176,7 +176,7 @@ class TestCurrent:
         mine = Gig.objects.filter(pk=gig.pk)
         mine.update(title="专业视频剪辑服务")
         assert stored_version(gig) == 0
-        assert sum(rebuild(Gig, "default", 10)) == 1
+        assert sum(rebuild(Gig, "default", 10)) >= 1
         assert mine.matching("剪辑").exists()
         assert not mine.matching("标志").exists()
         assert stored_version(gig) == words.dictionary_version()
@@ -189,7 +189,7 @@ class TestCurrent:
     def test_a_headline_changed_beside_the_account_marks_the_profile(self) -> None:
         profile = UserProfile.objects.create(user=make.user(headline="摄影师"), bio="")
         User.objects.filter(pk=profile.pk).update(headline="翻译")
-        assert sum(rebuild(UserProfile, "default", 10)) == 1
+        assert sum(rebuild(UserProfile, "default", 10)) >= 1
         assert UserProfile.objects.filter(pk=profile.pk).matching("翻译").exists()
 
     def test_rows_of_another_dictionary_are_stale(self, monkeypatch: pytest.MonkeyPatch) -> None:
