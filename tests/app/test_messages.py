@@ -102,9 +102,9 @@ def until_somebody_waits() -> None:
     deadline = time.monotonic() + 20
     with connections["default"].cursor() as cursor:
         while time.monotonic() < deadline:
+            # Not pg_stat_activity: inside a transaction that stays as it was first seen.
             cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE wait_event_type = 'Lock' AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
             )
             if cursor.fetchone() != (0,):
                 return
