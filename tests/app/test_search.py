@@ -113,6 +113,10 @@ class TestRows:
         gig = make.gig("draft", title="专业标志制作小", description="程序员也会画画")
         assert not Gig.objects.filter(pk=gig.pk).matching("小程序").exists()
         assert not Gig.objects.filter(pk=gig.pk).matching("作小程").exists()
+        # The end of a text is its last character, also where no word stands there.
+        gig.title, gig.description = "专业标志制作" + "犇" * 30, "羴" * 60
+        gig.save()
+        assert not Gig.objects.filter(pk=gig.pk).matching("犇羴").exists()
 
     def test_a_word_in_the_title_counts_more_than_in_the_description(self) -> None:
         owner = make.user(user_type="freelancer")

@@ -103,8 +103,9 @@ def tsvector(texts: Iterable[tuple[str, str]]) -> str:
     for text, weight in texts:
         end = offset
         for word, start in every_word(text):
-            end = offset + start
-            positions.setdefault(word, {}).setdefault(min(end, POSITION_MAX), weight)
+            place = offset + start
+            end = max(end, place)
+            positions.setdefault(word, {}).setdefault(min(place, POSITION_MAX), weight)
         # Far enough that no phrase reaches from one text into the next.
         offset = end + GAP
     return " ".join(
