@@ -19,7 +19,7 @@ from apps.gigs.models import Gig
 from apps.reviews.models import Review
 from django.core.management import call_command
 from django.db import connections, transaction
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 CHINESE = st.text(alphabet=st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF), max_size=30)
@@ -28,6 +28,7 @@ WORDY = st.text(alphabet="小程序商城开发设计视频剪辑师品牌标志
 
 
 # ---- the words
+@settings(deadline=None)  # the first example reads the dictionaries
 @given(CHINESE | WORDY)
 def test_the_index_holds_each_word_at_its_place(text: str) -> None:
     found = set(words.every_word(text))
@@ -38,6 +39,7 @@ def test_the_index_holds_each_word_at_its_place(text: str) -> None:
     assert {piece for piece in pieces if cutter.cut(piece[0], hmm=False) == [piece[0]]} <= found
 
 
+@settings(deadline=None)  # the first example reads the dictionaries
 @given(CHINESE | WORDY, CHINESE | WORDY, CHINESE | WORDY)
 def test_a_query_asks_for_words_that_the_index_holds_whatever_surrounds_them(a: str, query: str, b: str) -> None:
     held = set(words.every_word(a + query + b))
