@@ -2,7 +2,7 @@ import django.contrib.postgres.indexes
 from django.db import migrations, models
 
 import apps.common.search.fields
-from apps.common.sql import row_trigger, words_go_stale
+from apps.common.sql import fast_compression, row_trigger, words_go_stale
 
 
 class Migration(migrations.Migration):
@@ -19,6 +19,8 @@ class Migration(migrations.Migration):
             "userprofile",
             django.contrib.postgres.indexes.GinIndex(fields=["search_vector"], name="profiles_by_words"),
         ),
+        # Ranking reads the words of each row that is found.
+        fast_compression("accounts_userprofile", "search_vector"),
         words_go_stale("accounts_userprofile", "bio", "job_title", "company_name"),
         # The headline is the account's.
         row_trigger(

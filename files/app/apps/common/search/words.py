@@ -18,15 +18,16 @@ import rjieba
 
 # Words of the trade that the general dictionary lacks or breaks, one a line.
 TRADE_WORDS = Path(__file__).with_name("trade_words.txt")
+# Among the 60 million of the general dictionary: often enough to win from words that overlap them, as 小程序 + 开发
+# from 小 + 程序开发.
+TRADE_FREQUENCY = 100_000
 # Changes with the rules below, so that what was indexed by older ones is known to be stale.
 RULES = 1
-# PostgreSQL keeps no higher position in a tsvector.
-POSITION_MAX = 16_383
 # A word and the place of its first character in the normalised text, from 0.
 Word = tuple[str, int]
+# Characters between the texts of a row: no phrase reaches from one into the next.
+GAP = 2
 HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
-# Longer than any word.
-GAP = 20
 RUN = re.compile(rf"(?P<han>[{HAN}]+)|c\+\+|[cfj]#|[a-z0-9]+")
 LETTERS_OR_DIGITS = re.compile(r"[a-z]+|[0-9]+")
 # Left out of a query that has other words: people write them, and not the same ones that a title has.
@@ -38,8 +39,7 @@ def _cutter() -> rjieba.Jieba:
     """Return the cutter with both dictionaries. Reading takes about 0.1 s and 50 MB, once per process."""
     cutter = rjieba.Jieba()
     for word in trade_words():
-        # None: a frequency that keeps the word in one piece.
-        cutter.add_word(word, None, None)
+        cutter.add_word(word, TRADE_FREQUENCY, None)
     return cutter
 
 
@@ -56,62 +56,69 @@ def dictionary_version() -> int:
     return int(hashlib.sha256("\n".join(parts).encode()).hexdigest()[:7], 16)
 
 
-def _runs(text: str) -> Iterator[tuple[str, int, bool]]:
-    normalised = unicodedata.normalize("NFKC", text).lower()
-    for run in RUN.finditer(normalised):
-        yield run.group(), run.start(), run.lastgroup == "han"
+def normalised(text: str) -> str:
+    """Return the text with full-width letters as plain ones (NFKC) and in lower case."""
+    return unicodedata.normalize("NFKC", text).lower()
 
 
-def every_word(text: str) -> Iterator[Word]:
-    """Yield all words of a text, overlapping ones too: what the index holds."""
-    for run, offset, is_han in _runs(text):
-        if not is_han:
-            yield run, offset
-            parts = list(LETTERS_OR_DIGITS.finditer(run))
-            yield from ((part.group(), offset + part.start()) for part in parts if len(parts) > 1)
-            continue
-        yield from zip(run, range(offset, offset + len(run)), strict=True)
-        start, length = 0, 0
-        for word in _cutter().cut_all(run):
-            if len(word) > 1:
-                # They come in order of their start, then of their length: each stands at the first place after that.
-                start = run.index(word, start if len(word) > length else start + 1)
-                length = len(word)
-                yield word, offset + start
+def every_word(text: str) -> list[Word]:
+    """Return all words of a normalised text, overlapping ones too: what the index holds."""
+    words: list[Word] = []
+    for run in RUN.finditer(text):
+        offset = run.start()
+        of_run = _words_of_chinese(run.group()) if run.lastgroup == "han" else _words_of_letters(run.group())
+        words += [(word, offset + start) for word, start in of_run]
+    return words
+
+
+def _words_of_chinese(run: str) -> list[Word]:
+    words = list(zip(run, range(len(run)), strict=True))
+    start, length = 0, 0
+    for word in _cutter().cut_all(run):
+        if len(word) > 1:
+            # They come in order of their start, then of their length: each stands at the first place after that.
+            start = run.index(word, start if len(word) > length else start + 1)
+            length = len(word)
+            words.append((word, start))
+    return words
+
+
+def _words_of_letters(run: str) -> list[Word]:
+    parts = [(part.group(), part.start()) for part in LETTERS_OR_DIGITS.finditer(run)]
+    return [(run, 0), *(parts if len(parts) > 1 else [])]
 
 
 def fewest_words(text: str) -> Iterator[list[Word]]:
-    """Yield the words without overlap of each stretch of a text that nothing interrupts: what a query asks for."""
+    """Yield the words without overlap of each stretch of a normalised text that nothing interrupts.
+
+    This is what a query asks for.
+    """
     words: list[Word] = []
     end = 0
-    for run, offset, is_han in _runs(text):
-        if offset > end:
+    for run in RUN.finditer(text):
+        if run.start() > end:
             yield words
             words = []
+        end = run.start()
         # Without guesses at unknown words (HMM): these would depend on what surrounds them.
-        for word in _cutter().cut(run, hmm=False) if is_han else [run]:
-            words.append((word, offset))
-            offset += len(word)  # noqa: PLW2901 (it goes along with the words)
-        end = offset
+        for word in _cutter().cut(run.group(), hmm=False) if run.lastgroup == "han" else [run.group()]:
+            words.append((word, end))
+            end += len(word)
     yield words
 
 
 def tsvector(texts: Iterable[tuple[str, str]]) -> str:
-    """Return the literal of a tsvector for (text, weight "A" to "D") pairs. Positions are those of characters."""
-    positions: dict[str, dict[int, str]] = {}
+    """Return the literal of a tsvector for (text, weight "A" to "D") pairs. Positions are those of characters.
+
+    PostgreSQL puts the places of a word together; it keeps 256 of them, and none above 16383 as it is.
+    """
+    words: list[str] = []
     offset = 1
     for text, weight in texts:
-        end = offset
-        for word, start in every_word(text):
-            place = offset + start
-            end = max(end, place)
-            positions.setdefault(word, {}).setdefault(min(place, POSITION_MAX), weight)
-        # Far enough that no phrase reaches from one text into the next.
-        offset = end + GAP
-    return " ".join(
-        f"'{word}':{','.join(f'{place}{weight}' for place, weight in places.items())}"
-        for word, places in positions.items()
-    )
+        plain = normalised(text)
+        words += [f"'{word}':{offset + start}{weight}" for word, start in every_word(plain)]
+        offset += len(plain) + GAP
+    return " ".join(words)
 
 
 def tsquery(text: str) -> str:
@@ -119,7 +126,7 @@ def tsquery(text: str) -> str:
 
     A single character means little alone: it must stand beside its neighbour as it does in the query.
     """
-    stretches = list(fewest_words(text))
+    stretches = list(fewest_words(normalised(text)))
     if any(word not in FILLERS for words in stretches for word, _ in words):
         stretches = [part for words in stretches for part in _without_fillers(words)]
     return " & ".join(phrase for words in stretches for phrase in _phrases(words))
