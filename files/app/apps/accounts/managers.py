@@ -6,6 +6,8 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.common.search.models import SearchQuerySet
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
         Skill,
         User,
         UserActivityLog,
+        UserProfile,
         UserVerification,
         WorkExperience,
     )
@@ -64,6 +67,12 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(
             username, password, **{**fields, "status": "active", "is_staff": True, "is_superuser": True}
         )
+
+
+class UserProfileQuerySet(SearchQuerySet["UserProfile"]):
+    def active(self) -> "UserProfileQuerySet":
+        """Return the profiles of active people, each with its account."""
+        return self.filter(user__status="active").select_related("user")
 
 
 class CareerQuerySet(models.QuerySet[OwnedByUser]):

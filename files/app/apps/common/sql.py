@@ -109,6 +109,21 @@ def staff_only(table: str, field: str) -> RunSQL:
     return row_trigger(table, name, event, refuse_if(outsider, refused), when=f"NEW.{field}_id IS NOT NULL")
 
 
+def fast_compression(table: str, column: str) -> RunSQL:
+    """Compress new values of a long column by lz4: read in half the time of PostgreSQL's own method."""
+    change = f"ALTER TABLE {table} ALTER COLUMN {column} SET COMPRESSION"
+    return RunSQL(f"{change} lz4", f"{change} default")
+
+
+def words_go_stale(table: str, *columns: str) -> RunSQL:
+    """Mark a row of a Searchable whose text was changed without its words: `rebuild_search_index` cuts it again."""
+    new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
+    return row_trigger(
+        table, f"{table}_words_go_stale", "BEFORE UPDATE", "NEW.search_version := 0;",
+        when=f"NEW.search_vector IS NOT DISTINCT FROM OLD.search_vector AND ({new}) IS DISTINCT FROM ({old})",
+    )  # fmt: skip
+
+
 def append_only(table: str) -> RunSQL:
     """Refuse UPDATE, DELETE and TRUNCATE to everyone, the owner included."""
     return RunSQL(

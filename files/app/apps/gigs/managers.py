@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
+from apps.common.search.models import SearchQuerySet
+
 if TYPE_CHECKING:
     from datetime import date, datetime
     from uuid import UUID
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 HIGH_RATING = "4.50"
 
 
-class GigQuerySet(models.QuerySet["Gig"]):
+class GigQuerySet(SearchQuerySet["Gig"]):
     def active(self) -> "GigQuerySet":
         return self.filter(status="active")
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.common.search.models import SearchQuerySet
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     )
 
 
-class ReviewQuerySet(models.QuerySet["Review"]):
+class ReviewQuerySet(SearchQuerySet["Review"]):
     def published(self) -> "ReviewQuerySet":
         return self.filter(status="published")
 

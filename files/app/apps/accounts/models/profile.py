@@ -1,15 +1,21 @@
 """What a visitor reads about a person."""
 
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length, Now
 from django.db.models.lookups import Exact, LessThanOrEqual
 
+from apps.accounts.managers import UserProfileQuerySet
 from apps.accounts.models.user import User
 from apps.common.expressions import JsonbTypeof
+from apps.common.search.models import Searchable
 
 
-class UserProfile(models.Model):
+class UserProfile(Searchable):
     """A person in their own words. At most one row per account, its key is the account's."""
 
     class Availability(models.TextChoices):
@@ -34,6 +40,9 @@ class UserProfile(models.Model):
         THAI = "th", "泰语"
         VIETNAMESE = "vi", "越南语"
 
+    SEARCHED: ClassVar[Mapping[str, str]] = {"job_title": "A", "bio": "B", "company_name": "C"}
+    SEARCH_RELATED: ClassVar[tuple[str, ...]] = ("user",)
+
     # CASCADE: a description of a person goes with the account.
     user = models.OneToOneField(
         User, on_delete=models.CASCADE, primary_key=True, related_name="profile", verbose_name="用户"
@@ -54,6 +63,8 @@ class UserProfile(models.Model):
     response_time_minutes = models.PositiveIntegerField("平均响应时间（分钟）", null=True, blank=True, editable=False)
     created_at = models.DateTimeField("创建时间", db_default=Now(), editable=False)
     updated_at = models.DateTimeField("更新时间", auto_now=True, db_default=Now())
+
+    objects = UserProfileQuerySet.as_manager()
 
     class Meta:
         verbose_name = "用户资料"
@@ -92,6 +103,15 @@ class UserProfile(models.Model):
                 violation_error_message="城市代码须为 6 位数字（GB/T 2260）。",
             ),
         ]  # fmt: skip
+        indexes = [
+            # UserProfileQuerySet.matching and .search.
+            GinIndex(fields=["search_vector"], name="profiles_by_words"),
+        ]
 
     def __str__(self) -> str:
         return str(self.pk)
+
+    def search_texts(self) -> Iterator[tuple[str, str]]:
+        """Yield the account's headline, too: User.save writes the words again when it changes."""
+        yield self.user.headline, "A"
+        yield from super().search_texts()

@@ -1,6 +1,6 @@
 """Accounts: what is public and what is private."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import PermissionsMixin
@@ -92,6 +92,17 @@ class User(AbstractBaseUser, PermissionsMixin, StatefulModel):
 
     def __str__(self) -> str:
         return self.nickname or self.username
+
+    def save(self, **kwargs: Any) -> None:
+        """Write the profile's words again where the headline changed: a trigger marked them (accounts.0006)."""
+        from apps.accounts.models.profile import UserProfile  # noqa: PLC0415 (it imports this module)
+
+        is_new, update_fields = self._state.adding, kwargs.get("update_fields")
+        super().save(**kwargs)
+        if not is_new and (update_fields is None or "headline" in update_fields):
+            for marked in UserProfile.objects.using(self._state.db).filter(user=self, search_version=0):
+                marked.user = self
+                marked.index_words()
 
     @property
     def is_active(self) -> bool:  # type: ignore[override]  # Django has a plain attribute; the state decides here

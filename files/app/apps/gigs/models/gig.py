@@ -1,8 +1,10 @@
 """Services on offer and their price levels."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -10,11 +12,12 @@ from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
 from apps.common.models import StatefulModel, TimestampedModel, Transitions
+from apps.common.search.models import Searchable
 from apps.gigs.managers import HIGH_RATING, GigQuerySet
 from apps.gigs.models.category import Category
 
 
-class Gig(StatefulModel):
+class Gig(Searchable, StatefulModel):
     """A service that a freelancer offers."""
 
     class Status(models.TextChoices):
@@ -33,6 +36,7 @@ class Gig(StatefulModel):
         "paused": ("active", "archived"),
         "rejected": ("draft", "archived"),
     }
+    SEARCHED: ClassVar[Mapping[str, str]] = {"title": "A", "description": "B"}
 
     # PROTECT: orders and the ledger refer to gigs; an account is erased by emptying it, not by deleting its row.
     freelancer = models.ForeignKey(
@@ -83,6 +87,8 @@ class Gig(StatefulModel):
             ),
         ]
         indexes = [
+            # GigQuerySet.matching and .search.
+            GinIndex(fields=["search_vector"], name="gigs_by_words"),
             # GigQuerySet.in_category; also the foreign key's index.
             models.Index(fields=["category", "status", "-created_at", "-id"], name="gigs_in_category_newest"),
             # GigQuerySet.of_freelancer; also the foreign key's index.

@@ -1,8 +1,10 @@
 """One party's verdict on the other."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -10,6 +12,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
 from apps.common.models import StatefulModel, Transitions
+from apps.common.search.models import Searchable
 from apps.gigs.models import Gig
 from apps.orders.models import Order
 from apps.reviews.managers import ReviewQuerySet
@@ -22,7 +25,7 @@ class AuthorRole(models.TextChoices):
     FREELANCER = "freelancer", "自由职业者"
 
 
-class Review(StatefulModel):
+class Review(Searchable, StatefulModel):
     """A party of a completed order rates the other one, once.
 
     Migration reviews.0004 adds what a model cannot say: the order is completed, author and subject are its two
@@ -41,6 +44,7 @@ class Review(StatefulModel):
         "published": ("hidden", "removed"),
         "hidden": ("published", "removed"),
     }
+    SEARCHED: ClassVar[Mapping[str, str]] = {"content": "A", "reply_text": "C"}
 
     # PROTECT (all four): a review speaks of a contract, its parties and what was sold.
     order = models.ForeignKey(
@@ -115,6 +119,8 @@ class Review(StatefulModel):
             ),
         ]  # fmt: skip
         indexes = [
+            # ReviewQuerySet.matching and .search.
+            GinIndex(fields=["search_vector"], name="reviews_by_words"),
             # ReviewQuerySet.of_gig; also the foreign key's index.
             models.Index(fields=["gig", "author_role", "status", "-created_at", "-id"], name="reviews_of_gig_newest"),
             # ReviewQuerySet.about; also the foreign key's index.
