@@ -16,7 +16,8 @@ def ask(host):
             for option, file in {"ca": "ca.crt", "cert": "pgbackrest.crt", "key": "pgbackrest.key"}.items()
         )
         server = "--repo1-host=backup-repository-alternative-1 --repo1-host-type=tls --repo1-host-port=8433"
-        asked = f"pgbackrest --config=/dev/null --stanza={stanza} {server} {files} info"
+        # timeout: it would go on trying for half an hour where nobody listens.
+        asked = f"timeout 30 pgbackrest --config=/dev/null --stanza={stanza} {server} {files} info"
         return host.run(f"cd / && sudo -u postgres {asked}")
 
     return run
