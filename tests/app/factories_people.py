@@ -72,8 +72,9 @@ def portfolio(**fields: Any) -> Portfolio:
 def verification(status: str = "submitted", **fields: Any) -> UserVerification:
     """Make a verification and take it to `status` by legal steps."""
     made = UserVerification.objects.create(**{"user": _of_user(fields), "kind": "real_name", **fields})
-    steps = {"submitted": [], "in_review": ["in_review"], "approved": ["in_review", "approved"]}
-    for step in steps.get(status, ["in_review", "approved", status]):
+    steps = {"submitted": [], "in_review": ["in_review"]}
+    ended = ["approved", status] if status in {"expired", "revoked"} else [status]
+    for step in steps.get(status, ["in_review", *ended]):
         UserVerification.objects.filter(pk=made.pk).update(status=step, **verification_needs(step))
     made.refresh_from_db()
     return made
