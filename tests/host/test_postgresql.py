@@ -13,6 +13,8 @@ from tests.host.environment import ROOT, Environment
 
 LAG_BYTES_MAX = 16 * 1024**2
 PUBLIC_ROLES = {"freelance_migrator", "freelance_user", "freelance_staff", "reporting_user"}
+# Roles that nobody logs in as.
+LEDGER_AND_AUDIT = {"audit_owner", "freelance_ledger"}
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +135,7 @@ def test_tables_belong_to_the_owner_and_nobody_truncates(leader: SimpleNamespace
         assert {"TRUNCATE", "TRIGGER", "REFERENCES"} & set(row["privileges"]) == set(), row
         if row["grantee"] == "reporting_user":
             assert row["privileges"] == ["SELECT"]
-    assert {row["grantee"] for row in leader.queries["privileges"]} <= PUBLIC_ROLES | {"audit_owner", "freelance_ledger"}
+    assert {row["grantee"] for row in leader.queries["privileges"]} <= PUBLIC_ROLES | LEDGER_AND_AUDIT
 
 
 def test_no_privileged_function_is_open_to_all(leader: SimpleNamespace) -> None:
