@@ -88,22 +88,22 @@ def test_a_release_that_cannot_be_migrated_is_not_used_and_the_next_one_goes_on(
 
     folder = deployment.app / "apps/payments/migrations"
     newest = max(path.stem for path in folder.glob("0*.py"))
-    later = folder / "9999_half.py"
+    later = folder / "0999_half.py"
     later.write_text(MIGRATION.format(after=newest, statement="SELECT 1 / 0"))
     plan = deployment.run("--check")
     assert plan.returncode == 0, plan.stdout
-    assert "payments.9999_half" in plan.stdout
+    assert "payments.0999_half" in plan.stdout
     assert "changed=1" in plan.stdout
 
     broken = deployment.run()
     assert broken.returncode != 0
-    assert "Migration payments.9999_half failed (attempt 1): division by zero" in broken.stdout
+    assert "Migration payments.0999_half failed (attempt 1): division by zero" in broken.stdout
     assert "the one in use before stays in use" in broken.stdout
     assert "run the same command again: it goes on from there" in " ".join(broken.stdout.split())
     assert "never-shown-anywhere" not in broken.stdout + first.stdout
     assert deployment.current() == in_use
     assert half_made(deployment.server) == ""
-    recorded = "SELECT count(*) FROM django_migrations WHERE name = '9999_half'"
+    recorded = "SELECT count(*) FROM django_migrations WHERE name = '0999_half'"
     assert deployment.server.sql("freelance_scratch", f"{recorded};") == "0"
     held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
     assert deployment.server.sql("freelance_scratch", f"{held};") == "0"
