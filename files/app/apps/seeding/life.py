@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 FEE_PERCENT = 5
 Step = tuple[str, int]
+# Whose wallet, kind, amount and moment.
+Entry = tuple["Person", str, int, int]
 # What a person does with the money of a finished order, and what comes of it.
 PAYOUT_ENDS = (("paid", 0.95), ("failed", 0.03), ("cancelled", 0.02))
 METHODS = (("alipay", 0.45), ("wechat_pay", 0.35), ("unionpay", 0.05), ("bank_card", 0.15))
@@ -85,7 +87,7 @@ class Deal:
         # numeric's round(): half a cent goes up.
         return held, (2 * self.fee * held + self.total) // (2 * self.total)
 
-    def entries(self) -> Iterator[tuple["Person", str, int, int]]:
+    def entries(self) -> Iterator[Entry]:
         """Yield wallet's owner, kind, amount and moment of each entry of the ledger."""
         paid = self.at("paid")
         if paid is None:
@@ -102,11 +104,6 @@ class Deal:
             yield self.gig.owner, "income", income, ended
             if fee:
                 yield self.gig.owner, "fee", -fee, ended
-
-    def postings(self) -> Iterator[tuple["Person", int, int]]:
-        """Yield what changes whose balance, and when."""
-        for person, _, cents, at in self.entries():
-            yield person, cents, at
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -151,16 +148,11 @@ class Payout:
             return cls(deal=deal, amount=amount, asked=asked, status="processing", sent=sent, closed=None)
         return cls(deal=deal, amount=amount, asked=asked, status=end, sent=sent, closed=closed)
 
-    def entries(self) -> Iterator[tuple["Person", str, int, int]]:
+    def entries(self) -> Iterator[Entry]:
         """Yield as Deal.entries."""
         yield self.owner, "withdrawal", -self.amount, self.asked
         if self.status in {"failed", "cancelled"} and self.closed:
             yield self.owner, "reversal", self.amount, self.closed
-
-    def postings(self) -> Iterator[tuple["Person", int, int]]:
-        """Yield as Deal.postings."""
-        for person, _, cents, at in self.entries():
-            yield person, cents, at
 
 
 def method_kind(person: "Person") -> str:

@@ -209,16 +209,19 @@ class Market:
         for created, gig, client in sorted(chosen, key=lambda deal: deal[0]):
             deal = deal_of(chance, self.keys, len(self.deals), created, (client, gig))
             self.deals.append(deal)
-            for person, cents, at in deal.postings():
-                person.post(cents, at)
+            self._post(deal)
             if deal.stars and deal.review_status == "published":
                 gig.stars += deal.stars
                 gig.ratings += 1
             payout = Payout.after(chance, deal)
             if payout:
                 self.payouts.append(payout)
-                for person, cents, at in payout.postings():
-                    person.post(cents, at)
+                self._post(payout)
+
+    @staticmethod
+    def _post(of: Deal | Payout) -> None:
+        for person, _, cents, at in of.entries():
+            person.post(cents, at)
 
 
 _SURNAME_WEIGHTS = [1 / (rank + 4) for rank in range(len(texts.SURNAMES))]

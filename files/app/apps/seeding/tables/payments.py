@@ -39,7 +39,8 @@ def _request(of: Deal | Payout) -> str:
 
 
 def transactions(market: Market, _: Random) -> Iterator[Row]:
-    for of in (*market.deals, *market.payouts):
+    movements: list[Deal | Payout] = [*market.deals, *market.payouts]
+    for of in movements:
         order, note = (of.key, number(of)) if isinstance(of, Deal) else (None, "")
         for person, kind, cents, at in of.entries():
             name = kind if kind != "refund" else refund_name(of, at)

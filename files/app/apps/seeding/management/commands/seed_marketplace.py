@@ -6,13 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from tqdm import tqdm
 
 from apps.seeding.copying import SeedRefusedError, seed_marketplace
 from config.router import DIRECT, all_on
 
 # About so many: what the progress bar expects before the rows are made.
-ROWS_PER_USER = 45
+ROWS_PER_USER = 57
 
 
 class Command(BaseCommand):
@@ -38,6 +39,8 @@ class Command(BaseCommand):
                 written = seed_marketplace(alias, users, options["seed"], bar.update)
             except SeedRefusedError as error:
                 raise CommandError(str(error)) from error
+            except DatabaseError as error:
+                raise CommandError(f"The database refused: {str(error).strip()}") from error
             # It was an estimate.
             bar.total = bar.n
         # The last line is for programs.
