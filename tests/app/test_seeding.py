@@ -187,7 +187,9 @@ BREAKS = {
     "payments_payoutbatch": "UPDATE payments_payoutbatch SET total_amount = total_amount + 1",
     "payments_transaction": "UPDATE payments_transaction SET amount = amount + 1 WHERE kind = 'deposit'",
     "messaging_conversation_begin_empty": "UPDATE messaging_conversation SET last_message_number = 99",
-    "messaging_message_take_number": "UPDATE messaging_message SET created_at = '2025-01-01' WHERE number = 2 AND recalled_at IS NULL",
+    "messaging_message_take_number": (
+        "UPDATE messaging_message SET created_at = '2025-01-01' WHERE number = 2 AND recalled_at IS NULL"
+    ),
 }
 
 

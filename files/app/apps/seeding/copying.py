@@ -34,10 +34,9 @@ def seed_marketplace(alias: str, users: int, seed: int, advance: Callable[[int],
         market = Market.made(seed, users, _catalogue(alias))
         # Foreign keys are checked table by table: an ALTER TABLE finds no check that still waits.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        with _triggers_off(cursor):
-            # COPY is psycopg's own: what it refuses becomes Django's error here.
-            with connection.wrap_database_errors:
-                written = {table.name: _copy(cursor, table, market, advance) for table in TABLES}
+        # COPY is psycopg's own: what it refuses becomes Django's error here.
+        with _triggers_off(cursor), connection.wrap_database_errors:
+            written = {table.name: _copy(cursor, table, market, advance) for table in TABLES}
         # The rules join tables of which the planner knows nothing yet.
         cursor.execute(f"ANALYZE {', '.join(written)}")
         for rule in rules():
