@@ -118,7 +118,7 @@ class Market:
 
     @classmethod
     def made(cls, seed: int, users: int, catalogue: Catalogue) -> "Market":
-        """Plan a marketplace of so many people. About 9 kB of memory for each."""
+        """Plan a marketplace of so many people. About 3 kB of memory for each."""
         market = cls(keys=Keys(seed), catalogue=catalogue)
         market._add_people(users)
         market._add_gigs()

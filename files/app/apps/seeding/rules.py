@@ -132,10 +132,10 @@ MONEY_RULES = (
     Rule(
         "payments_transaction",
         ("payments_transaction_post",),
-        # At no moment less than nothing.
+        # At no moment less than nothing: entries of one moment count together, as income and the fee taken off it.
         """
         SELECT count(*) FROM (
-            SELECT sum(amount) OVER (PARTITION BY wallet_id ORDER BY created_at, id) AS balance
+            SELECT sum(amount) OVER (PARTITION BY wallet_id ORDER BY created_at) AS balance
             FROM payments_transaction) AS t
         WHERE balance < 0
         """,
