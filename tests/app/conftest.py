@@ -63,7 +63,7 @@ def server() -> Iterator[server_module.Server]:
     _CA_FILE.write_text(authority)
     for alias in settings.DATABASES.values():
         alias["OPTIONS"]["hostaddr"] = made.address
-    made.sql("postgres", "DROP DATABASE IF EXISTS freelance_deployed;")
+    made.sql("postgres", "DROP DATABASE IF EXISTS freelance_deployed; DROP DATABASE IF EXISTS freelance_seeded;")
     made.sql("freelance_platform", EMPTY)
     yield made
     connections.close_all()
@@ -107,14 +107,14 @@ def owner(migrated: server_module.Server) -> Iterator[Any]:  # noqa: ARG001 (it 
 def scratch(server: server_module.Server) -> Iterator[str]:
     """Alias of an empty database, as the owner, on the direct endpoint."""
     server.sql("freelance_scratch", EMPTY)
-    with _alias_of_scratch() as alias:
+    with _alias_of("scratch") as alias:
         yield alias
 
 
 @pytest.fixture(scope="session")
 def _deployed_template(server: server_module.Server) -> None:
     server.sql("freelance_scratch", EMPTY)
-    with _alias_of_scratch() as alias:
+    with _alias_of("scratch") as alias:
         call_command("deploy_release", "--release", "r1", "--database", alias, verbosity=0, stdout=io.StringIO())
     server.sql("postgres", "CREATE DATABASE freelance_deployed TEMPLATE freelance_scratch OWNER freelance_owner;")
 
@@ -129,14 +129,24 @@ def deployed(server: server_module.Server, _deployed_template: None) -> Iterator
         CREATE DATABASE freelance_scratch TEMPLATE freelance_deployed OWNER freelance_owner;
         """,
     )
-    with _alias_of_scratch() as alias:
+    with _alias_of("scratch") as alias:
+        yield alias
+
+
+@pytest.fixture(scope="session")
+def seeded(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
+    """Alias like `deployed`, of a database of its own with a small marketplace that nobody changes."""
+    server.sql("postgres", "CREATE DATABASE freelance_seeded TEMPLATE freelance_deployed OWNER freelance_owner;")
+    with _alias_of("seeded") as alias:
+        call_command("seed_marketplace", users=200, seed=1, database=alias, stdout=io.StringIO())
         yield alias
 
 
 @contextmanager
-def _alias_of_scratch() -> Iterator[str]:
-    alias, direct = "scratch", settings.DATABASES["direct"]
-    settings.DATABASES[alias] = {**direct, "NAME": "freelance_scratch", "OPTIONS": dict(direct["OPTIONS"])}
+def _alias_of(alias: str) -> Iterator[str]:
+    """Alias of the database of that name, as the owner, on the direct endpoint."""
+    direct = settings.DATABASES["direct"]
+    settings.DATABASES[alias] = {**direct, "NAME": f"freelance_{alias}", "OPTIONS": dict(direct["OPTIONS"])}
     try:
         yield alias
     finally:

@@ -26,6 +26,7 @@ INSTALLED_APPS = [
     "apps.payments",
     "apps.messaging",
     "apps.reviews",
+    "apps.seeding",
 ]
 
 DATABASES = databases.databases(_env)

@@ -9,6 +9,13 @@ from django.db.models import Func, UUIDField
 
 # 48 bits of milliseconds and 12 bits of their fraction: one tick is about 244 ns.
 TICKS_PER_MILLISECOND = 4096
+RANDOM_BITS = (1 << 62) - 1
+
+
+def assembled(tick: int, random_bits: int) -> int:
+    """Return the 128 bits of a UUIDv7: ticks since 1970, and 62 bits that tell its keys apart."""
+    milliseconds, fraction = divmod(tick, TICKS_PER_MILLISECOND)
+    return milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | random_bits & RANDOM_BITS
 
 
 class Uuid7Generator:
@@ -26,9 +33,7 @@ class Uuid7Generator:
         with self._lock:
             tick = max(tick, self._last_tick + 1)
             self._last_tick = tick
-        milliseconds, fraction = divmod(tick, TICKS_PER_MILLISECOND)
-        random_bits = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
-        return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | random_bits)
+        return uuid.UUID(int=assembled(tick, int.from_bytes(os.urandom(8), "big")))
 
 
 _generate = Uuid7Generator()
