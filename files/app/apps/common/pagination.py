@@ -1,8 +1,8 @@
 """Pages of a list in order of time, found by a position and not by counting (keyset pagination).
 
 A page costs the same wherever it lies, and rows that come or go move no other row to another page. What it cannot
-know: a row takes the time when its transaction began and is seen when that commits, so one that commits late may land
-behind a reader who has passed. A person does not miss it; an export leaves out what is younger than its `lag`.
+know: a row has the time when it was written and is seen when its transaction commits, so one that commits late may
+land behind a reader who has passed. A person does not miss it; an export leaves out what is younger than its `lag`.
 """
 
 import base64
