@@ -2,8 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from django.conf import settings
@@ -16,6 +15,7 @@ from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
+from apps.common.locks import session_lock
 from apps.common.models import Release
 from apps.common.retry import sqlstate
 
@@ -26,34 +26,9 @@ FIXTURE = "initial_data"
 WORTH_RETRYING = {"55P03", "40P01"}
 
 
-@contextmanager
-def deployment_lock(connection: BaseDatabaseWrapper, wait_seconds: float) -> Iterator[None]:
+def deployment_lock(connection: BaseDatabaseWrapper, wait_seconds: float) -> AbstractContextManager[None]:
     """Hold the lock in the session that migrates: it ends with that session, however that ends."""
-    deadline = time.monotonic() + wait_seconds
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY_LOCK])
-            if cursor.fetchone() == (True,):
-                break
-            if time.monotonic() >= deadline:
-                cursor.execute(
-                    "SELECT pid, application_name, client_addr FROM pg_locks AS l JOIN pg_stat_activity USING (pid)"
-                    " WHERE l.locktype = 'advisory' AND l.granted AND (l.classid::bigint << 32 | l.objid::bigint) = %s",
-                    [ADVISORY_LOCK],
-                )
-                holder = cursor.fetchone() or ("?", "?", "?")
-                raise CommandError(
-                    f"Another deployment holds the lock: process {holder[0]} ({holder[1]}) from {holder[2]}. Waited "
-                    f"{wait_seconds:.0f} s. Wait for it to end, or end it with pg_terminate_backend({holder[0]})."
-                )
-            time.sleep(0.5)
-    try:
-        yield
-    finally:
-        # A broken session has no lock any more.
-        if connection.connection is not None and not connection.connection.closed:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
+    return session_lock(connection, ADVISORY_LOCK, wait_seconds, "deployment")
 
 
 def pending_plan(connection: BaseDatabaseWrapper) -> list[str]:
