@@ -69,8 +69,8 @@ def _pools_of(console: dict[str, Any]) -> list[Row]:
             continue
         # SHOW USERS has a pool_size too, but repeats that of the row before where a role has none.
         limits = databases[pool["database"]]["pool_size"], users.get(pool["user"], {}).get("max_user_connections")
-        # 0 is "no limit" of a role.
-        size = min(limit for limit in limits if limit)
+        # A role without a limit of its own has 0 there.
+        size = min(limit for limit in limits if limit and limit > 0)
         pools.append({
             "pooler": pooler, "database": pool["database"], "role": pool["user"], "pool_size": size,
             "servers_active": pool["sv_active"], "clients_active": pool["cl_active"],
