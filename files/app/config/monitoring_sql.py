@@ -159,4 +159,5 @@ SELECT session_user::text AS role, pg_is_in_recovery() AS is_replica,
     CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
         WHEN pg_is_in_recovery() THEN extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())
     END::float8 AS replay_lag_seconds
+FROM pg_database WHERE datname = current_database()
 """
