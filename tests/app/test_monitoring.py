@@ -71,7 +71,7 @@ def test_every_query_runs_on_the_server_and_says_plain_values(name: str, alias: 
     ("text", "unknown"),
     [
         ("SELECT query, mean_time, calls FROM pg_stat_statements WHERE mean_time > 100", "mean_time"),
-        ("SELECT schemaname, tablename, indexname, idx_scan FROM pg_stat_user_indexes WHERE idx_scan < 100", "tablename"),
+        ("SELECT schemaname, tablename, idx_scan FROM pg_stat_user_indexes WHERE idx_scan < 100", "tablename"),
         ("SELECT pg_total_relation_size(schemaname||'.'||tablename) FROM pg_stat_user_tables", "tablename"),
     ],
 )
