@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import factories_people as people
+import monitored_host
 import psycopg
 import pytest
 from config import measuring, monitoring, monitoring_sql
@@ -224,21 +225,10 @@ def test_an_audit_inside_a_transaction_leaves_the_role_as_it_was(owner: Any) -> 
 
 
 # ---- replicas
-RECEIVE = """
-set -euo pipefail
-rules=/etc/postgresql/17/main/pg_hba.conf
-grep -q '^local replication' $rules || echo 'local replication postgres peer' >> $rules
-pg_ctlcluster 17 main reload
-install -d -o postgres /run/test-receive
-systemd-run --quiet --collect --unit=test-receive --uid=postgres \
-    /usr/lib/postgresql/17/bin/pg_receivewal -D /run/test-receive --synchronous
-"""
-
-
 @pytest.fixture
 def receiver(server: Any) -> Iterator[None]:
     """Somebody follows the server."""
-    server.run("bash", "-s", script=RECEIVE)
+    server.run("bash", "-s", script=monitored_host.RECEIVE)
     following = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
     for _ in range(100):
         if server.sql("postgres", following) == "1":
@@ -261,40 +251,10 @@ def test_a_replica_is_listed_for_those_who_may_see_it() -> None:
 
 
 # ---- the pooler
-POOLER = """
-set -euo pipefail
-export DEBIAN_FRONTEND=noninteractive
-[[ -x /usr/sbin/pgbouncer ]] || apt-get install -qq --no-install-recommends pgbouncer > /dev/null 2>&1 ||
-    { apt-get update -qq && apt-get install -qq --no-install-recommends pgbouncer > /dev/null 2>&1; }
-folder=/run/test-pooler
-install -d -o postgres -m 0700 $folder
-printf '"%s" "test-%s"\n' stats stats freelance_user freelance_user > $folder/users
-cat > $folder/pgbouncer.ini << EOF
-[databases]
-freelance_platform = host=127.0.0.1 port=5432 pool_size=2
-[pgbouncer]
-listen_addr = *
-listen_port = 16432
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = $folder/users
-pool_mode = transaction
-stats_users = stats
-server_tls_sslmode = require
-client_tls_sslmode = require
-client_tls_cert_file = /etc/ssl/platform/postgresql.crt
-client_tls_key_file = /etc/ssl/platform/postgresql.key
-EOF
-chown -R postgres $folder
-systemctl is-active --quiet test-pooler || systemd-run --quiet --collect --unit=test-pooler --uid=postgres \
-    --property=Type=notify /usr/sbin/pgbouncer $folder/pgbouncer.ini
-"""
-
-
 @pytest.fixture
 def pooler(server: Any) -> Iterator[dict[str, Any]]:
     """A PgBouncer with two connections for a role; its console, as the settings have it."""
-    server.run("bash", "-s", script=POOLER)
+    server.run("bash", "-s", script=monitored_host.POOLER)
     console = {
         "host": "pooled.test", "hostaddr": server.address, "port": "16432", "dbname": "pgbouncer", "user": "stats",
         "password": "test-stats", "sslmode": "verify-full",
