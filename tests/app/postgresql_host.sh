@@ -12,7 +12,7 @@ read -r -d '' empty_database << 'EOF' || true
 SET client_min_messages = error;
 DROP SCHEMA IF EXISTS public CASCADE;
 CREATE SCHEMA public AUTHORIZATION freelance_owner;
-GRANT USAGE ON SCHEMA public TO freelance_ledger, freelance_user, freelance_staff, reporting_user;
+GRANT USAGE ON SCHEMA public TO freelance_ledger, freelance_migrator, freelance_user, freelance_staff, reporting_user;
 ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO freelance_user;
 ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT, USAGE ON SEQUENCES TO freelance_user;
@@ -22,6 +22,10 @@ ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT 
 ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
     GRANT EXECUTE ON FUNCTIONS TO freelance_user, freelance_staff;
+-- Not in public, which is made anew.
+CREATE SCHEMA IF NOT EXISTS extensions;
+GRANT USAGE ON SCHEMA extensions TO PUBLIC;
+CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA extensions;
 EOF
 names=$(printf 'DNS:%s,IP:127.0.0.1' localhost)
 for name in "$@"; do
@@ -65,6 +69,7 @@ fsync = off
 full_page_writes = off
 synchronous_commit = off
 max_wal_size = 2GB
+shared_preload_libraries = 'pg_stat_statements'
 timezone = 'UTC'
 EOF
     {
@@ -87,6 +92,7 @@ WHERE rolname IN ('freelance_migrator', 'freelance_user', 'freelance_staff', 're
 SET client_min_messages = warning;
 GRANT freelance_owner TO freelance_migrator WITH INHERIT FALSE, SET TRUE;
 GRANT freelance_ledger TO freelance_owner WITH INHERIT FALSE, SET TRUE;
+GRANT pg_read_all_stats TO freelance_migrator;
 EOF
 # A second database is for tests that take the schema apart.
 for database in freelance_platform freelance_scratch; do

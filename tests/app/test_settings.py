@@ -73,6 +73,7 @@ def test_all_missing_variables_are_named_at_once() -> None:
         ({"DB_PASWORD": "x"}, "DB_PASWORD is not a setting of this project. Did you mean DB_PASSWORD?"),
         ({"DB_REPLICA_HOSTS": "x"}, "Did you mean DB_REPLICA_HOST?"),
         ({"CACHE_ULR": "x"}, "Did you mean CACHE_URL?"),
+        ({"DB_STAT_PASSWORD": "x"}, "Did you mean DB_STATS_PASSWORD?"),
         ({"DB_DIRECT_HOST": "rw"}, "DB_DIRECT_USER is missing"),
         ({"DB_DIRECT_HOST": "rw", "DB_DIRECT_USER": "m"}, "DB_DIRECT_PASSWORD is missing"),
         ({"CACHE_URL": "redis://app@cache:6379/0", "CACHE_PASSWORD": "x"}, "a plain-text connection is refused"),
@@ -121,6 +122,19 @@ def test_the_replica_follows_the_poolers_unless_it_has_its_own(good: dict[str, s
 def test_client_certificate_is_passed_on(good: dict[str, str]) -> None:
     made, _ = read({**good, "DB_SSLCERT": "/etc/hostname", "DB_SSLKEY": "/etc/hostname"})
     assert made["default"]["OPTIONS"]["sslcert"] == made["default"]["OPTIONS"]["sslkey"] == "/etc/hostname"
+
+
+def test_the_console_of_every_pooler_is_known_when_its_password_is(good: dict[str, str]) -> None:
+    pooled = {**good, "DB_HOST": "p,p", "DB_HOSTADDR": "10.0.0.1,10.0.0.2", "DB_PORT": "6432"}
+    assert databases.poolers(Environment(pooled)) == []
+    consoles = databases.poolers(Environment({**pooled, "DB_STATS_PASSWORD": "x"}))
+    wanted = ("host", "hostaddr", "port", "dbname", "user", "sslmode")
+    assert [[console[name] for name in wanted] for console in consoles] == [
+        ["p", "10.0.0.1", "6432", "pgbouncer", "stats", "verify-full"],
+        ["p", "10.0.0.2", "6432", "pgbouncer", "stats", "verify-full"],
+    ]
+    (other,) = databases.poolers(Environment({**pooled, "DB_STATS_PASSWORD": "x", "DB_STATS_HOST": "own"}))
+    assert (other["host"], other["port"], "hostaddr" in other) == ("own", "6432", False)
 
 
 def test_cache_is_reached_over_tls_as_its_own_user(good: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The DATABASES setting, made from the environment: pooled, replica and direct endpoints."""
+"""The DATABASES setting, made from the environment: pooled, replica and direct endpoints, and the poolers' consoles."""
 
 import ipaddress
 from typing import Any
@@ -114,12 +114,34 @@ def databases(env: Environment) -> dict[str, dict[str, Any]]:
     return aliases
 
 
+def poolers(env: Environment) -> list[dict[str, Any]]:
+    """Return psycopg's parameters for the console of each pooler; none without DB_STATS_PASSWORD."""
+    if not env.given("DB_STATS_PASSWORD"):
+        return []
+    endpoint = {name: value.split(",") for name, value in _endpoint(env, "DB_STATS_", "DB_", "6432").items()}
+    hosts = endpoint["HOST"]
+    console = {
+        **POOLED_CONNECTION,
+        **_tls(env),
+        "dbname": "pgbouncer",
+        "user": env.text("DB_STATS_USER", "stats"),
+        "password": env.text("DB_STATS_PASSWORD"),
+    }
+    # One port may stand for all.
+    ports = endpoint["PORT"] * (len(hosts) if len(endpoint["PORT"]) == 1 else 1)
+    addresses = endpoint.get("hostaddr", [])
+    return [
+        {**console, "host": host, "port": port, **({"hostaddr": addresses[number]} if addresses else {})}
+        for number, (host, port) in enumerate(zip(hosts, ports, strict=False))  # a wrong count was noted already
+    ]
+
+
 # Names that are read only together with others: known, so that they are not taken for misspellings.
 OPTIONAL_NAMES = (
     "DB_DIRECT_ASSUME_ROLE",
     *(
         f"DB_{part}_{suffix}"
-        for part in ("REPLICA", "DIRECT")
+        for part in ("REPLICA", "DIRECT", "STATS")
         for suffix in ("NAME", "USER", "PASSWORD", "HOST", "HOSTADDR", "PORT")
     ),
 )

@@ -33,6 +33,8 @@ DATABASES = databases.databases(_env)
 DATABASE_ROUTERS = ["config.router.ReplicationRouter"]
 # How long a reader that wrote keeps reading from the leader.
 REPLICA_PIN_SECONDS = _env.integer("DB_REPLICA_PIN_SECONDS", 5, range(601))
+# Consoles of PgBouncer, for the audit alone.
+POOLERS = databases.poolers(_env)
 CACHES = cache.caches(_env)
 
 _env.refuse_problems(also_known=(*databases.OPTIONAL_NAMES, *cache.OPTIONAL_NAMES))

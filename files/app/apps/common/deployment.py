@@ -18,6 +18,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from apps.common.locks import session_lock
 from apps.common.models import Release
 from apps.common.retry import sqlstate
+from config.monitoring_sql import INVALID_INDEXES
 
 # Chosen once: every deployment of this application to one database asks for the same lock.
 ADVISORY_LOCK = 7_301_960_241
@@ -94,7 +95,7 @@ def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseE
 def refuse_invalid_indexes(connection: BaseDatabaseWrapper) -> None:
     """Raise CommandError when an index is left half-built: queries do not use it and writes pay for it."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid ORDER BY 1")
+        cursor.execute(INVALID_INDEXES)
         invalid = [name for (name,) in cursor.fetchall()]
     if invalid:
         raise CommandError(
