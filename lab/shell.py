@@ -28,11 +28,11 @@ def run(  # noqa: PLR0913  each is an option of subprocess.run
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `argv` to its end. LabError when it is missing, too slow, or (with `check`) exits with another status."""
+    """Run `argv` to its end; it reads `stdin` and never what was meant for us. LabError when it is missing, too slow, or (with `check`) exits with another status."""
     command = [str(word) for word in argv]
     try:
         done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, check=False, timeout=timeout, env=env, cwd=cwd
+            command, input=stdin or "", capture_output=True, text=True, check=False, timeout=timeout, env=env, cwd=cwd
         )
     except FileNotFoundError as error:
         raise LabError(f"{command[0]}: not found; `make up` installs what the lab needs") from error

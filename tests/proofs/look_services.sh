@@ -16,5 +16,5 @@ if systemctl is-active --quiet valkey-server.service; then
   valkey() { valkey-cli -e -s /run/valkey/valkey-server.sock --user "$CACHE_USER" "$@"; }
   # A sum in the place of each line: it holds the sum of a password.
   valkey acl list | while read -r word user rest; do echo "cache $word $user $(sha256sum <<<"$rest")"; done
-  valkey config get '*' | paste - - | grep -v '^requirepass' | sed 's/^/cache /'
+  valkey config get '*' | paste - - | grep -v '^requirepass' | sed 's/^/cache /; s/[[:space:]]*$//'
 fi
