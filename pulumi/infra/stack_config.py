@@ -40,7 +40,7 @@ def from_files(stack: str) -> tuple[dict[str, str], set[str]]:
     """Return a stack's configuration as the engine passes it, from its files, and the keys of its secrets."""
     schema, file = project()["config"], PROJECT_FILE.with_name(f"Pulumi.{stack}.yaml")
     values = {f"{project()['name']}:{key}": entry["default"] for key, entry in schema.items() if "default" in entry}
-    values |= yaml.safe_load(file.read_text(encoding="utf-8"))["config"]
+    values |= (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {}
     secret = {key for key, value in values.items() if isinstance(value, dict) and "secure" in value}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}, secret
 

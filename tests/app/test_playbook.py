@@ -17,7 +17,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0002_integrity")]
+    dependencies = [("payments", "{after}")]
     operations = [
         migrations.RunSQL("CREATE TABLE payments_half (id int)", "DROP TABLE payments_half"),
         migrations.RunSQL("{statement}", migrations.RunSQL.noop),
@@ -86,27 +86,29 @@ def test_a_release_that_cannot_be_migrated_is_not_used_and_the_next_one_goes_on(
     assert first.returncode == 0, first.stdout
     in_use = deployment.current()
 
-    later = deployment.app / "apps/payments/migrations/0003_half.py"
-    later.write_text(MIGRATION.format(statement="SELECT 1 / 0"))
+    folder = deployment.app / "apps/payments/migrations"
+    newest = max(path.stem for path in folder.glob("0*.py"))
+    later = folder / "0999_half.py"
+    later.write_text(MIGRATION.format(after=newest, statement="SELECT 1 / 0"))
     plan = deployment.run("--check")
     assert plan.returncode == 0, plan.stdout
-    assert "payments.0003_half" in plan.stdout
+    assert "payments.0999_half" in plan.stdout
     assert "changed=1" in plan.stdout
 
     broken = deployment.run()
     assert broken.returncode != 0
-    assert "Migration payments.0003_half failed (attempt 1): division by zero" in broken.stdout
+    assert "Migration payments.0999_half failed (attempt 1): division by zero" in broken.stdout
     assert "the one in use before stays in use" in broken.stdout
     assert "run the same command again: it goes on from there" in " ".join(broken.stdout.split())
     assert "never-shown-anywhere" not in broken.stdout + first.stdout
     assert deployment.current() == in_use
     assert half_made(deployment.server) == ""
-    recorded = "SELECT count(*) FROM django_migrations WHERE name = '0003_half'"
+    recorded = "SELECT count(*) FROM django_migrations WHERE name = '0999_half'"
     assert deployment.server.sql("freelance_scratch", f"{recorded};") == "0"
     held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
     assert deployment.server.sql("freelance_scratch", f"{held};") == "0"
 
-    later.write_text(MIGRATION.format(statement="SELECT 1"))
+    later.write_text(MIGRATION.format(after=newest, statement="SELECT 1"))
     mended = deployment.run()
     assert mended.returncode == 0, mended.stdout
     assert deployment.current() != in_use

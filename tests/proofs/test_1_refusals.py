@@ -147,7 +147,7 @@ def test_an_expired_certificate_authority_is_refused(
 )
 def test_a_misspelt_variable_is_refused_with_the_nearest_one(refused: Refused, misspelt: str, meant: str) -> None:
     run = refused("-e", f"{misspelt}=1")
-    assert f"-e: nothing reads {misspelt}; did you mean {meant}?" in run.text, run.output[-3000:]
+    assert f"-e: there is no setting {misspelt}; did you mean {meant}?" in run.text, run.output[-3000:]
 
 
 def test_a_setting_of_the_inventory_that_the_playbooks_override_is_refused(

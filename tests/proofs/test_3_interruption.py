@@ -45,7 +45,7 @@ def test_killed_runs_are_gone_on_from(
     assert "altered" in on(leader, PREFIX), "Patroni was reloaded already: the run was killed too late"
 
     again = subprocess.run(
-        ["lab/run", "up", "--no-verification"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["lab/run", "up", "--no-verification"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=1200
     )
     assert again.returncode == 0, again.stdout[-4000:] + again.stderr
     assert "altered" not in on(leader, PREFIX), "the reload of Patroni that was lost was not made up for"

@@ -44,7 +44,9 @@ def test_a_killed_leader_is_replaced_without_losing_an_acknowledged_row(
 
 def test_a_users_psql_is_on_the_host_that_leads_now(leader: str) -> None:
     words = "\\! hostname\nselect 'recovery: ' || pg_is_in_recovery();\n"
-    done = subprocess.run(["make", "psql"], input=words, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "psql"], input=words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     assert leader in done.stdout.split()
     assert "recovery: false" in done.stdout

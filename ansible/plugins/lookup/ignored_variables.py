@@ -1,4 +1,4 @@
-"""Variables that an operator wrote and nothing would read: misspelt ones, and those that the playbooks override."""
+"""Variables that an operator wrote for nothing: misspelt ones, and those for all hosts that the playbooks override."""
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
@@ -12,10 +12,11 @@ from ansible.utils.vars import load_extra_vars
 
 DOCUMENTATION = """
 name: ignored_variables
-short_description: Variables that an operator wrote and nothing would read
+short_description: Variables that an operator wrote for nothing
 description:
   - Looks at the files in group_vars and host_vars of the inventory in use, and at C(-e).
   - Known are the arguments of all roles, what the playbooks' group_vars set, and the settings of an environment.
+  - The playbooks' group_vars win over the inventory's for all hosts, and lose against its narrower groups and hosts.
   - Names that begin with C(ansible_), C(vault_) or C(__) are the operator's own.
 options:
   _terms:
@@ -45,7 +46,8 @@ def arguments_of_roles(root: Path = ROOT) -> set[str]:
 
 def wired_names(root: Path = ROOT) -> dict[str, str]:
     """Return each name that the playbooks' group_vars set, with its file."""
-    files = sorted(root.glob("ansible/playbooks/group_vars/*.yml"))
+    # A link is another group with the same wiring: the file is named.
+    files = sorted(path for path in root.glob("ansible/playbooks/group_vars/*.yml") if not path.is_symlink())
     return {name: str(path.relative_to(root)) for path in files for name in yaml.safe_load(path.read_text("utf-8"))}
 
 
@@ -53,15 +55,15 @@ def ignored(
     written: Mapping[str, Collection[str]], extra: Collection[str], arguments: set[str], wired: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield a sentence for each name of `written` (by file) or `extra` (by `-e`) that has no effect."""
-    known = arguments | {name for name in wired if not name.startswith("__")}
-    for place, names in [*written.items(), ("-e", {*extra} - {*SWITCHES})]:
+    known = {*arguments, *SWITCHES, *(name for name in wired if not name.startswith("__"))}
+    for place, names in [*written.items(), ("-e", extra)]:
         for name in sorted(names):
             if name.startswith(OWN_PREFIXES):
                 continue
             if name not in known:
-                near = difflib.get_close_matches(name, [*known, *SWITCHES], n=1, cutoff=0.0)[0]
-                yield f"{place}: nothing reads {name}; did you mean {near}?"
-            elif name in wired and place != "-e":
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+                yield f"{place}: there is no setting {name}; did you mean {near}?"
+            elif name in wired and "group_vars/all" in place:
                 yield f"{place}: {name} has no effect here: {wired[name]} sets it everywhere. Change it there."
 
 
@@ -82,6 +84,4 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible ships no types
         """Return the sentences; an empty list when every variable has an effect."""
         folder = Path(str((variables or {})["inventory_dir"]))
         extra = load_extra_vars(self._loader)
-        return [
-            *ignored(written_names(folder, self._loader), extra, arguments_of_roles() | {*terms}, wired_names()),
-        ]
+        return list(ignored(written_names(folder, self._loader), extra, arguments_of_roles() | {*terms}, wired_names()))

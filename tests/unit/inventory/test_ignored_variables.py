@@ -14,10 +14,14 @@ ARGUMENTS = {"backup_cron_retention_days", "pgbouncer_databases", "environment_d
 WIRED = {"pgbouncer_databases": "group_vars/database.yml", "platform_secure_logging": "group_vars/all.yml"}
 
 
+def lookup_module() -> Any:
+    lookup_loader.add_directory(str(ROOT / "ansible/plugins/lookup"))
+    return __import__(type(lookup_loader.get("ignored_variables")).__module__, fromlist=["ignored"])
+
+
 @pytest.fixture(scope="module")
 def ignored() -> Callable[..., list[str]]:
-    lookup_loader.add_directory(str(ROOT / "ansible/plugins/lookup"))
-    module: Any = __import__(type(lookup_loader.get("ignored_variables")).__module__, fromlist=["ignored"])
+    module = lookup_module()
     return lambda written, extra=(): list(module.ignored(written, extra, ARGUMENTS, WIRED))
 
 
@@ -28,14 +32,22 @@ def test_what_is_known_or_the_operators_own_passes(ignored: Callable[..., list[s
 
 def test_a_misspelt_name_is_told_with_its_place_and_the_nearest(ignored: Callable[..., list[str]]) -> None:
     assert ignored({"all.yml": {"backup_cron_retention_dais"}}, {"postgresql_alow_restart"}) == [
-        "all.yml: nothing reads backup_cron_retention_dais; did you mean backup_cron_retention_days?",
-        "-e: nothing reads postgresql_alow_restart; did you mean postgresql_allow_restart?",
+        "all.yml: there is no setting backup_cron_retention_dais; did you mean backup_cron_retention_days?",
+        "-e: there is no setting postgresql_alow_restart; did you mean postgresql_allow_restart?",
     ]
 
 
 def test_what_the_playbooks_override_is_told_with_the_file_that_does(ignored: Callable[..., list[str]]) -> None:
-    (told,) = ignored({"all.yml": {"pgbouncer_databases"}})
-    assert told.startswith("all.yml: pgbouncer_databases has no effect here: group_vars/database.yml sets it")
+    written = {"group_vars/all.yml": {"pgbouncer_databases"}, "host_vars/db1.yml": {"pgbouncer_databases"}}
+    (told,) = ignored(written)
+    assert told.startswith(
+        "group_vars/all.yml: pgbouncer_databases has no effect here: group_vars/database.yml sets it"
+    )
+
+
+def test_the_file_that_is_named_is_not_a_link_to_it() -> None:
+    module = lookup_module()
+    assert module.wired_names()["pgbouncer_database_connections_max"] == "ansible/playbooks/group_vars/database.yml"
 
 
 def test_the_inventories_of_this_repository_set_settings_only() -> None:

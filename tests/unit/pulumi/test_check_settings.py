@@ -42,3 +42,11 @@ def test_a_setting_that_cannot_work_is_refused_by_name(tmp_path: Path, line: str
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "encryptionsalt: v1:x\n"], ids=["empty", "no settings"])
+def test_a_stack_without_settings_is_told_what_is_missing(tmp_path: Path, text: str) -> None:
+    done = check(tmp_path, text)
+    assert done.returncode == 1
+    assert "Settings of stack lab refused (Pulumi.lab.yaml)" in done.stderr
+    assert "Traceback" not in done.stderr

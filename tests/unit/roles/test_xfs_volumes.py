@@ -39,7 +39,9 @@ def test_a_device_of_zeros_is_blank(device: Path) -> None:
     [(0, 1), (SIZE - 1, 1), (400 * MIB, STRETCH), (SIZE // 2, STRETCH), (SIZE - 2 * STRETCH, STRETCH)],
     ids=["first byte", "last byte", "before the middle", "behind the middle", "before the end"],
 )
-def test_a_device_with_data_anywhere_is_not_blank(device: Path, start: int, length: int) -> None:
+def test_a_device_with_data_at_an_end_or_longer_than_the_gap_of_the_samples_is_not_blank(
+    device: Path, start: int, length: int
+) -> None:
     with device.open("r+b") as file:
         file.seek(start)
         file.write(b"\1" * length)
