@@ -28,7 +28,10 @@ def run(  # noqa: PLR0913  each is an option of subprocess.run
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `argv` to its end; it reads `stdin` and never what was meant for us. LabError when it is missing, too slow, or (with `check`) exits with another status."""
+    """Run `argv` to its end; it reads `stdin` and never what was meant for us.
+
+    LabError when it is missing, too slow, or (with `check`) exits with another status.
+    """
     command = [str(word) for word in argv]
     try:
         done = subprocess.run(
