@@ -21,6 +21,8 @@ LABEL = "freelance.recipe"
 BUILD_TIMEOUT_S = 900.0
 # Clones at other commits may need their version of the image again.
 KEPT = 3
+# What both images run, and how they are told to stop (systemd's manual: SIGRTMIN+3 halts).
+INIT = ('CMD ["/usr/local/sbin/lab-init"]', "STOPSIGNAL SIGRTMIN+3")
 # An image in the making; the number before it is its builder's process.
 PARTIAL = ".part"
 RETRIES = 3
@@ -97,7 +99,7 @@ def import_host_image() -> bool:
     wanted = recipe_hash()
     if podman.image_label(IMAGE_HOST, LABEL) == wanted:
         return False
-    changes = ['CMD ["/lib/systemd/systemd"]', "STOPSIGNAL SIGRTMIN+3", f"LABEL {LABEL}={wanted}"]
+    changes = [*INIT, f"LABEL {LABEL}={wanted}"]
     options = [word for change in changes for word in ("--change", change)]
     run(as_root(inside(["podman", "import", "--quiet", *options, str(build()), IMAGE_HOST])), timeout=BUILD_TIMEOUT_S)
     return True
@@ -128,7 +130,7 @@ def build_packages_layer() -> bool:
                 f"package archive reachable ({debian_sources()[0].split()[1]})? The same command tries again, and what "
                 "was downloaded is kept"
             )
-        changes = ['CMD ["/lib/systemd/systemd"]', "STOPSIGNAL SIGRTMIN+3", f"LABEL {LABEL}={wanted}"]
+        changes = [*INIT, f"LABEL {LABEL}={wanted}"]
         options = [word for change in changes for word in ("--change", change)]
         podman.podman("commit", "--quiet", *options, name, IMAGE_PACKAGES, timeout=BUILD_TIMEOUT_S)
     finally:

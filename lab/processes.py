@@ -12,6 +12,10 @@ from lab.paths import RUN
 
 # Field 22 of /proc/PID/stat, counted behind the closing parenthesis of the name (proc(5)).
 _START_TIME_FIELD = 19
+# Bounds, never waited for in full: a machine with two cores may be busy with everything else.
+END_TIMEOUT_S = 10.0
+KILL_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 60.0
 
 
 def start_time(pid: int) -> str | None:
@@ -69,12 +73,12 @@ def start(name: str, argv: Sequence[str | Path], log: Path) -> int:
     return process.pid
 
 
-def end(name: str, *, number: signal.Signals = signal.SIGTERM, timeout: float = 10.0) -> None:
+def end(name: str, *, number: signal.Signals = signal.SIGTERM) -> None:
     """End the lab's process `name` if it is the one that was written down; kill it when it does not go."""
     pid = running(name)
     if pid is not None:
         os.kill(pid, number)
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + (KILL_TIMEOUT_S if number is signal.SIGKILL else END_TIMEOUT_S)
         while running(name) is not None:
             _reap(pid)
             if time.monotonic() > deadline:
@@ -93,7 +97,7 @@ def _reap(pid: int) -> None:
         return  # started by an earlier run of the lab: init collects it
 
 
-def wait_for(path: Path, name: str, log: Path, timeout: float = 10.0) -> None:
+def wait_for(path: Path, name: str, log: Path, timeout: float = READY_TIMEOUT_S) -> None:
     """Wait until `path` exists. LabError with the log's tail when process `name` ends first or takes too long."""
     deadline = time.monotonic() + timeout
     while not path.exists():

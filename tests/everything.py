@@ -25,6 +25,7 @@ PARALLEL = 2  # The smallest machine has two cores.
 # What works on the lab's own cluster and must not be disturbed: one after the other, when everything else is over.
 LIVE = ("host", "proofs", "proofs-all", "lab")
 FAILURE_LINES = 8
+FAILURE_COLUMNS = 300
 TEST_PACKAGES = "packages of the tests"
 NEW_LAB = "check of the new lab"
 CARD = STATE / "card.json"
@@ -46,7 +47,10 @@ MYPY_ALONE = "tests/unit/pulumi/conftest.py"  # see pyproject.toml
 
 def lint() -> list[Step]:
     """Style and types: one step for each tool."""
-    scripts = "'*.sh' activate.sh .envrc lab/run lab/engine/build lab/engine/pulumi-language-python .ci/run"
+    scripts = (
+        "'*.sh' activate.sh .envrc lab/run lab/engine/build lab/engine/pulumi-language-python .ci/run "
+        "'lab/image/files/usr/local/sbin/*'"
+    )
     shell = f"git ls-files -z {scripts} | xargs -0 shellcheck --external-sources"
     # Each by itself, as Ansible ships them; one that stands on module_utils needs that path.
     roles = (
@@ -160,7 +164,11 @@ def say_failures(results: Iterable[Result]) -> None:
         if result.status == "failed":
             lines = result.log.read_text(errors="replace").splitlines() if result.log.exists() else []
             told = [line for line in lines if re.match(r"(FAILED|ERROR) ", line)] or lines[-FAILURE_LINES:]
-            print("\n".join([f"  {result.name} (all of it: {result.log})", *(f"    {line}" for line in told)]))
+            print(
+                "\n".join(
+                    [f"  {result.name} (all of it: {result.log})", *(f"    {line[:FAILURE_COLUMNS]}" for line in told)]
+                )
+            )
 
 
 def say_skips(results: Iterable[Result]) -> None:

@@ -1,6 +1,7 @@
 """Hosts as Pulumi resources: what happens behind Pulumi's back is seen and mended, and data outlives its host."""
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 
@@ -93,6 +94,16 @@ def test_from_three_hosts_to_four_and_back(machine: Machine) -> None:
     assert "- 3 deleted" in machine.out("pulumi up --yes --skip-preview --stack lab")
     assert "db4" not in states(machine)
     assert "lab-db4" not in machine.out("podman ps --all --format '{{.Names}}'; ls .lab/volumes; losetup --list")
+
+
+def test_what_is_unmounted_on_a_host_is_gone_for_services_with_their_own_view_of_mounts_too(machine: Machine) -> None:
+    script = (
+        "set -eu; mkdir -p /mnt/probe; mount -t tmpfs probe /mnt/probe; "
+        "systemd-run --quiet --unit=probe --property=PrivateTmp=yes sleep 60; umount /mnt/probe; "
+        "grep --count /mnt/probe /proc/$(systemctl show --property=MainPID --value probe)/mountinfo || true; "
+        "systemctl stop probe"
+    )
+    assert machine.out(f"lab/run ssh db3 sudo sh -c {shlex.quote(shlex.quote(script))}") == "0"
 
 
 def test_a_larger_volume_grows_under_the_running_host(machine: Machine) -> None:

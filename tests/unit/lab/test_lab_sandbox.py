@@ -97,6 +97,20 @@ def test_a_podman_that_hangs_is_unhealthy_and_replaced(lab: Lab) -> None:
     assert lab.done == ["end podman", "start podman"]
 
 
+def test_a_sandbox_in_which_nothing_starts_any_more_is_made_anew(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.running.remove("podman")
+
+    def start_podman(*, again: bool = False) -> None:
+        if again:
+            raise LabError("podman is not ready")
+        lab.start("podman", "podman")
+
+    monkeypatch.setattr(sandbox, "_start_podman", start_podman)
+    assert sandbox.up() is True
+    hosts_side = [what for what in lab.done if "apt-" not in what]
+    assert hosts_side == ["end sandbox-inner", "end sandbox", "start sandbox", "start podman"]
+
+
 def test_without_its_sandbox_everything_is_started(lab: Lab) -> None:
     lab.running.remove("sandbox-inner")
     sandbox.up()
