@@ -18,7 +18,7 @@ from ansible.vars.manager import VariableManager
 from tests.host import redaction
 
 ROOT = Path(__file__).resolve().parents[2]
-SOCKETS = Path("/tmp/freelance-ssh")  # noqa: S108 - the directory that ansible.cfg names; ssh keeps it to its owner
+SOCKETS = Path.home() / ".ansible/freelance-ssh"  # the directory that ansible.cfg names
 
 
 class Declared(Mapping[str, Any]):
@@ -109,7 +109,7 @@ class Environment:
 
     @staticmethod
     def _ssh_options(values: Mapping[str, Any]) -> str:
-        SOCKETS.mkdir(mode=0o700, exist_ok=True)
+        SOCKETS.mkdir(mode=0o700, parents=True, exist_ok=True)
         options = f"-o ControlMaster=auto -o ControlPersist=300s -o ControlPath={SOCKETS}/%C -o ConnectTimeout=10"
         alive = "-o BatchMode=yes -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
         return f"{options} {alive} {values['ansible_ssh_common_args']}"

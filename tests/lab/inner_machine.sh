@@ -5,8 +5,8 @@ set -eu
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs /run
 # Ansible's living SSH connections: those of the machine outside lead to other hosts of the same addresses.
-mkdir -p /tmp/freelance-ssh
-mount -t tmpfs -o mode=700 tmpfs /tmp/freelance-ssh
+mkdir -p ~/.ansible/freelance-ssh
+mount -t tmpfs -o mode=700 tmpfs ~/.ansible/freelance-ssh
 mount --bind "$2" "$1"
 mkdir -p "$1/self"
 echo 1 > "$1/self/cgroup.procs"

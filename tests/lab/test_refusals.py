@@ -10,10 +10,11 @@ from tests.lab.conftest import Machine
 
 
 def snapshot(machine: Machine) -> str:
-    """Files with what small ones hold, routes, links and processes' ids of the lab."""
+    """Files with what small ones hold, routes, links, firewall, packages, what is cached, processes' ids of the lab."""
     return machine.out(
         "find .lab /run -xdev 2>/dev/null | sort;"
-        " find .lab /run -xdev -type f -size -1048576c -exec sha256sum {} + | sort; ip route; ip -br link; true"
+        " find .lab /run -xdev -type f -size -1048576c -exec sha256sum {} + | sort; ip route; ip -br link;"
+        " nft list ruleset; dpkg-query --show; find ~/.cache/freelance-platform | sort; true"
     )
 
 

@@ -133,7 +133,7 @@ def script(lab: Environment, host: str, text: str) -> str:
     """Run a bash script on a host as root; each of its commands must succeed. It goes by standard input, so a secret
     in it is in no list of processes."""
     values = lab.declared(host)
-    SOCKETS.mkdir(mode=0o700, exist_ok=True)
+    SOCKETS.mkdir(mode=0o700, parents=True, exist_ok=True)
     done = subprocess.run(
         [
             *("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlMaster=auto"),
