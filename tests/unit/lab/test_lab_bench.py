@@ -47,3 +47,7 @@ def test_the_pages_that_are_kept_are_those_of_the_figures_beside_them() -> None:
     results = ROOT / "docs/results"
     kept = json.loads((results / "pulumi.json").read_text(encoding="utf-8"))
     assert (results / "pulumi.md").read_text(encoding="utf-8") == bench_pulumi.page(kept)
+    kept = json.loads((results / "site.json").read_text(encoding="utf-8"))
+    assert (results / "site.md").read_text(encoding="utf-8") == site_page.page(kept)
+    for plot, (figures, unit) in site_page.PLOTS.items():
+        assert (results / f"{plot}.svg").read_text(encoding="utf-8") == site_page.bars(kept[figures], unit)
