@@ -69,6 +69,30 @@ EXPECTED_FILES: dict[str, dict[str, str]] = {
     },
     "cache": {f"{TLS}/valkey.key": "valkey:valkey 0600", "/etc/valkey/users.acl": "root:valkey 0640"},
 }
+# Files without secrets that a role writes whole: role, template, path. What holds a secret is looked at in its effect.
+MANAGED_FILES: dict[str, list[tuple[str, str, str]]] = {
+    "all": [
+        ("host_baseline", "hosts.j2", "/etc/hosts"),
+        ("host_baseline", "locale.j2", "/etc/locale.conf"),
+        ("host_baseline", "sysctl.conf.j2", "/etc/sysctl.d/60-platform.conf"),
+        ("host_baseline", "limits.conf.j2", "/etc/security/limits.d/60-platform.conf"),
+        ("host_baseline", "system.conf.j2", "/etc/systemd/system.conf.d/60-platform.conf"),
+        ("host_baseline", "journald.conf.j2", "/etc/systemd/journald.conf.d/60-platform.conf"),
+        ("host_baseline", "auto-upgrades.conf.j2", "/etc/apt/apt.conf.d/20auto-upgrades"),
+        ("host_baseline", "unattended-upgrades.conf.j2", "/etc/apt/apt.conf.d/52unattended-upgrades-platform"),
+    ],
+    "database": [
+        ("database_endpoint", "haproxy.cfg.j2", "/etc/haproxy/haproxy.cfg"),
+        ("database_endpoint", "override.conf.j2", "/etc/systemd/system/haproxy.service.d/platform.conf"),
+        ("pgbouncer", "pgbouncer.ini.j2", "/etc/pgbouncer/pgbouncer.ini"),
+        ("pgbouncer", "pg_hba.conf.j2", "/etc/pgbouncer/pg_hba.conf"),
+        ("pgbouncer", "override.conf.j2", "/etc/systemd/system/pgbouncer.service.d/platform.conf"),
+        ("wal_archive", "pgbackrest.service.j2", "/etc/systemd/system/pgbackrest.service"),
+    ],
+    "etcd": [("etcd", "platform.conf.j2", "/etc/systemd/system/etcd.service.d/platform.conf")],
+    "repository": [("backup_repository", "pgbackrest.service.j2", "/etc/systemd/system/pgbackrest.service")],
+    "cache": [("cache", "valkey.conf.j2", "/etc/valkey/valkey.conf")],
+}
 
 
 def port_of(environment: Environment, port: Port) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.host import compare
 from tests.host.environment import Environment
-from tests.host.expect import TLS, TLS_LISTENERS, groups_of, port_of
+from tests.host.expect import MANAGED_FILES, TLS, TLS_LISTENERS, groups_of, port_of
 
 APP = "freelance_platform"
 UNITS = {
@@ -174,7 +174,7 @@ def of(environment: Environment, name: str) -> dict[str, Any]:
         "listeners": listeners(environment, name),
         "contents": [
             "/etc/cron.d/*",
-            "/etc/hosts",
+            *(path for group in groups for _, _, path in MANAGED_FILES[group]),
             "/etc/ssl/platform/*.crt",
             "/var/lib/freelance-backup/*.json",
             f"{TRANSPARENT_HUGE_PAGES}/enabled",

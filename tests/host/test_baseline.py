@@ -8,7 +8,7 @@ import pytest
 
 from tests.host import compare
 from tests.host.environment import Environment
-from tests.host.expect import EXPECTED_FILES, EXPECTED_SOCKETS, RUNNING_UNITS, groups_of, port_of
+from tests.host.expect import EXPECTED_FILES, EXPECTED_SOCKETS, MANAGED_FILES, RUNNING_UNITS, groups_of, port_of
 from tests.host.plan import TRANSPARENT_HUGE_PAGES
 
 MASKED = {"postgresql.service", "postgresql@17-main.service"}
@@ -83,6 +83,16 @@ def test_every_host_knows_the_others_by_name(host: SimpleNamespace, environment:
     assert {each["name"]: known.get(each["name"]) for each in contracts} == {
         each["name"]: each["address"] for each in contracts
     }
+
+
+def test_files_that_roles_write_hold_what_is_declared(host: SimpleNamespace, environment: Environment) -> None:
+    differences: list[str] = []
+    for group in groups_of(environment, host.name):
+        for role, template, path in MANAGED_FILES[group]:
+            wanted, found = host.declared.file(role, template), host.contents.get(path, "")
+            lines = wanted.rstrip("\n").splitlines(), found.rstrip("\n").splitlines()
+            differences += difflib.unified_diff(*lines, f"{path}, declared", f"{path} on {host.name}", n=0)
+    assert differences == []
 
 
 def test_files_have_their_owner_and_mode(host: SimpleNamespace, environment: Environment) -> None:
