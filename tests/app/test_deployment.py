@@ -169,6 +169,26 @@ def test_a_migration_that_fails_half_way_loses_nothing_and_the_next_run_goes_on(
     assert scalar(deployed, "SELECT to_regclass('payments_half')::text") == "payments_half"
 
 
+def test_a_release_whose_models_have_columns_that_the_schema_lacks_is_planned_and_deployed(
+    deployed: str, payments: Path
+) -> None:
+    # The models are this release's: without these columns the schema is an older release's.
+    older = "ALTER TABLE accounts_user DROP COLUMN last_login; ALTER TABLE common_release DROP COLUMN restore_point"
+    newer = "ALTER TABLE accounts_user ADD last_login timestamptz; ALTER TABLE common_release ADD restore_point text"
+    deploy(deployed, superuser=SUPERUSER)
+    with other_session(deployed) as session:
+        session.execute(older)
+    (payments / "9001_columns.py").write_text(
+        FINE.format(after=last_of(payments), name="columns").replace("CREATE TABLE payments_columns (id int)", newer)
+    )
+    forget("later_migrations")
+    plan = deploy(deployed, "--check", superuser=SUPERUSER, release="r2")
+    assert (plan["migrations"], plan["superuser"]) == (["payments.9001_columns"], "unknown")
+    report = deploy(deployed, superuser=SUPERUSER, release="r2")
+    assert (report["migrations"], report["superuser"]) == (["payments.9001_columns"], "")
+    assert deploy(deployed, "--check", superuser=SUPERUSER, release="r2")["changed"] is False
+
+
 def test_a_migration_without_a_transaction_is_not_said_to_be_rolled_back(deployed: str, payments: Path) -> None:
     broken = BROKEN.format(after=last_of(payments), table="payments_wallet").replace(
         "    operations", "    atomic = False\n    operations"

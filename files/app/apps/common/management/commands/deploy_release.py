@@ -61,9 +61,11 @@ class Command(BaseCommand):
         newest = deployment.newest_release(connection)
         fixtures = newest is None or newest.fixtures_digest != deployment.fixture_digest()
         account = ""
-        if superuser:
+        if superuser and pending:
             # Without its table, or with columns still missing, the account can only be new or unknown.
-            account = "created" if newest is None else deployment.superuser_change(options["database"], **superuser)
+            account = "created" if newest is None else "unknown"
+        elif superuser:
+            account = deployment.superuser_change(options["database"], **superuser)
         record = newest is None or newest.release != options["release"]
         return self._report(pending, fixtures=fixtures, account=account, record=record)
 
