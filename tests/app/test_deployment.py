@@ -219,6 +219,42 @@ def test_a_table_that_is_in_use_is_asked_for_again(deployed: str, payments: Path
     assert report["migrations"] == ["payments.9001_lock"]
 
 
+INDEX = """
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("payments", "{after}")]
+    operations = [AddIndexConcurrently("wallet", models.Index(fields=["balance"], name="wallets_by_balance"))]
+"""
+
+
+def test_an_index_that_an_old_snapshot_kept_half_built_is_dropped_as_told_and_built_again(
+    deployed: str, payments: Path
+) -> None:
+    (payments / "9001_index.py").write_text(INDEX.format(after=last_of(payments)))
+    forget("later_migrations")
+    with other_session(deployed) as holder:
+        holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        holder.execute("SELECT 1")
+        with pytest.raises(CommandError, match=r"9001_index failed \(attempt 1\).*lock timeout") as caught:
+            deploy(deployed, "--lock-timeout", "200", "--attempts", "3", "--pause", "0.1", release="r2")
+    remedy = "DROP INDEX CONCURRENTLY wallets_by_balance;"
+    assert remedy in str(caught.value)
+    # Before anything else is done, and by a check as well.
+    (payments / "9002_fine.py").write_text(FINE.format(after="9001_index", name="fine"))
+    forget("later_migrations")
+    for words in (["--check"], []):
+        with pytest.raises(CommandError, match=f"^Half-built indexes: wallets_by_balance.*{remedy}"):
+            deploy(deployed, *words, release="r2")
+    with other_session(deployed) as session:
+        session.execute(remedy)
+    assert deploy(deployed, release="r2")["migrations"] == ["payments.9001_index", "payments.9002_fine"]
+    assert scalar(deployed, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'wallets_by_balance'::regclass")
+
+
 def test_a_half_built_index_is_named(deployed: str, server: Any) -> None:
     server.sql(
         "freelance_scratch",

@@ -57,8 +57,9 @@ def apply_migrations(
     """Run what is pending and return its names.
 
     Each migration is one transaction. A lock that is not free within the time-out is given up, so that the queue
-    behind it can go on, and asked for again. Raises CommandError naming the migration that failed; what came before
-    it stays applied, itself it left nothing behind unless it is not atomic.
+    behind it can go on, and asked for again; a migration that is not atomic may have begun its work and is not begun
+    twice. Raises CommandError naming the migration that failed; what came before it stays applied, itself it left
+    nothing behind unless it is not atomic.
     """
     before = applied(connection)
     with connection.cursor() as cursor:
@@ -68,12 +69,19 @@ def apply_migrations(
             call_command("migrate", database=connection.alias, interactive=False, verbosity=verbosity)
             break
         except DatabaseError as error:
-            if isinstance(error, OperationalError) and sqlstate(error) in WORTH_RETRYING and attempt < attempts:
+            if attempt < attempts and _worth_retrying(connection, error):
                 time.sleep(pause_seconds * attempt)
                 continue
             raise CommandError(_failure(connection, before, error, attempt)) from error
     refuse_invalid_indexes(connection)
     return sorted(applied(connection) - before)
+
+
+def _worth_retrying(connection: BaseDatabaseWrapper, error: DatabaseError) -> bool:
+    """Return whether the same may succeed a moment later, and nothing of it stands in its way."""
+    if not isinstance(error, OperationalError) or sqlstate(error) not in WORTH_RETRYING:
+        return False
+    return all(migration.atomic for migration in _pending(connection)[:1])
 
 
 def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseError, attempt: int) -> str:
@@ -85,22 +93,30 @@ def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseE
         left = "It was rolled back." if pending[0].atomic else "It is not atomic: what it did until then stays."
     else:
         what, left = "What follows the migrations", "All migrations are applied."
-    return (
-        f"{what} failed (attempt {attempt}): {str(error).strip()}\n"
-        f"{left} Applied before it and kept: {', '.join(done) or 'none'}. "
-        "Mend the migration or what it found, then run the same command again: it goes on from there."
-    )
+    lines = [
+        f"{what} failed (attempt {attempt}): {str(error).strip()}",
+        f"{left} Applied before it and kept: {', '.join(done) or 'none'}.",
+        _half_built_indexes(connection),
+        "Mend the migration or what it found, then run the same command again: it goes on from there.",
+    ]
+    return "\n".join(line for line in lines if line)
 
 
 def refuse_invalid_indexes(connection: BaseDatabaseWrapper) -> None:
     """Raise CommandError when an index is left half-built: queries do not use it and writes pay for it."""
+    if message := _half_built_indexes(connection):
+        raise CommandError(message)
+
+
+def _half_built_indexes(connection: BaseDatabaseWrapper) -> str:
+    """Return the names of such indexes and how to be rid of them, "" where there are none."""
     with connection.cursor() as cursor:
         cursor.execute(INVALID_INDEXES)
         invalid = [name for (name,) in cursor.fetchall()]
-    if invalid:
-        raise CommandError(
-            f"Half-built indexes: {', '.join(invalid)}. Drop each with DROP INDEX CONCURRENTLY, then run this again."
-        )
+    if not invalid:
+        return ""
+    drops = " ".join(f"DROP INDEX CONCURRENTLY {name};" for name in invalid)
+    return f"Half-built indexes: {', '.join(invalid)}. Drop them as their owner, then run this again: {drops}"
 
 
 def fixture_digest() -> str:

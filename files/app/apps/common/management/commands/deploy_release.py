@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from apps.common import deployment
 from apps.common.models import Release
@@ -56,8 +57,7 @@ class Command(BaseCommand):
 
     def _plan(self, options: dict[str, Any], superuser: dict[str, str] | None) -> dict[str, Any]:
         connection = connections[options["database"]]
-        pending = deployment.pending_plan(connection)
-        self._show(pending)
+        pending = self._pending(connection)
         newest = deployment.newest_release(connection)
         fixtures = newest is None or newest.fixtures_digest != deployment.fixture_digest()
         account = ""
@@ -72,8 +72,7 @@ class Command(BaseCommand):
     def _deploy(self, options: dict[str, Any], superuser: dict[str, str] | None) -> dict[str, Any]:
         connection = connections[options["database"]]
         alias = connection.alias
-        pending = deployment.pending_plan(connection)
-        self._show(pending)
+        pending = self._pending(connection)
         point = deployment.restore_point(connection)
         if pending:
             deployment.apply_migrations(
@@ -94,12 +93,17 @@ class Command(BaseCommand):
             )
         return self._report(pending, fixtures=fixtures, account=account, record=record)
 
-    def _show(self, pending: list[str]) -> None:
+    def _pending(self, connection: BaseDatabaseWrapper) -> list[str]:
+        """Show what is pending and return it. Raises CommandError where an earlier run left an index half-built."""
+        pending = deployment.pending_plan(connection)
         if not pending:
             self.stdout.write("No migration is pending.")
         for number, name in enumerate(pending, start=1):
             self.stdout.write(f"[{number}/{len(pending)}] {name}")
         self.stdout.flush()
+        if pending:
+            deployment.refuse_invalid_indexes(connection)
+        return pending
 
     @staticmethod
     def _report(pending: list[str], *, fixtures: bool, account: str, record: bool) -> dict[str, Any]:
