@@ -144,7 +144,8 @@ def forget(package: str) -> None:
 
 
 def test_a_migration_that_fails_half_way_loses_nothing_and_the_next_run_goes_on(deployed: str, payments: Path) -> None:
-    (payments / "9001_fine.py").write_text(FINE.format(after=last_of(payments), name="fine"))
+    fine = FINE.format(after=last_of(payments), name="fine")
+    (payments / "9001_fine.py").write_text(fine.replace("(id int)", "AS SELECT pg_current_wal_lsn() AS during"))
     (payments / "9002_broken.py").write_text(BROKEN.format(after="9001_fine", table="payments_wallet"))
     forget("later_migrations")
     with pytest.raises(CommandError) as caught:
@@ -156,7 +157,11 @@ def test_a_migration_that_fails_half_way_loses_nothing_and_the_next_run_goes_on(
     assert "run the same command again: it goes on from there" in message
     assert scalar(deployed, "SELECT to_regclass('payments_half')") is None
     assert scalar(deployed, "SELECT count(*) FROM gigs_category") > 100
-    assert scalar(deployed, "SELECT array_agg(release) FROM common_release") == ["r1"]
+    # What stays is recorded, with the position before it.
+    recorded = "SELECT applied_migrations::text FROM common_release WHERE release = 'r2'"
+    assert json.loads(scalar(deployed, recorded)) == ["payments.9001_fine"]
+    before = "SELECT restore_point::pg_lsn <= during FROM common_release, payments_fine WHERE release = 'r2'"
+    assert scalar(deployed, before) is True
     # From another session: one that still held the lock would get it a second time.
     with other_session(deployed) as session:
         assert session.execute("SELECT pg_try_advisory_lock(%s)", [deployment.ADVISORY_LOCK]).fetchone() == (True,)
@@ -165,7 +170,8 @@ def test_a_migration_that_fails_half_way_loses_nothing_and_the_next_run_goes_on(
     forget("later_migrations")
     connections[deployed].close()
     report = deploy(deployed, release="r3")
-    assert report["migrations"] == ["payments.9002_broken"]
+    assert (report["migrations"], report["fixtures"]) == (["payments.9002_broken"], False)
+    assert scalar(deployed, "SELECT array_agg(release ORDER BY created_at) FROM common_release") == ["r1", "r2", "r3"]
     assert scalar(deployed, "SELECT to_regclass('payments_half')::text") == "payments_half"
 
 
@@ -198,6 +204,29 @@ def test_a_migration_without_a_transaction_is_not_said_to_be_rolled_back(deploye
     with pytest.raises(CommandError, match=r"9001_broken failed.*\n.*not atomic: what it did until then stays"):
         deploy(deployed, release="r2")
     assert scalar(deployed, "SELECT to_regclass('payments_half')::text") == "payments_half"
+    assert scalar(deployed, "SELECT applied_migrations::text FROM common_release WHERE release = 'r2'") == "[]"
+
+
+def test_a_failure_that_left_nothing_behind_is_not_recorded(deployed: str, payments: Path) -> None:
+    (payments / "9001_broken.py").write_text(BROKEN.format(after=last_of(payments), table="payments_wallet"))
+    forget("later_migrations")
+    with pytest.raises(CommandError, match="It was rolled back"):
+        deploy(deployed, release="r2")
+    assert scalar(deployed, "SELECT array_agg(release) FROM common_release") == ["r1"]
+
+
+def test_the_restore_point_is_told_where_it_cannot_be_recorded(deployed: str, payments: Path) -> None:
+    ending = "RESET ROLE; SELECT pg_terminate_backend(pg_backend_pid())"
+    (payments / "9001_fine.py").write_text(FINE.format(after=last_of(payments), name="fine"))
+    (payments / "9002_ending.py").write_text(
+        FINE.format(after="9001_fine", name="ending").replace("CREATE TABLE payments_ending (id int)", ending)
+    )
+    forget("later_migrations")
+    unreachable = {**connections[deployed].settings_dict, "PORT": "1"}
+    connections[deployed].ensure_connection()
+    connections[deployed].settings_dict = unreachable
+    with pytest.raises(CommandError, match=r"point before this run, [0-9A-F]+/[0-9A-F]+, could not be recorded"):
+        deploy(deployed, release="r2")
 
 
 def test_a_table_that_is_in_use_is_asked_for_again(deployed: str, payments: Path) -> None:

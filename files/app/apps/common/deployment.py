@@ -1,8 +1,10 @@
 """What a deployment does to the database, step by step, under one lock."""
 
 import hashlib
+import json
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -85,7 +87,7 @@ def _worth_retrying(connection: BaseDatabaseWrapper, error: DatabaseError) -> bo
 
 
 def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseError, attempt: int) -> str:
-    connection.close()
+    _reconnect_if_lost(connection)
     done = sorted(applied(connection) - before)
     pending = _pending(connection)
     if pending:
@@ -100,6 +102,12 @@ def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseE
         "Mend the migration or what it found, then run the same command again: it goes on from there.",
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _reconnect_if_lost(connection: BaseDatabaseWrapper) -> None:
+    # Only then: the session holds the deployment's lock.
+    if not connection.is_usable():
+        connection.close()
 
 
 def refuse_invalid_indexes(connection: BaseDatabaseWrapper) -> None:
@@ -172,3 +180,43 @@ def restore_point(connection: BaseDatabaseWrapper) -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_wal_lsn()::text")
         return str(cursor.fetchone()[0])
+
+
+def record(connection: BaseDatabaseWrapper, release: str, digest: str, migrations: list[str], point: str) -> None:
+    """Write down a run of this release, with the digest of the initial data that the database then has."""
+    with connection.cursor() as cursor:
+        # Not by the model: the schema may be of an older release and lack its other columns.
+        cursor.execute(
+            "INSERT INTO common_release (release, fixtures_digest, applied_migrations, restore_point)"
+            " VALUES (%s, %s, %s, %s)",
+            [release, digest, json.dumps(migrations), point],
+        )
+
+
+@contextmanager
+def recorded_if_it_fails(connection: BaseDatabaseWrapper, release: str, point: str) -> Iterator[None]:
+    """Record what a run that fails leaves in the schema, with the point before it: the next run's own comes after.
+
+    Raises CommandError with the failure and the point where that cannot be recorded.
+    """
+    before = applied(connection)
+    try:
+        yield
+    except BaseException as failure:
+        try:
+            _record_what_stays(connection, release, point, before)
+        except DatabaseError as error:
+            raise CommandError(
+                f"{failure}\nThe restore point before this run, {point}, could not be recorded: {str(error).strip()}"
+            ) from failure
+        raise
+
+
+def _record_what_stays(connection: BaseDatabaseWrapper, release: str, point: str, before: set[str]) -> None:
+    _reconnect_if_lost(connection)
+    done = sorted(applied(connection) - before)
+    begun = any(not migration.atomic for migration in _pending(connection)[:1])
+    # A first run may fail before it made the table; there is nothing to go back to.
+    if (done or begun) and Release._meta.db_table in connection.introspection.table_names():
+        newest = newest_release(connection)
+        record(connection, release, newest.fixtures_digest if newest else "", done, point)

@@ -56,7 +56,7 @@ class EventModel(models.Model):
 
 
 class Release(UUIDModel):
-    """One deployment of the application to this database. Append-only, written by `deploy_release`."""
+    """One run of `deploy_release` that changed this database, also one that failed half-way. Append-only."""
 
     release = models.CharField("发布版本", max_length=64)
     fixtures_digest = models.CharField("初始数据摘要", max_length=64)

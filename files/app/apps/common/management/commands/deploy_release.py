@@ -10,7 +10,6 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from apps.common import deployment
-from apps.common.models import Release
 from config.router import all_on, direct_alias
 
 
@@ -74,23 +73,23 @@ class Command(BaseCommand):
         alias = connection.alias
         pending = self._pending(connection)
         point = deployment.restore_point(connection)
-        if pending:
-            deployment.apply_migrations(
-                connection, options["lock_timeout"], options["attempts"], options["pause"], options["verbosity"]
-            )
-        newest = deployment.newest_release(connection)
-        digest = deployment.fixture_digest()
-        fixtures = newest is None or newest.fixtures_digest != digest
-        if fixtures:
-            deployment.load_fixture(alias)
-        account = deployment.superuser_change(alias, **superuser) if superuser else ""
-        if superuser and account:
-            deployment.ensure_superuser(alias, **superuser)
-        record = newest is None or newest.release != options["release"] or bool(pending) or fixtures
+        with deployment.recorded_if_it_fails(connection, options["release"], point):
+            if pending:
+                deployment.apply_migrations(
+                    connection, options["lock_timeout"], options["attempts"], options["pause"], options["verbosity"]
+                )
+            newest = deployment.newest_release(connection)
+            digest = deployment.fixture_digest()
+            fixtures = newest is None or newest.fixtures_digest != digest
+            if fixtures:
+                deployment.load_fixture(alias)
+            account = deployment.superuser_change(alias, **superuser) if superuser else ""
+            if superuser and account:
+                deployment.ensure_superuser(alias, **superuser)
+        recorded = newest is not None and newest.release == options["release"]
+        record = bool(pending) or fixtures or not recorded
         if record:
-            Release.objects.using(alias).create(
-                release=options["release"], fixtures_digest=digest, applied_migrations=pending, restore_point=point
-            )
+            deployment.record(connection, options["release"], digest, pending, point)
         return self._report(pending, fixtures=fixtures, account=account, record=record)
 
     def _pending(self, connection: BaseDatabaseWrapper) -> list[str]:
