@@ -1,8 +1,13 @@
 """Reads go to the replica, never a reader's own write; the application lives on without its cache."""
 
 import socket
+import ssl
+import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -16,6 +21,7 @@ from django.core.cache import caches
 from django.db import connections, transaction
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 
 @pytest.fixture(autouse=True)
@@ -85,16 +91,40 @@ def dead_cache() -> Iterator[Any]:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
+    with cache_at(f"redis://127.0.0.1:{port}/0") as made:
+        yield made
+
+
+@contextmanager
+def cache_at(location: str) -> Iterator[Any]:
     options = {"socket_connect_timeout": 0.5, "socket_timeout": 0.5}
-    gone = {
-        "BACKEND": "config.cache.ForgivingRedisCache",
-        "LOCATION": f"redis://127.0.0.1:{port}/0",
-        "OPTIONS": options,
-    }
+    made = {"BACKEND": "config.cache.ForgivingRedisCache", "LOCATION": location, "OPTIONS": options}
     cache_module.ForgivingRedisCache._resting_until = 0.0
-    with override_settings(CACHES={"default": gone}):
+    with override_settings(CACHES={"default": made}):
         yield caches["default"]
     cache_module.ForgivingRedisCache._resting_until = 0.0
+
+
+@contextmanager
+def tls_server(context: ssl.SSLContext | None) -> Iterator[int]:
+    """Port of a server that shakes hands and says no more; without a context it hangs up at once."""
+
+    def answer() -> None:
+        # Closing the listener ends the thread; a client that leaves does not.
+        with suppress(OSError):
+            while True:
+                with listener.accept()[0] as client, suppress(OSError):
+                    if context:
+                        context.wrap_socket(client, server_side=True).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def test_without_the_cache_every_look_up_is_a_miss(dead_cache: Any) -> None:
@@ -127,3 +157,20 @@ def test_a_mistake_in_the_password_is_not_forgiven(dead_cache: Any) -> None:
         pytest.raises(AuthenticationError),
     ):
         dead_cache.get("key")
+
+
+def test_a_certificate_of_another_authority_is_not_forgiven(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "cache.key", tmp_path / "cache.crt"
+    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=cache.test"]
+    subprocess.run(["openssl", "req", "-x509", *words, "-keyout", key, "-out", certificate], check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with tls_server(context) as port, cache_at(f"rediss://127.0.0.1:{port}/0") as cache:
+        for _ in range(2):
+            with pytest.raises(RedisConnectionError, match="certificate verify failed"):
+                cache.get("key")
+
+
+def test_a_cache_that_hangs_up_while_shaking_hands_is_a_miss() -> None:
+    with tls_server(None) as port, cache_at(f"rediss://127.0.0.1:{port}/0") as cache:
+        assert cache.get("key", "miss") == "miss"

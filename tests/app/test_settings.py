@@ -143,6 +143,20 @@ def test_cache_is_reached_over_tls_as_its_own_user(good: dict[str, str]) -> None
     assert made["default"]["OPTIONS"]["ssl_cert_reqs"] == "required"
 
 
+@pytest.mark.parametrize(
+    ("url", "password", "location"),
+    [
+        ("rediss://a%2Fb:p%2Fw@cache1:6379/0", "", "rediss://a%2Fb:p%2Fw@cache1:6379/0"),
+        ("rediss://app@cache1:6379/0", "p/w%2F", "rediss://app:p%2Fw%252F@cache1:6379/0"),
+    ],
+)
+def test_user_and_password_of_the_cache_are_quoted_once(
+    good: dict[str, str], url: str, password: str, location: str
+) -> None:
+    _, made = read({**good, "CACHE_URL": url, **({"CACHE_PASSWORD": password} if password else {})})
+    assert made["default"]["LOCATION"] == location
+
+
 def test_env_file_is_read_with_quotes_and_comments(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("# comment\n\nDB_NAME='a b'\nDB_USER = \"u\"\nDB_PASSWORD=x=y#z\n")

@@ -1,10 +1,11 @@
 """A cache on Valkey or Redis that the application survives: when it is gone, every look-up is a miss."""
 
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -16,12 +17,14 @@ logger = logging.getLogger(__name__)
 
 # After a failure the cache is left alone for this long: otherwise every request would wait for the time-out again.
 REST_SECONDS = 5.0
+# What TLS says of a server that went away. The rest of its errors (authority, name, date, protocol) no waiting mends.
+TLS_OUTAGES = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 class ForgivingRedisCache(RedisCache):
     """Django's RedisCache whose operations give `default` (a miss) while the server cannot be reached.
 
-    Only a lost connection is forgiven. A refused password or command is a mistake and still raises.
+    Only a lost connection is forgiven. A refused password, certificate or command is a mistake and still raises.
     """
 
     _resting_until = 0.0
@@ -32,8 +35,8 @@ class ForgivingRedisCache(RedisCache):
         try:
             return operation()
         except (RedisConnectionError, RedisTimeoutError) as error:
-            # AuthenticationError is a ConnectionError in redis-py, yet no outage.
-            if "auth" in type(error).__name__.lower():
+            # AuthenticationError is a ConnectionError in redis-py, yet no outage; so is what TLS refused.
+            if "auth" in type(error).__name__.lower() or _refused_by_tls(error):
                 raise
             # On the class: every thread has a backend object of its own, the server is the same.
             type(self)._resting_until = time.monotonic() + REST_SECONDS
@@ -76,6 +79,11 @@ class ForgivingRedisCache(RedisCache):
         self._forgive(lambda: super(ForgivingRedisCache, self).clear(), None)
 
 
+def _refused_by_tls(error: Exception) -> bool:
+    reason = error.__cause__ or error.__context__
+    return isinstance(reason, ssl.SSLError) and not isinstance(reason, TLS_OUTAGES)
+
+
 def caches(env: Environment) -> dict[str, dict[str, Any]]:
     """Return the CACHES setting. Without CACHE_URL each process caches for itself."""
     if not env.given("CACHE_URL"):
@@ -85,8 +93,10 @@ def caches(env: Environment) -> dict[str, dict[str, Any]]:
         # The value may hold a password, so it is not repeated.
         env.problem("CACHE_URL: rediss://user@host:port/database is expected; a plain-text connection is refused.")
     host = url.netloc.rpartition("@")[2]
-    password = env.text("CACHE_PASSWORD", url.password or None)
-    location = f"rediss://{quote(url.username or 'default')}:{quote(password)}@{host}{url.path or '/0'}"
+    # In the URL both are quoted, in a variable of its own the password is not.
+    user = quote(unquote(url.username or "default"), safe="")
+    password = quote(env.text("CACHE_PASSWORD", unquote(url.password or "") or None), safe="")
+    location = f"rediss://{user}:{password}@{host}{url.path or '/0'}"
     return {
         "default": {
             "BACKEND": "config.cache.ForgivingRedisCache",
