@@ -50,6 +50,15 @@ def test_a_reader_who_wrote_reads_from_the_leader_for_a_while() -> None:
         assert User.objects.all().db == "replica"
 
 
+def test_a_transaction_that_outlasts_the_pin_pins_again_when_it_commits() -> None:
+    now = time.monotonic()
+    with mock.patch("config.router.time.monotonic", return_value=now) as clock:
+        with transaction.atomic(using="default"):
+            make.user()
+            clock.return_value = now + 60
+        assert User.objects.all().db == "default"
+
+
 def test_another_reader_is_not_pinned() -> None:
     make.user()
     with fresh_reader():

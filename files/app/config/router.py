@@ -69,6 +69,9 @@ class ReplicationRouter:
         if only := _only.get():
             return only
         pin_to_leader()
+        if transaction.get_connection(LEADER).in_atomic_block:
+            # A replica can have the write only after the commit, which may be long after it.
+            transaction.on_commit(pin_to_leader, using=LEADER)
         return LEADER
 
     def allow_relation(self, obj1: Model, obj2: Model, **hints: Any) -> bool:  # noqa: ARG002 (the same)
