@@ -15,6 +15,7 @@ from lab import processes
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("inner_machine.sh")
+HOSTS = {"lab-db1", "lab-db2", "lab-db3", "lab-service1"}
 # Set by `source activate.sh` in the shell that runs the tests: the inner machine sets its own.
 FOREIGN = ("FREELANCE_ROOT", "CONTAINER_HOST", "ANSIBLE_CONFIG", "PULUMI_HOME", "PULUMI_BACKEND_URL")
 
@@ -25,6 +26,7 @@ class Machine:
     def __init__(self, pid: int, root: Path) -> None:
         self.root = root
         self.declared = (root / "Pulumi.lab.yaml").read_text()
+        self._given_up = False
         self._enter = ["nsenter", f"--target={pid}", "--mount", "--net", "--pid", f"--wd={root}", "--"]
 
     def argv(self, command: str) -> list[str]:
@@ -49,6 +51,18 @@ class Machine:
     def up(self) -> str:
         """Sandbox, image, stack, hosts: the first half of `make up`."""
         return self.out("lab/run sandbox up && lab/run image host && lab/run part stack && lab/run part hosts")
+
+    def whole(self) -> None:
+        """Bring up again what isn't there. Where that failed once, it isn't tried for each test that follows."""
+        assert not self._given_up, "the lab did not come up again after an earlier test"
+        # Not `lab/run status`: asked before each test, it would take longer than some of them.
+        listed = self.run("podman ps --filter status=running --format '{{.Names}}'", check=False)
+        if not listed.returncode and set(listed.stdout.split()) >= HOSTS:
+            return
+        (self.root / "Pulumi.lab.yaml").write_text(self.declared)
+        self._given_up = True
+        self.up()
+        self._given_up = False
 
     def state(self) -> str:
         """The stack's state, byte for byte."""
@@ -83,10 +97,10 @@ def empty_machine() -> Iterator[Machine]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def machine(empty_machine: Machine) -> Machine:
-    """The inner machine with the lab's hosts running."""
-    empty_machine.up()
+    """The inner machine with the lab's declared hosts running, whatever a test before this one has left."""
+    empty_machine.whole()
     return empty_machine
 
 
