@@ -101,6 +101,12 @@ def declaration(declared: Any) -> Any:
     return model.parse(declared.render(ROLES), declared.render(DATABASES), passwords)
 
 
+def relations(schema: Any, query: Any) -> tuple[list[Any], list[Any]]:
+    """Return the tables and the sequences that the rules of a schema are about."""
+    read, scope = database_plan.catalog.read_relations, (schema.name, schema.objects_of)
+    return read(query, *scope, database_plan.TABLE_KINDS), read(query, *scope, database_plan.SEQUENCE_KINDS)
+
+
 def differences(environment: Environment, leader: str) -> list[str]:
     """List what a run of the role would change now, and the roles that nobody declared."""
     try:

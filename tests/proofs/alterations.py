@@ -1,6 +1,6 @@
 """Everything that the platform installs, altered behind its back: what is done on a host, and who must name it.
 
-Of files, units and dynamic parameters each one; of what SQL grants and sets, one of each kind.
+Each file, unit and parameter; what SQL grants and sets is in access_alterations.
 """
 
 import shlex
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tests.host.environment import Environment
+from tests.proofs import access_alterations
 from tests.proofs.tools import psql, script
 
 TLS = "/etc/ssl/platform"
@@ -47,7 +48,8 @@ DATABASE_FILES = [
     f"{UNITS}/pgbouncer.service.d/platform.conf",
 ]
 ETCD_FILES = [f"{UNITS}/etcd.service.d/platform.conf"]
-RELEASE_FILES = ["/etc/freelance-platform/app.env", "/opt/freelance-platform/current/app/manage.py"]
+RELEASE_FILES = ["/etc/freelance-platform/app.env"]
+RELEASE = "/opt/freelance-platform/current"
 # What is appended where a comment would not do. The rule is loaded at once, so it is in force too.
 APPENDED = {
     "/etc/freelance-backup.json": "",
@@ -62,33 +64,11 @@ NAMED = {
     "/etc/pgbackrest/pgbackrest.conf": r"Write pgbackrest\.conf",
     "/etc/pgbouncer/userlist.txt": r"Write the list of the two users",
     "/etc/valkey/users.acl": r"Write the access list",
-    "/opt/freelance-platform/current/app/manage.py": r"Compare the release on the host|Unpack it and make its virtual",
 }
 UNCHECKED = {
     "/etc/freelance-platform/app.env": "a check builds no release, and the altered one has to be built anew",
 }
 STOPPED = "a check starts no unit, and what runs is compared only where the unit is in order"
-# One of each kind: all of a kind are compared alike.
-GRANTS = {
-    "grant truncate on accounts_skill to reporting_user": r"accounts_skill: TRUNCATE for reporting_user: held",
-    "revoke insert on accounts_skill from freelance_user": r"accounts_skill: INSERT for freelance_user: none",
-    "grant select on accounts_userprivate to reporting_user": r"accounts_userprivate: SELECT for reporting_user: held",
-    "grant create on schema public to freelance_user": r"schema \S+public: CREATE for freelance_user: held",
-    "alter schema partman owner to freelance_owner": r"schema \S+partman: owner freelance_owner",
-    "grant connect on database freelance_platform to stats": r"database freelance_platform: CONNECT for stats: held",
-    "grant execute on function pgbouncer.get_auth(text) to stats": r"get_auth\(text\): EXECUTE for stats: held",
-    "alter default privileges for role freelance_owner in schema public grant delete on tables to reporting_user": (
-        r"default privileges of freelance_owner on tables in public: DELETE for reporting_user: held"
-    ),
-    "grant pg_read_all_data to freelance_staff": r"membership of freelance_staff in pg_read_all_data",
-    "alter role freelance_staff createdb": r"role freelance_staff: (?i:.*createdb)",
-    "alter role backup connection limit 1": r"role backup: .*connections 1,",
-    "alter role monitor password 'altered-behind-the-back'": r"role monitor: .*password set",
-    "alter role reporting_user reset statement_timeout": r"setting statement_timeout of role reporting_user: default",
-    "alter role freelance_user set statement_timeout = '1h'": r"setting statement_timeout of role freelance_user: 1h",
-    "alter database freelance_platform set work_mem = '1MB'": r"setting work_mem of database freelance_platform: 1MB",
-    "drop extension amcheck": r"extension \S+amcheck: absent",
-}
 
 
 @dataclass(frozen=True)
@@ -103,12 +83,14 @@ class Alteration:
     cluster: bool = False
     # Why `--check` can't tell it beside the other alterations; empty: it can.
     unchecked: str = ""
+    # Why it is not made; empty: it is.
+    unmade: str = ""
 
 
 def of(lab: Environment, leader: str) -> list[Alteration]:
     """All of them, for the cluster as it is led now."""
     # The cluster first, as a unit that is stopped may be the one asked.
-    return [*_cluster(lab, leader), *_hosts(lab, leader), *_units(lab, leader)]
+    return [*_cluster(lab, leader), *_hosts(lab, leader), *_release(lab), *_units(lab, leader)]
 
 
 def files(lab: Environment, host: str) -> list[str]:
@@ -133,6 +115,15 @@ def mounts(lab: Environment, host: str) -> list[str]:
 def _escaped(text: str) -> str:
     """As a pattern: `re.escape` would escape what needs none and be hard to read in a failure."""
     return text.replace("\\", "\\\\").replace(".", r"\.")
+
+
+def _release(lab: Environment) -> Iterator[Alteration]:
+    """Each file of the application; its environment is left as it is, for a check runs it. All have one reporter."""
+    host = lab.hosts("database")[0]
+    find = f"find -L {RELEASE}/MANIFEST {RELEASE}/app -type f ! -path '*/__pycache__/*' ! -name .env"
+    append = f'{find} -exec sh -c \'for file; do echo "# altered" >> "$file"; done\' sh {{}} +'
+    for path in script(lab, host, find).splitlines():
+        yield Alteration(host, path, append, r"Compare the release on the host|Unpack it and make its virtual")
 
 
 def _hosts(lab: Environment, leader: str) -> Iterator[Alteration]:
@@ -212,8 +203,7 @@ def _units(lab: Environment, leader: str) -> Iterator[Alteration]:
 
 def _cluster(lab: Environment, leader: str) -> Iterator[Alteration]:
     first, secret = lab.hosts("database")[0], lab.secret("etcd_root_password")
-    for statement, named in GRANTS.items():
-        yield Alteration(leader, statement, psql(statement), named)
+    yield from _access(lab, leader)
     yield Alteration(
         leader, "a role nobody declared", psql("create role stranger login"), r"undeclared_roles:\n- stranger"
     )
@@ -242,6 +232,25 @@ def _cluster(lab: Environment, leader: str) -> Iterator[Alteration]:
         leader, "wider role in etcd", f"{etcdctl} role grant-permission patroni read --prefix /x/", named, cluster=True
     )
     yield Alteration(leader, "wider user in etcd", f"{etcdctl} user grant-role patroni root", named, cluster=True)
+
+
+def _access(lab: Environment, leader: str) -> Iterator[Alteration]:
+    """All of a database in one statement of one client: there are hundreds."""
+    found = access_alterations.of(lab, leader)
+    made: dict[str, list[str]] = {}
+    for one in found:
+        if one.statement:
+            made.setdefault(one.database, []).append(one.statement)
+    scripts = {database: psql("; ".join(statements), database=database) for database, statements in made.items()}
+    for one in found:
+        script_of_it = scripts[one.database] if one.statement else ""
+        yield Alteration(leader, one.what, script_of_it, one.named, unmade=one.why)
+
+
+def static_parameters(lab: Environment, leader: str) -> list[str]:
+    """The declared parameters that count from a restart on."""
+    static = script(lab, leader, psql("select name from pg_settings where context = 'postmaster'")).splitlines()
+    return sorted(lab.declared(leader)["__patroni_parameters"].keys() & set(static))
 
 
 def setting(name: str) -> str:

@@ -28,6 +28,8 @@ if systemctl is-active --quiet patroni.service; then
 import json, sys
 for member in json.load(sys.stdin):
     print("member", member["Member"], member["Host"], member["Role"], member["State"])'
+  # In one order, whoever was given something last.
+  sorted() { echo "case when $1 is not null then array(select item::text from unnest($1) item order by 1) end"; }
   psql() { runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 "$@"; }
   psql -d postgres -c "select 'started', pg_postmaster_start_time()" \
     -c "select 'setting', name, setting, pending_restart from pg_settings where name <> 'in_hot_standby' order by 2" \
@@ -35,21 +37,24 @@ for member in json.load(sys.stdin):
         from pg_hba_file_rules order by 2" \
     -c "select 'role', rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication,
           rolbypassrls, rolconnlimit, rolvaliduntil, rolpassword is not null from pg_authid order by 2" \
-    -c "select 'setting of', setrole::regrole, setdatabase, setconfig from pg_db_role_setting order by 2, 3" \
+    -c "select 'setting of', setrole::regrole, setdatabase, $(sorted setconfig) from pg_db_role_setting order by 2, 3" \
     -c "select 'membership', roleid::regrole, member::regrole, admin_option, inherit_option, set_option
         from pg_auth_members order by 2, 3" \
-    -c "select 'database', datname, datdba::regrole, datacl, datallowconn, datconnlimit from pg_database order by 2"
+    -c "select 'database', datname, datdba::regrole, $(sorted datacl), datallowconn, datconnlimit
+        from pg_database order by 2"
   for database in $(psql -d postgres -c "select datname from pg_database where datallowconn and not datistemplate"); do
-    psql -d "$database" -v database="$database" <<'SQL'
-select 'schema', :'database', nspname, nspowner::regrole, nspacl from pg_namespace
+    psql -d "$database" -v database="$database" <<SQL
+select 'schema', :'database', nspname, nspowner::regrole, $(sorted nspacl) from pg_namespace
   where nspname !~ '^pg_(toast|temp)' order by 3;
-select 'relation', :'database', oid::regclass, relkind, relowner::regrole, relacl, relrowsecurity from pg_class
-  where relnamespace::regnamespace::text !~ '^pg_(toast|temp)' and relkind in ('r', 'v', 'm', 'S', 'p', 'f')
+select 'relation', :'database', oid::regclass, relkind, relowner::regrole, $(sorted relacl), relrowsecurity
+  from pg_class where relnamespace::regnamespace::text !~ '^pg_(toast|temp)' and relkind in ('r', 'v', 'm', 'S', 'p', 'f')
   order by 3;
-select 'column', :'database', attrelid::regclass, attname, attacl from pg_attribute where attacl is not null order by 3, 4;
-select 'function', :'database', oid::regprocedure, proowner::regrole, proacl, md5(prosrc) from pg_proc order by 3;
-select 'default', :'database', defaclrole::regrole, defaclnamespace, defaclobjtype, defaclacl from pg_default_acl
-  order by 3, 4, 5;
+select 'column', :'database', attrelid::regclass, attname, $(sorted attacl) from pg_attribute
+  where attacl is not null order by 3, 4;
+select 'function', :'database', oid::regprocedure, proowner::regrole, $(sorted proacl), md5(prosrc) from pg_proc
+  order by 3;
+select 'default', :'database', defaclrole::regrole, defaclnamespace, defaclobjtype, $(sorted defaclacl)
+  from pg_default_acl order by 3, 4, 5;
 select 'extension', :'database', extname, extversion, extnamespace::regnamespace from pg_extension order by 3;
 select 'policy', :'database', polrelid::regclass, polname, polcmd, polroles from pg_policy order by 3, 4;
 select 'constraint', :'database', conrelid::regclass, conname, pg_get_constraintdef(oid) from pg_constraint order by 3, 4;

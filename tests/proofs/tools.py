@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -157,10 +158,10 @@ def script(lab: Environment, host: str, text: str) -> str:
     return done.stdout.strip()
 
 
-def psql(*statements: str) -> str:
-    """The command that runs SQL in the platform's database on the host where it is run, as the superuser."""
+def psql(*statements: str, database: str = "freelance_platform") -> str:
+    """The command that runs SQL in a database on the host where it is run, as the superuser."""
     words = [word for statement in statements for word in ("-c", shlex.quote(statement))]
-    return f"runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d freelance_platform {' '.join(words)}"
+    return f"runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d {database} {' '.join(words)}"
 
 
 def plain(value: object, name: str = "") -> str:
@@ -210,28 +211,42 @@ def differences(before: dict[str, str], after: dict[str, str], ignored: str = ""
 
 
 class Writer(threading.Thread):
-    """Writes rows until it is stopped and remembers which were acknowledged. Connects anew after each error."""
+    """Writes rows until it is stopped and remembers which were acknowledged. Connects anew after each error of the
+    database's; any other ends it and is raised by `stop`.
+
+    A row whose connection broke is in doubt: nobody told whether it was committed, so either is right, once.
+    """
 
     def __init__(self, card: dict[str, Any]) -> None:
         super().__init__(daemon=True)
         self.card, self.mark = card, uuid.uuid4().hex[:8]
         self.acknowledged: list[str] = []
+        self.in_doubt: set[str] = set()
+        self.error: BaseException | None = None
         self.longest_gap = 0.0
         self.last_write = time.monotonic()
         self._end = threading.Event()
 
     def run(self) -> None:
+        try:
+            self._write()
+        except BaseException as error:  # a thread has nobody to raise it to
+            self.error = error
+
+    def _write(self) -> None:
         connection, number = None, 0
         while not self._end.is_set():
             number += 1
             slug = f"proof-{self.mark}-{number}"
             try:
                 connection = connection or clients.connect(self.card, "pooled")
+                self.in_doubt.add(slug)
                 connection.execute(INSERT, [slug, slug])
             except psycopg.Error:
                 connection = None
                 time.sleep(RETRY_SECONDS)
                 continue
+            self.in_doubt.remove(slug)
             now = time.monotonic()
             self.longest_gap = max(self.longest_gap, now - self.last_write)
             self.last_write = now
@@ -239,18 +254,27 @@ class Writer(threading.Thread):
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread; raises what ended it before."""
         self._end.set()
         self.join(timeout=WRITER_STOP_SECONDS_MAX)
+        assert not self.is_alive(), f"the writer did not end within {WRITER_STOP_SECONDS_MAX} s"
+        if self.error is not None:
+            raise AssertionError(f"the writer ended early: {self.error!r}") from self.error
 
     def lost(self) -> set[str]:
-        """Return acknowledged rows that are not there, and remove what was written."""
+        """Return acknowledged rows that are not there, and remove what was written.
+
+        Fails where a row is there twice, or one that was neither acknowledged nor in doubt.
+        """
         with clients.connect(self.card, "pooled") as connection:
             pattern = f"proof-{self.mark}-%"
             rows = connection.execute("select slug from accounts_skill where slug like %s", [pattern])
-            there = {row[0] for row in rows}
+            kept = Counter(row[0] for row in rows)
             connection.execute("delete from accounts_skill where slug like %s", [pattern])
-        return set(self.acknowledged) - there
+        assert [slug for slug, times in kept.items() if times > 1] == [], "kept twice"
+        assert kept.keys() - set(self.acknowledged) - self.in_doubt == set(), "nobody wrote these"
+        print(f"\n{len(self.acknowledged)} acknowledged; {len(self.in_doubt & kept.keys())} in doubt were kept")
+        return set(self.acknowledged) - kept.keys()
 
 
 @contextmanager
