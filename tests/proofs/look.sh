@@ -36,7 +36,8 @@ for member in json.load(sys.stdin):
     -c "select 'rule', rule_number, type, database, user_name, address, netmask, auth_method, options, error
         from pg_hba_file_rules order by 2" \
     -c "select 'role', rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication,
-          rolbypassrls, rolconnlimit, nullif(rolvaliduntil, 'infinity'), rolpassword is not null from pg_authid order by 2" \
+          rolbypassrls, rolconnlimit, nullif(rolvaliduntil, 'infinity'), rolpassword is not null
+        from pg_authid order by 2" \
     -c "select 'setting of', setrole::regrole, setdatabase, $(sorted setconfig) from pg_db_role_setting order by 2, 3" \
     -c "select 'membership', roleid::regrole, member::regrole, admin_option, inherit_option, set_option
         from pg_auth_members order by 2, 3" \
