@@ -36,7 +36,7 @@ def names(file: str) -> list[str]:
 
 def recipe_hash(*, packages: bool = False) -> str:
     """Hash of everything that decides what the image holds, the mirror's state apart."""
-    digest = hashlib.sha256(SUITE.encode())
+    digest = hashlib.sha256(" ".join([SUITE, *INIT]).encode())
     for path in sorted(RECIPE.rglob("*")):
         if path.is_file() and (packages or path.name != "platform_packages.txt"):
             digest.update(f"{path.relative_to(RECIPE)} {path.stat().st_mode & 0o111:o}\n".encode() + path.read_bytes())

@@ -105,8 +105,8 @@ def dead_cache() -> Iterator[Any]:
 
 
 @contextmanager
-def cache_at(location: str) -> Iterator[Any]:
-    options = {"socket_connect_timeout": 0.5, "socket_timeout": 0.5}
+def cache_at(location: str, seconds: float = 0.5) -> Iterator[Any]:
+    options = {"socket_connect_timeout": seconds, "socket_timeout": seconds}
     made = {"BACKEND": "config.cache.ForgivingRedisCache", "LOCATION": location, "OPTIONS": options}
     cache_module.ForgivingRedisCache._resting_until = 0.0
     with override_settings(CACHES={"default": made}):
@@ -174,7 +174,7 @@ def test_a_certificate_of_another_authority_is_not_forgiven(tmp_path: Path) -> N
     subprocess.run(["openssl", "req", "-x509", *words, "-keyout", key, "-out", certificate], check=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    with tls_server(context) as port, cache_at(f"rediss://127.0.0.1:{port}/0") as cache:
+    with tls_server(context) as port, cache_at(f"rediss://127.0.0.1:{port}/0", seconds=10) as cache:
         for _ in range(2):
             with pytest.raises(RedisConnectionError, match="certificate verify failed"):
                 cache.get("key")

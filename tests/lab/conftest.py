@@ -56,8 +56,8 @@ class Machine:
         """Bring up again what isn't there. Where that failed once, it isn't tried for each test that follows."""
         assert not self._given_up, "the lab did not come up again after an earlier test"
         # Not `lab/run status`: asked before each test, it would take longer than some of them.
-        listed = self.run("podman ps --filter status=running --format '{{.Names}}'", check=False)
-        if not listed.returncode and set(listed.stdout.split()) >= HOSTS:
+        listed = self.run("timeout 30 podman ps --filter status=running --format '{{.Names}}'", check=False)
+        if not listed.returncode and set(listed.stdout.split()) == HOSTS:
             return
         (self.root / "Pulumi.lab.yaml").write_text(self.declared)
         self._given_up = True

@@ -99,11 +99,12 @@ def test_from_three_hosts_to_four_and_back(machine: Machine) -> None:
 def test_what_is_unmounted_on_a_host_is_gone_for_services_with_their_own_view_of_mounts_too(machine: Machine) -> None:
     script = (
         "set -eu; mkdir -p /mnt/probe; mount -t tmpfs probe /mnt/probe; "
-        "systemd-run --quiet --unit=probe --property=PrivateTmp=yes sleep 60; umount /mnt/probe; "
-        "grep --count /mnt/probe /proc/$(systemctl show --property=MainPID --value probe)/mountinfo || true; "
-        "systemctl stop probe"
+        # exec: it has returned when the service has its own view.
+        "systemd-run --quiet --unit=probe --property=PrivateTmp=yes --property=Type=exec sleep 60; "
+        "seen=/proc/$(systemctl show --property=MainPID --value probe)/mountinfo; "
+        "grep --count /mnt/probe $seen; umount /mnt/probe; grep --count /mnt/probe $seen || true; systemctl stop probe"
     )
-    assert machine.out(f"lab/run ssh db3 sudo sh -c {shlex.quote(shlex.quote(script))}") == "0"
+    assert machine.out(f"lab/run ssh db3 sudo sh -c {shlex.quote(shlex.quote(script))}") == "1\n0"
 
 
 def test_a_larger_volume_grows_under_the_running_host(machine: Machine) -> None:

@@ -149,8 +149,15 @@ SELECT partrelid::regclass::text AS "table", partdefid::regclass::text AS partit
 FROM pg_partitioned_table WHERE partdefid <> 0 AND pg_stat_get_live_tuples(partdefid) > 0 ORDER BY 2
 """
 
-# Half-built: queries do not use them and writes pay for them.
-INVALID_INDEXES = "SELECT indexrelid::regclass::text AS index FROM pg_index WHERE NOT indisvalid ORDER BY 1"
+# Half-built: queries do not use them and writes pay for them. Not one that somebody is building: that holds this lock
+# on the table; nor that of a partitioned table, which is valid when those of all its partitions are.
+INVALID_INDEXES = """
+SELECT indexrelid::regclass::text AS index FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+WHERE NOT indisvalid AND relkind = 'i' AND NOT EXISTS (
+    SELECT FROM pg_locks WHERE relation = indrelid AND mode = 'ShareUpdateExclusiveLock' AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+) ORDER BY 1
+"""
 
 # Of every endpoint. A replica knows how far it is behind what it received, not whether it still receives.
 HEALTH = """

@@ -87,6 +87,17 @@ def _worth_retrying(connection: BaseDatabaseWrapper, error: DatabaseError) -> bo
 
 
 def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseError, attempt: int) -> str:
+    told = str(error).strip()
+    try:
+        return _what_failed(connection, before, told, attempt)
+    except DatabaseError as lost:
+        return (
+            f"The migrations failed (attempt {attempt}): {told}\nWhat they left can't be read: {str(lost).strip()}\n"
+            "Run the same command again when the database is back: it goes on from what it finds."
+        )
+
+
+def _what_failed(connection: BaseDatabaseWrapper, before: set[str], told: str, attempt: int) -> str:
     _reconnect_if_lost(connection)
     done = sorted(applied(connection) - before)
     pending = _pending(connection)
@@ -96,7 +107,7 @@ def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseE
     else:
         what, left = "What follows the migrations", "All migrations are applied."
     lines = [
-        f"{what} failed (attempt {attempt}): {str(error).strip()}",
+        f"{what} failed (attempt {attempt}): {told}",
         f"{left} Applied before it and kept: {', '.join(done) or 'none'}.",
         _half_built_indexes(connection),
         "Mend the migration or what it found, then run the same command again: it goes on from there.",
@@ -123,8 +134,9 @@ def _half_built_indexes(connection: BaseDatabaseWrapper) -> str:
         invalid = [name for (name,) in cursor.fetchall()]
     if not invalid:
         return ""
-    drops = " ".join(f"DROP INDEX CONCURRENTLY {name};" for name in invalid)
-    return f"Half-built indexes: {', '.join(invalid)}. Drop them as their owner, then run this again: {drops}"
+    # One a line: each must be a statement of its own, outside a transaction.
+    drops = "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in invalid)
+    return f"Half-built indexes: {', '.join(invalid)}. Drop them as their owner, then run this again:\n{drops}"
 
 
 def fixture_digest() -> str:
