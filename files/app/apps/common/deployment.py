@@ -87,7 +87,7 @@ def _worth_retrying(connection: BaseDatabaseWrapper, error: DatabaseError) -> bo
 
 
 def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseError, attempt: int) -> str:
-    told = str(error).strip()
+    told = str(_first(error)).strip()
     try:
         return _what_failed(connection, before, told, attempt)
     except DatabaseError as lost:
@@ -95,6 +95,16 @@ def _failure(connection: BaseDatabaseWrapper, before: set[str], error: DatabaseE
             f"The migrations failed (attempt {attempt}): {told}\nWhat they left can't be read: {str(lost).strip()}\n"
             "Run the same command again when the database is back: it goes on from what it finds."
         )
+
+
+def _first(error: DatabaseError) -> DatabaseError:
+    """Return what began it: an error while it was cleaned up after stands in front."""
+    first, earlier = error, error.__context__
+    while earlier is not None:
+        if isinstance(earlier, DatabaseError):
+            first = earlier
+        earlier = earlier.__context__
+    return first
 
 
 def _what_failed(connection: BaseDatabaseWrapper, before: set[str], told: str, attempt: int) -> str:
