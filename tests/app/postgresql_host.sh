@@ -26,6 +26,12 @@ ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
 CREATE SCHEMA IF NOT EXISTS extensions;
 GRANT USAGE ON SCHEMA extensions TO PUBLIC;
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA extensions;
+-- It remembers the tables that it keeps: made anew with the schema they were in.
+DROP SCHEMA IF EXISTS partman CASCADE;
+CREATE SCHEMA partman;
+CREATE EXTENSION pg_partman SCHEMA partman;
+GRANT USAGE, CREATE ON SCHEMA partman TO freelance_owner;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA partman TO freelance_owner;
 EOF
 names=$(printf 'DNS:%s,IP:127.0.0.1' localhost)
 for name in "$@"; do
@@ -34,12 +40,13 @@ done
 tls=/etc/ssl/platform
 conf=/etc/postgresql/17/main
 
-if [[ ! -x /usr/lib/postgresql/17/bin/postgres ]]; then
+packages=(postgresql-17 postgresql-17-partman openssl)
+if [[ ! -e /usr/share/postgresql/17/extension/pg_partman.control ]]; then
     mkdir -p /etc/postgresql-common/createcluster.d
     echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/test.conf
     export DEBIAN_FRONTEND=noninteractive
-    apt-get install -qq --no-install-recommends postgresql-17 openssl > /dev/null 2>&1 ||
-        { apt-get update -qq && apt-get install -qq --no-install-recommends postgresql-17 openssl > /dev/null; }
+    apt-get install -qq --no-install-recommends "${packages[@]}" > /dev/null 2>&1 ||
+        { apt-get update -qq && apt-get install -qq --no-install-recommends "${packages[@]}" > /dev/null; }
 fi
 
 if [[ ! -e $tls/postgresql.crt ]]; then

@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import factories_people as people
@@ -172,7 +173,7 @@ class TestFindings:
     def test_a_default_partition_that_holds_rows_is_found(self, deployed: str) -> None:
         assert DatabaseMonitor.get_filled_default_partitions(deployed) == []
         with all_on(deployed):
-            people.search()
+            people.search(created_at=datetime(2019, 2, 14, tzinfo=UTC))
         counted(deployed, "SELECT 1")
         (filled,) = run_performance_audit(deployed)["filled_default_partitions"]
         assert (filled["table"], filled["partition"], filled["rows_estimate"]) == (

@@ -49,8 +49,9 @@ def test_every_log_is_partitioned_by_the_month_of_its_rows(owner: Any) -> None: 
 @every_log
 @pytest.mark.usefixtures("database")
 def test_a_row_for_which_no_month_was_made_is_kept(model: type[EventModel]) -> None:
-    row = LOGS[model]()
+    row = LOGS[model](created_at=datetime(2019, 2, 14, tzinfo=UTC))
     assert partition_of(row) == f"{model._meta.db_table}_default"
+    assert model._default_manager.get(pk=row.pk) == row
 
 
 @every_log
@@ -88,10 +89,20 @@ def test_a_row_goes_to_its_month_and_is_found_by_the_parent(model: type[EventMod
 @every_log
 @pytest.mark.usefixtures("database")
 def test_nobody_reaches_a_partition_but_by_its_parent(model: type[EventModel]) -> None:
+    table = model._meta.db_table
     row = LOGS[model]()
-    for statement in ("SELECT 1 FROM {}_default", "DELETE FROM {}_default", "INSERT INTO {0}_default TABLE {0}"):
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic("default"):
-            run("default", statement.format(row._meta.db_table))
+    partitions = [name for (name,) in run("default", "SELECT inhrelid::regclass::text FROM pg_inherits"
+                                          " WHERE inhparent = %s::regclass", table)]  # fmt: skip
+    assert {f"{table}_default", partition_of(row)} < set(partitions)
+    for partition in partitions:
+        for statement in (
+            "SELECT 1 FROM {0}",
+            "UPDATE {0} SET id = id",
+            "DELETE FROM {0}",
+            "INSERT INTO {0} TABLE {1}",
+        ):
+            with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic("default"):
+                run("default", statement.format(partition, table))
 
 
 @pytest.mark.parametrize("table", INSERT_ONLY)

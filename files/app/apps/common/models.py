@@ -46,6 +46,9 @@ class StatefulModel(TimestampedModel):
 class EventModel(models.Model):
     """A row of a log that is partitioned by month: made by `partitioned_by_month`, and nothing points at it."""
 
+    # Whole months besides the running one; then `maintain_partitions` archives and drops them. None: kept for ever.
+    KEPT_MONTHS: ClassVar[int | None] = None
+
     # A partitioned table's key must hold the column that chooses the partition.
     pk = models.CompositePrimaryKey("created_at", "id")
     created_at = models.DateTimeField("时间", db_default=Now(), editable=False)

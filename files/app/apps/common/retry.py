@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import TypeVar
 
 from django.db import OperationalError, transaction
@@ -10,7 +10,9 @@ from django.db import OperationalError, transaction
 Result = TypeVar("Result")
 
 # SQLSTATE of "serialization failure" and "deadlock detected": nothing was done, and the same may succeed now.
-CONFLICTS = {"40001", "40P01"}
+CONFLICTS = frozenset({"40001", "40P01"})
+# The same, and "lock not available": somebody else was slow, and those behind us need not wait for them, too.
+CONFLICTS_AND_LOCKS = CONFLICTS | {"55P03"}
 
 
 def sqlstate(error: BaseException) -> str:
@@ -19,7 +21,12 @@ def sqlstate(error: BaseException) -> str:
 
 
 def retried(
-    action: Callable[[], Result], *, attempts: int = 5, pause_seconds: float = 0.02, using: str = "default"
+    action: Callable[[], Result],
+    *,
+    attempts: int = 5,
+    pause_seconds: float = 0.02,
+    using: str = "default",
+    conflicts: Set[str] = CONFLICTS,
 ) -> Result:
     """Run `action` in a transaction of its own, at most `attempts` times, and return what it returns.
 
@@ -34,7 +41,7 @@ def retried(
             with transaction.atomic(using=using):
                 return action()
         except OperationalError as error:
-            if sqlstate(error) not in CONFLICTS or attempt == attempts:
+            if sqlstate(error) not in conflicts or attempt == attempts:
                 raise
             time.sleep(pause_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311 (a pause, no secret)
     raise AssertionError("unreachable: the last attempt returns or raises")

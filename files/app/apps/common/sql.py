@@ -7,19 +7,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import CreateModel, RunSQL, SeparateDatabaseAndState
 from django.db.migrations.state import ProjectState
 
-DEFAULT_PARTITION = """
-CREATE TABLE {table}_default PARTITION OF {table} DEFAULT;
--- Partitions are reached by their parent alone: its privileges and policies would not hold on them.
-DO $revoke$
-DECLARE other text;
-BEGIN
-    FOR other IN SELECT DISTINCT grantee::regrole FROM pg_class, aclexplode(relacl)
-        WHERE oid = '{table}_default'::regclass AND grantee <> relowner
-    LOOP
-        EXECUTE format('REVOKE ALL ON {table}_default FROM %s', other);
-    END LOOP;
-END $revoke$;
-"""
+from apps.common.partman import CLOSE_PARTITIONS
 
 # What every new table gives each role (role postgresql_access).
 DEFAULT_PRIVILEGES = {
@@ -194,7 +182,7 @@ def definer_of_the_ledger(body: str, signature: str, executed_by: str = "") -> R
 def partitioned_by_month(create: CreateModel) -> SeparateDatabaseAndState:
     """Make the table of an EventModel partitioned by month, with a default partition for rows of no other one.
 
-    The months themselves are made by pg_partman.
+    The months themselves are made by pg_partman: `kept_by_partman` in a migration after it.
     """
     # Apart from the state: what squashes migrations would otherwise melt it into a plain CreateModel.
     return SeparateDatabaseAndState(
@@ -220,4 +208,5 @@ class _CreatePartitioned(CreateModel):
         finally:
             schema_editor.sql_create_table = plain
         table = to_state.apps.get_model(app_label, self.name)._meta.db_table
-        schema_editor.execute(DEFAULT_PARTITION.format(table=table), params=None)
+        made = f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT;"
+        schema_editor.execute(made + CLOSE_PARTITIONS.format(table=table), params=None)

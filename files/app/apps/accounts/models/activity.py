@@ -13,6 +13,9 @@ from apps.common.models import EventModel
 class UserActivityLog(EventModel):
     """One thing that a person did. Partitioned by month; the application adds rows and changes none."""
 
+    # 网络安全法 (Cybersecurity Law), article 21: logs of the network are kept for at least six months.
+    KEPT_MONTHS = 24
+
     class Action(models.TextChoices):
         LOGIN = "login", "登录"
         LOGIN_FAILED = "login_failed", "登录失败"
