@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 import factories as make
 import factories_people as people
 import pytest
-from apps.accounts.models import Education, Portfolio, UserActivityLog, UserVerification, WorkExperience
-from apps.gigs.models import Gig, GigFavorite, GigReport, GigSearchHistory, GigStat, GigView
+from apps.accounts.models import Education, Portfolio, User, UserActivityLog, UserVerification, WorkExperience
+from apps.gigs.models import Category, Gig, GigFavorite, GigReport, GigSearchHistory, GigStat, GigView
 from django.utils import timezone
 from test_routing import queries
 
@@ -126,3 +126,18 @@ def test_a_gigs_days_and_a_days_gigs_are_listed() -> None:
     most = people.stat(view_count=9)
     assert list(GigStat.objects.of_gig(gig.pk, first.day, second.day)) == [first, second]
     assert list(GigStat.objects.most_viewed(first.day).filter(pk__in=[first.pk, most.pk])) == [most, first]
+
+
+def test_active_categories_below_another_come_in_order() -> None:
+    top = make.category()
+    last, first = (make.category(parent=top, level=2, sort_order=order) for order in (2, 1))
+    make.category(parent=first, level=3)
+    make.category(parent=top, level=2, is_active=False)
+    assert list(Category.objects.below(top)) == [first, last]
+
+
+def test_staff_find_people_by_state_and_type() -> None:
+    found = [make.user(user_type=kind, status="pending") for kind in ("client", "both")]
+    noise = [make.user(user_type="client"), make.user(user_type="freelancer", status="pending")]
+    rows = User.objects.in_state("pending", "client", "both").filter(pk__in=[user.pk for user in found + noise])
+    assert set(rows) == set(found)

@@ -33,6 +33,10 @@ class UserQuerySet(models.QuerySet["User"]):
         """Return active people who offer services, newest first."""
         return self.active().filter(user_type__in=["freelancer", "both"]).order_by("-created_at", "-id")
 
+    def in_state(self, status: str, *user_types: str) -> "UserQuerySet":
+        """Return people of these types in a state, newest first: for staff."""
+        return self.filter(status=status, user_type__in=user_types).order_by("-created_at")
+
     def with_skill(self, skill: "Skill") -> "UserQuerySet":
         """Return active people who have this skill, the most experienced first."""
         return self.active().filter(user_skills__skill=skill).order_by("-user_skills__years_of_experience")
@@ -49,6 +53,9 @@ class UserManager(BaseUserManager["User"]):
 
     def freelancers(self) -> UserQuerySet:
         return self.get_queryset().freelancers()
+
+    def in_state(self, status: str, *user_types: str) -> UserQuerySet:
+        return self.get_queryset().in_state(status, *user_types)
 
     def with_skill(self, skill: "Skill") -> UserQuerySet:
         return self.get_queryset().with_skill(skill)

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 HIGH_RATING = "4.50"
 
 
+class CategoryQuerySet(models.QuerySet["Category"]):
+    def below(self, category: "Category") -> "CategoryQuerySet":
+        """Return the active categories one level below, in order."""
+        return self.filter(parent=category, parent_level=category.level, is_active=True).order_by("sort_order")
+
+
 class GigQuerySet(SearchQuerySet["Gig"]):
     def active(self) -> "GigQuerySet":
         return self.filter(status="active")

@@ -80,7 +80,7 @@ class User(AbstractBaseUser, PermissionsMixin, StatefulModel):
             ),
         ]
         indexes = [
-            # Staff: people by state and type, newest first.
+            # UserQuerySet.in_state.
             models.Index(fields=["status", "user_type", "-created_at"], name="users_by_status_and_type"),
             # UserQuerySet.freelancers: keyset pages over active people who offer services.
             models.Index(

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from apps.common.models import TimestampedModel
+from apps.gigs.managers import CategoryQuerySet
 
 
 class Category(TimestampedModel):
@@ -29,6 +30,8 @@ class Category(TimestampedModel):
     sort_order = models.PositiveSmallIntegerField("排序", default=0)
     is_active = models.BooleanField("启用", default=True)
 
+    objects = CategoryQuerySet.as_manager()
+
     class Meta:
         verbose_name = "服务分类"
         verbose_name_plural = "服务分类"
@@ -48,7 +51,7 @@ class Category(TimestampedModel):
             ),
         ]
         indexes = [
-            # The tree, level by level; also the foreign key's index.
+            # CategoryQuerySet.below; also the foreign key's index.
             models.Index(fields=["parent", "parent_level", "sort_order"], name="categories_of_parent_in_order"),
         ]
 

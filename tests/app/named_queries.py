@@ -1,0 +1,185 @@
+"""Each index of the schema and the query that it is named after, asked as the application asks it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from apps.accounts.models import (
+    Portfolio,
+    Skill,
+    User,
+    UserActivityLog,
+    UserProfile,
+    UserSkill,
+    UserVerification,
+)
+from apps.common.models import Release
+from apps.gigs.models import (
+    Category,
+    Gig,
+    GigFAQ,
+    GigFavorite,
+    GigReport,
+    GigRequirement,
+    GigSearchHistory,
+    GigStat,
+    GigView,
+)
+from apps.messaging.models import Conversation, Message, MessageReport
+from apps.orders.models import Order, OrderDispute, OrderMessage, OrderReview, OrderStat, OrderStatusHistory
+from apps.payments.models import Escrow, PaymentMethod, PaymentRefund, Transaction, Wallet, Withdrawal
+from apps.reviews.models import Review, ReviewInvitation, ReviewReport, UserRating
+from django.db.models import Count, Model, QuerySet
+
+PAGE = 20
+LAST_DAY = date(2026, 6, 30)
+END = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+@cache
+def _middle(alias: str, model: type[Model], column: str) -> Any:
+    rows = model._base_manager.using(alias).filter(**{f"{column}__isnull": False})
+    counted = rows.values_list(column).annotate(rows=Count("*")).order_by("rows", column)
+    return counted[len(counted) // 2][0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who and what the queries ask about: of each column the value that is in the middle, by the number of its rows."""
+
+    alias: str
+
+    def __call__(self, model: type[Model], column: str) -> Any:
+        return _middle(self.alias, model, column)
+
+    def of(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.using(self.alias)
+
+    def one(self, model: type[Model], key: UUID) -> Any:
+        return model._base_manager.using(self.alias).get(pk=key)
+
+
+def _unread(a: Asked) -> QuerySet[Any]:
+    conversation = a.one(Conversation, a(Message, "conversation_id"))
+    return a.of(Message.objects.unread_by(conversation.participant_low_id, conversation))
+
+
+def _latest(a: Asked) -> QuerySet[Any]:
+    conversation = a.one(Conversation, a(Message, "conversation_id"))
+    newest = a.of(Message.objects.filter(conversation=conversation)).order_by("-created_at")[PAGE].created_at
+    return a.of(Message.objects.since(conversation, newest))
+
+
+def _unread_of_order(a: Asked) -> QuerySet[Any]:
+    order = a.one(Order, a(OrderMessage, "order_id"))
+    return a.of(OrderMessage.objects.unread_by(order.client_id, order.pk))
+
+
+def _verifications(a: Asked) -> QuerySet[Any]:
+    return a.of(UserVerification.objects.of_user(a(UserVerification, "user_id"), "identity"))
+
+
+def _some_gigs(a: Asked) -> list[UUID]:
+    return list(a.of(Gig.objects.active()).order_by("-created_at").values_list("pk", flat=True)[:PAGE])
+
+
+QUERIES: dict[str, Callable[[Asked], QuerySet[Any]]] = {
+    # common
+    "releases_newest": lambda a: a.of(Release.objects.order_by("-created_at", "-id"))[:1],
+    # accounts
+    "activities_of_user_newest": lambda a: a.of(UserActivityLog.objects.of_user(a(UserActivityLog, "user_id")))[:PAGE],
+    "portfolios_of_user_in_order": lambda a: a.of(Portfolio.objects.of_user(a(Portfolio, "user_id")))[:PAGE],
+    "profiles_by_words": lambda a: a.of(UserProfile.objects.active().matching("插画师"))[:PAGE],
+    "users_active_freelancers": lambda a: a.of(User.objects.freelancers())[:PAGE],
+    "users_by_status_and_type": lambda a: a.of(User.objects.in_state("suspended", "client"))[:PAGE],
+    "users_with_skill_experienced": lambda a: a.of(User.objects.with_skill(a.one(Skill, a(UserSkill, "skill_id"))))[
+        :PAGE
+    ],
+    "verifications_by_end": lambda a: a.of(UserVerification.objects.out_of_date())[:PAGE],
+    "verifications_of_reviewer": lambda a: a.of(
+        UserVerification.objects.of_reviewer(a(UserVerification, "reviewer_id"))
+    )[:PAGE],
+    "verifications_of_user_newest": _verifications,
+    "verifications_waiting": lambda a: a.of(UserVerification.objects.waiting())[:PAGE],
+    # gigs
+    "categories_of_parent_in_order": lambda a: a.of(Category.objects.below(a.one(Category, a(Category, "parent_id")))),
+    "faqs_of_gig_in_order": lambda a: a.of(GigFAQ.objects.filter(gig_id__in=_some_gigs(a))),
+    "favorites_of_gig_newest": lambda a: a.of(GigFavorite.objects.of_gig(a(GigFavorite, "gig_id")))[:PAGE],
+    "favorites_of_user_newest": lambda a: a.of(GigFavorite.objects.of_user(a(GigFavorite, "user_id")))[:PAGE],
+    "gigreports_of_gig_newest": lambda a: a.of(GigReport.objects.of_gig(a(GigReport, "gig_id")))[:PAGE],
+    "gigreports_waiting": lambda a: a.of(GigReport.objects.waiting())[:PAGE],
+    "gigs_by_words": lambda a: a.of(Gig.objects.active().matching("小程序商城"))[:PAGE],
+    "gigs_in_category_newest": lambda a: a.of(Gig.objects.in_category(a.one(Category, a(Gig, "category_id"))))[:PAGE],
+    "gigs_of_freelancer_newest": lambda a: a.of(Gig.objects.of_freelancer(a(Gig, "freelancer_id")))[:PAGE],
+    "gigs_top_rated": lambda a: a.of(Gig.objects.top_rated())[:PAGE],
+    "requirements_of_gig_in_order": lambda a: a.of(GigRequirement.objects.filter(gig_id__in=_some_gigs(a))),
+    "searches_of_user_newest": lambda a: a.of(GigSearchHistory.objects.of_user(a(GigSearchHistory, "user_id")))[:PAGE],
+    "searches_without_result": lambda a: a.of(GigSearchHistory.objects.without_result(END - timedelta(days=7)))[:PAGE],
+    "stats_of_day_most_viewed": lambda a: a.of(GigStat.objects.most_viewed(LAST_DAY))[:PAGE],
+    "views_of_gig_newest": lambda a: a.of(GigView.objects.of_gig(a(GigView, "gig_id"), END - timedelta(days=7), END)),
+    "views_of_viewer_newest": lambda a: a.of(GigView.objects.of_viewer(a(GigView, "viewer_id")))[:PAGE],
+    # orders
+    "disputes_waiting_oldest": lambda a: a.of(OrderDispute.objects.waiting())[:PAGE],
+    "order_messages_newest": lambda a: a.of(OrderMessage.objects.of_order(a(OrderMessage, "order_id")))[:PAGE],
+    "order_messages_unread": _unread_of_order,
+    "order_stats_of_day_by_amount": lambda a: a.of(OrderStat.objects.of_day(LAST_DAY))[:PAGE],
+    "orders_in_work_by_due_date": lambda a: a.of(Order.objects.overdue())[:PAGE],
+    "orders_of_client_newest": lambda a: a.of(Order.objects.of_client(a(Order, "client_id"), "completed"))[:PAGE],
+    "orders_of_freelancer_newest": lambda a: a.of(Order.objects.of_freelancer(a(Order, "freelancer_id"), "completed"))[
+        :PAGE
+    ],
+    "review_requests_of_reviewer": lambda a: a.of(
+        OrderReview.objects.of_reviewer(a(OrderReview, "reviewer_id"), "requested")
+    )[:PAGE],
+    "review_requests_run_out": lambda a: a.of(OrderReview.objects.run_out())[:PAGE],
+    "status_history_of_order": lambda a: a.of(
+        OrderStatusHistory.objects.filter(order_id=a(OrderStatusHistory, "order_id"))
+    ).order_by("created_at", "id"),
+    # payments
+    "escrows_held_oldest": lambda a: a.of(Escrow.objects.held())[:PAGE],
+    "payment_methods_of_user": lambda a: a.of(PaymentMethod.objects.usable_by(a(PaymentMethod, "user_id"))),
+    "refunds_of_escrow": lambda a: a.of(PaymentRefund.objects.of_escrow(a(PaymentRefund, "escrow_id"))),
+    "refunds_waiting_oldest": lambda a: a.of(PaymentRefund.objects.waiting())[:PAGE],
+    "transactions_of_wallet_newest": lambda a: a.of(
+        Transaction.objects.of_wallet(a.one(Wallet, a(Transaction, "wallet_id")))
+    )[:PAGE],
+    "withdrawals_of_batch": lambda a: a.of(Withdrawal.objects.of_batch(a(Withdrawal, "batch_id"), "processing")),
+    "withdrawals_of_user_newest": lambda a: a.of(Withdrawal.objects.of_user(a(Withdrawal, "user_id")))[:PAGE],
+    # The function ledger_make_batch of migration payments.0009.
+    "withdrawals_to_pay_oldest": lambda a: a.of(
+        Withdrawal.objects.filter(kind="alipay", status="requested").order_by("created_at", "id")
+    )[:PAGE],
+    # messaging
+    "messagereports_waiting": lambda a: a.of(MessageReport.objects.waiting())[:PAGE],
+    "messages_of_conversation": _latest,
+    "messages_sent_newest": lambda a: a.of(Message.objects.sent_by(a(Message, "sender_id")))[:PAGE],
+    "messages_unread": _unread,
+    # reviews
+    "invitations_open_by_expiry": lambda a: a.of(ReviewInvitation.objects.overdue())[:PAGE],
+    "ratings_best": lambda a: a.of(UserRating.objects.best("freelancer", 3))[:PAGE],
+    "reviewreports_waiting": lambda a: a.of(ReviewReport.objects.waiting())[:PAGE],
+    "reviews_about_newest": lambda a: a.of(Review.objects.about(a(Review, "subject_id")))[:PAGE],
+    "reviews_by_words": lambda a: a.of(Review.objects.published().matching("沟通不畅"))[:PAGE],
+    "reviews_of_gig_newest": lambda a: a.of(Review.objects.of_gig(a(Review, "gig_id")))[:PAGE],
+    "reviews_written_by_newest": lambda a: a.of(Review.objects.written_by(a(Review, "author_id")))[:PAGE],
+}
+
+# Lists that no index of their own serves, but one of a constraint: named here, so that they are held to the same limit.
+BESIDES: dict[str, Callable[[Asked], QuerySet[Any]]] = {
+    "a page of a conversation": lambda a: a.of(
+        Message.objects.page_before(a.one(Conversation, a(Message, "conversation_id")), 500)
+    )[:PAGE],
+    "a search in order of rank": lambda a: a.of(Gig.objects.active().search("小程序商城"))[:PAGE],
+    "the guide's page of a category": lambda a: a.of(
+        Gig.objects.in_category(a.one(Category, a(Gig, "category_id"))).with_people()
+    )[:PAGE],
+    "the inbox with its people": lambda a: a.of(
+        Conversation.objects.inbox(a(Conversation, "participant_low_id")).with_people()
+    )[:PAGE],
+    "the views of a gig in a month": lambda a: a.of(
+        GigView.objects.of_gig(a(GigView, "gig_id"), END - timedelta(days=30), END)
+    ),
+}

@@ -1,0 +1,114 @@
+"""On a million rows every index serves the query that it is named after, and no query reads a big table as a whole."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+from django.db.models import QuerySet
+from named_queries import BESIDES, QUERIES, Asked
+
+BIG_TABLES = ("gigs_gigview", "messaging_message")
+SEQUENTIAL_BYTES_MAX = 100_000_000
+# Fewer pages than these are read from end to end whatever indexes there are, and it is right so: on such tables the
+# planner is asked to prefer an index, and must then find the named one the cheapest.
+SMALL_PAGES = 200
+SHOWN = ("Node Type", "Relation Name", "Index Name", "Total Cost", "Plan Rows", "Filter", "Index Cond")
+
+# By rule apart: what keeps a constraint, and what is there for the check of a foreign key alone.
+NAMED_INDEXES = """
+SELECT i.indexrelid::regclass::text FROM pg_index AS i JOIN pg_class AS t ON t.oid = i.indrelid
+WHERE t.relnamespace = 'public'::regnamespace AND NOT t.relispartition
+    AND t.relname ~ '^(common|accounts|gigs|orders|payments|messaging|reviews)_'
+    AND NOT i.indisunique AND NOT i.indisexclusion
+    AND NOT (i.indnkeyatts = 1 AND i.indpred IS NULL AND EXISTS (
+        SELECT FROM pg_constraint AS c
+        WHERE c.contype = 'f' AND c.conrelid = i.indrelid AND c.conkey = ARRAY[i.indkey[0]]))
+"""
+
+
+def rows(alias: str, query: str, *parameters: Any) -> list[Any]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(query, parameters or None)
+        return list(cursor.fetchall())
+
+
+def plan_of(query: QuerySet[Any]) -> list[dict[str, Any]]:
+    """Return the nodes of the plan of a query."""
+
+    def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield node
+        for below in node.get("Plans", ()):
+            yield from nodes(below)
+
+    (explained,) = json.loads(query.explain(format="json"))
+    return list(nodes(explained["Plan"]))
+
+
+def indexes_in(alias: str, plan: list[dict[str, Any]]) -> set[str]:
+    """Return the indexes that a plan uses; those of partitions by the name of their parent's."""
+    names = sorted({node["Index Name"] for node in plan if "Index Name" in node})
+    root = "SELECT coalesce(pg_partition_root(name::regclass), name::regclass)::oid::regclass::text"
+    return {name for (name,) in rows(alias, f"{root} FROM unnest(%s::text[]) AS u (name)", names)}
+
+
+def bytes_read_through(alias: str, plan: list[dict[str, Any]]) -> int:
+    """Return the size of all tables that a plan reads from end to end."""
+    tables = [node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"]
+    return int(
+        rows(alias, "SELECT coalesce(sum(pg_relation_size(t::regclass)), 0) FROM unnest(%s::text[]) AS t", tables)[0][0]
+    )
+
+
+@contextmanager
+def small_tables_by_index(alias: str, index: str) -> Iterator[None]:
+    """Have the planner prefer indexes where the index's table is small."""
+    pages = """
+        SELECT coalesce(sum(relpages), 0) FROM pg_index JOIN pg_class AS t
+            ON indrelid IN (t.oid, pg_partition_root(t.oid)) AND t.relkind = 'r' WHERE indexrelid = %s::regclass
+    """
+    with transaction.atomic(using=alias):
+        if rows(alias, pages, index)[0][0] < SMALL_PAGES:
+            rows(alias, "SELECT set_config('enable_seqscan', 'off', true)")
+        yield
+
+
+@pytest.fixture(scope="session")
+def asked(large: str) -> Asked:
+    return Asked(alias=large)
+
+
+def test_the_big_tables_have_a_million_rows(large: str) -> None:
+    for table in BIG_TABLES:
+        assert rows(large, f"SELECT count(*) >= 1000000 FROM {table}") == [(True,)], table  # noqa: S608 (named here)
+    assert rows(large, "SELECT count(*) FROM gigs_gigview_default") == [(0,)]
+    assert rows(large, "SELECT pg_table_size('messaging_message')")[0][0] > SEQUENTIAL_BYTES_MAX
+
+
+def test_there_is_no_index_without_a_query(large: str) -> None:
+    assert {name for (name,) in rows(large, NAMED_INDEXES)} == QUERIES.keys()
+
+
+@pytest.mark.parametrize("index", QUERIES)
+def test_an_index_serves_the_query_that_it_is_named_after(asked: Asked, index: str) -> None:
+    query = QUERIES[index](asked)
+    with small_tables_by_index(asked.alias, index):
+        plan = plan_of(query)
+    shown = [{name: node[name] for name in SHOWN if name in node} for node in plan]
+    assert index in indexes_in(asked.alias, plan), json.dumps(shown, indent=1, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("name", [*QUERIES, *BESIDES])
+def test_no_query_reads_a_big_table_from_end_to_end(asked: Asked, name: str) -> None:
+    plan = plan_of((QUERIES | BESIDES)[name](asked))
+    assert bytes_read_through(asked.alias, plan) < SEQUENTIAL_BYTES_MAX
+
+
+def test_a_query_without_an_index_is_found_out(asked: Asked) -> None:
+    """The limit refuses what it is there for: a filter that no index serves."""
+    from apps.messaging.models import Message  # noqa: PLC0415 (this test alone asks it)
+
+    plan = plan_of(Message.objects.using(asked.alias).filter(body="没有人写过"))
+    assert bytes_read_through(asked.alias, plan) > SEQUENTIAL_BYTES_MAX
