@@ -5,8 +5,10 @@ from functools import partial
 from typing import Any
 
 import factories as make
+import factories_people as people
 import factories_talk as talk
 import pytest
+from apps.common.identity import acting_as, acting_as_platform
 from apps.messaging.models import (
     BlockedUser,
     Conversation,
@@ -19,6 +21,7 @@ from apps.messaging.models import (
 from django.db import DataError, IntegrityError, ProgrammingError, connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import timezone
 from test_constraints import refused
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -196,13 +199,37 @@ def test_a_message_is_recalled_soon_or_not_at_all() -> None:
 def test_a_message_is_read_after_it_was_written_and_by_the_other_one() -> None:
     talking = talk.conversation()
     message = talk.message(talking)
-    refused(
-        "messaging_message_read_after_it_was_written",
-        lambda: Message.objects.filter(pk=message.pk).update(read_at=F("created_at") - timedelta(seconds=1)),
-    )
-    assert Message.objects.mark_read(talking.participant_low_id, talking) == 0
-    assert Message.objects.mark_read(talking.participant_high_id, talking) == 1
+    with acting_as(talking.participant_low_id):
+        assert Message.objects.mark_read(talking.participant_low_id, talking) == 0
+    with acting_as(talking.participant_high_id):
+        refused(
+            "messaging_message_read_after_it_was_written",
+            lambda: Message.objects.filter(pk=message.pk).update(read_at=F("created_at") - timedelta(seconds=1)),
+        )
+        assert Message.objects.mark_read(talking.participant_high_id, talking) == 1
     assert not Message.objects.unread_by(talking.participant_high_id, talking).exists()
+
+
+def test_nobody_but_the_recipient_marks_a_message_as_read_or_unread() -> None:
+    message, stranger = talk.message(), make.user()
+    rows = Message.objects.filter(pk=message.pk)
+    by_the_recipient = "messaging_message_read_by_its_recipient"
+    for person in (message.sender_id, stranger.pk):
+        with acting_as(person):
+            refused(by_the_recipient, lambda: rows.update(read_at=Now()))
+    refused(by_the_recipient, lambda: rows.update(read_at=Now()))
+    with acting_as_platform():
+        refused(by_the_recipient, lambda: rows.update(read_at=Now()))
+    with acting_as(message.conversation.participant_high_id):
+        assert rows.update(read_at=Now()) == 1
+    with acting_as(message.sender_id):
+        refused(by_the_recipient, lambda: rows.update(read_at=None))
+        # What else is the sender's to change does not ask who read it.
+        assert rows.update(recalled_at=F("created_at") + timedelta(minutes=1)) == 1
+
+
+def test_a_message_is_written_unread() -> None:
+    refused("messaging_message_is_written_unread", lambda: talk.message(read_at=timezone.now() + timedelta(days=1)))
 
 
 @pytest.mark.parametrize(
@@ -259,6 +286,14 @@ def test_only_the_one_who_got_a_message_reports_it_once() -> None:
     report = talk.message_report(message)
     refused("messaging_messagereport_once_per_message_and_reporter", lambda: talk.message_report(message))
     assert report in MessageReport.objects.waiting()
+
+
+def test_a_report_of_a_message_is_handled_by_the_staff() -> None:
+    report = talk.message_report()
+    report.handled_by = make.user()
+    refused("messaging_messagereport_handled_by_is_staff", report.save)
+    report.handled_by = people.staff()
+    report.save()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import factories as make
 import factories_contracts as contracts
+import factories_people as people
 import factories_talk as talk
 import pytest
 from apps.reviews.models import Review, ReviewHelpful, ReviewInvitation, ReviewStat, ReviewTemplate, UserRating
@@ -131,6 +132,14 @@ def test_a_review_is_reported_once_and_not_by_its_author() -> None:
     talk.review_report(review, reporter=reader)
     refused("reviews_reviewreport_once_per_review_and_reporter", lambda: talk.review_report(review, reporter=reader))
     refused("reviews_reviewreport_not_by_the_author", lambda: talk.review_report(review, reporter=review.author))
+
+
+def test_a_report_of_a_review_is_handled_by_the_staff() -> None:
+    report = talk.review_report()
+    report.handled_by = make.user()
+    refused("reviews_reviewreport_handled_by_is_staff", report.save)
+    report.handled_by = people.staff()
+    report.save()
 
 
 def test_parties_of_a_completed_order_are_invited_once() -> None:

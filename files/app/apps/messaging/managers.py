@@ -62,7 +62,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(sender_id=sender_id).order_by("-created_at", "-id")
 
     def mark_read(self, reader_id: "UUID", conversation: "Conversation") -> int:
-        """Mark what the reader had not seen and return how many messages that were."""
+        """Mark what the reader had not seen and return how many messages that were. The reader has to act."""
         return self.unread_by(reader_id, conversation).update(read_at=Now(), updated_at=Now())
 
 

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from apps.common.models import TimestampedModel
+from apps.common.money import are_numbers
 from apps.gigs.managers import GigStatQuerySet
 from apps.gigs.models.gig import Gig
 
@@ -35,6 +36,7 @@ class GigStat(TimestampedModel):
                 condition=Q(visitor_count__lte=F("view_count")), name="gigs_gigstat_no_more_visitors_than_views"
             ),
             models.CheckConstraint(condition=Q(revenue_amount__gte=0), name="gigs_gigstat_revenue_not_negative"),
+            models.CheckConstraint(condition=are_numbers("revenue_amount"), name="gigs_gigstat_revenue_is_a_number"),
             models.CheckConstraint(condition=Q(currency="CNY"), name="gigs_gigstat_currency_is_cny"),
         ]
         indexes = [

@@ -11,6 +11,7 @@ from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
 from apps.common.models import StatefulModel, Transitions
+from apps.common.money import are_numbers
 from apps.orders.managers import OrderDisputeQuerySet
 from apps.orders.models.order import Order
 
@@ -98,6 +99,9 @@ class OrderDispute(StatefulModel):
                 condition=Q(refund_amount=0) & ~Q(resolution__in=["refund", "partial_refund"])
                 | Q(refund_amount__gt=0, resolution__in=["refund", "partial_refund"]),
                 name="orders_orderdispute_refund_fits_resolution",
+            ),
+            models.CheckConstraint(
+                condition=are_numbers("refund_amount"), name="orders_orderdispute_refund_is_a_number"
             ),
             models.CheckConstraint(
                 condition=Q(status__in=["open", "under_review"], closed_at__isnull=True)

@@ -11,6 +11,7 @@ from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
 from apps.common.models import StatefulModel, Transitions, UUIDModel
+from apps.common.money import are_numbers
 from apps.gigs.models import Gig, GigPackage
 from apps.orders.managers import OrderQuerySet
 
@@ -108,6 +109,10 @@ class Order(StatefulModel):
                 condition=Q(quantity__gte=1, quantity__lte=100), name="orders_order_quantity_1_to_100"
             ),
             models.CheckConstraint(condition=Q(service_fee__gte=0), name="orders_order_service_fee_not_negative"),
+            models.CheckConstraint(
+                condition=are_numbers("unit_price", "service_fee", "extras_amount"),
+                name="orders_order_amounts_are_numbers",
+            ),
             models.CheckConstraint(condition=Q(currency="CNY"), name="orders_order_currency_is_cny"),
             models.CheckConstraint(
                 condition=LessThanOrEqual(Length("requirements_text"), 5000),

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.common.models import TimestampedModel
+from apps.common.money import are_numbers
 from apps.gigs.models import Category
 from apps.orders.managers import OrderStatQuerySet
 
@@ -38,6 +39,10 @@ class OrderStat(TimestampedModel):
             models.UniqueConstraint(fields=["category", "day"], name="orders_orderstat_once_per_category_and_day"),
             models.CheckConstraint(
                 condition=Q(paid_amount__gte=0, completed_amount__gte=0), name="orders_orderstat_amounts_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=are_numbers("paid_amount", "completed_amount", digits=18),
+                name="orders_orderstat_amounts_are_numbers",
             ),
             models.CheckConstraint(condition=Q(currency="CNY"), name="orders_orderstat_currency_is_cny"),
         ]

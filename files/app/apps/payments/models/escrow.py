@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from apps.common.models import StatefulModel, Transitions
+from apps.common.money import are_numbers
 from apps.orders.models import Order, OrderDispute
 from apps.payments.managers import EscrowQuerySet, PaymentRefundQuerySet
 from apps.payments.models.wallet import Transaction
@@ -59,6 +60,10 @@ class Escrow(StatefulModel):
             models.CheckConstraint(
                 condition=Q(amount__gte=F("refunded_amount") + F("released_amount") + F("fee_amount")),
                 name="payments_escrow_gives_no_more_than_it_holds",
+            ),
+            models.CheckConstraint(
+                condition=are_numbers("amount", "refunded_amount", "released_amount", "fee_amount"),
+                name="payments_escrow_amounts_are_numbers",
             ),
             models.CheckConstraint(condition=Q(currency="CNY"), name="payments_escrow_currency_is_cny"),
             models.CheckConstraint(
@@ -135,6 +140,7 @@ class PaymentRefund(StatefulModel):
             models.CheckConstraint(
                 condition=Q(amount__gte=Decimal("0.01")), name="payments_paymentrefund_amount_at_least_a_cent"
             ),
+            models.CheckConstraint(condition=are_numbers("amount"), name="payments_paymentrefund_amount_is_a_number"),
             models.CheckConstraint(condition=Q(currency="CNY"), name="payments_paymentrefund_currency_is_cny"),
             models.CheckConstraint(
                 condition=Q(reason__in=["cancellation", "dispute", "goodwill", "mistake"]),

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from apps.common.models import StatefulModel, Transitions
+from apps.common.money import are_numbers
 from apps.payments.managers import WithdrawalQuerySet
 from apps.payments.models.method import PaymentMethod
 from apps.payments.models.wallet import Transaction
@@ -50,6 +51,9 @@ class PayoutBatch(StatefulModel):
                 name="payments_payoutbatch_holds_1_to_1000",
             ),
             models.CheckConstraint(condition=Q(total_amount__gt=0), name="payments_payoutbatch_total_is_positive"),
+            models.CheckConstraint(
+                condition=are_numbers("total_amount"), name="payments_payoutbatch_total_is_a_number"
+            ),
             models.CheckConstraint(condition=Q(currency="CNY"), name="payments_payoutbatch_currency_is_cny"),
             models.CheckConstraint(
                 condition=Q(status="submitted", settled_at__isnull=True)

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.common.models import TimestampedModel
+from apps.common.money import are_numbers
 
 
 class PaymentStat(TimestampedModel):
@@ -37,6 +38,13 @@ class PaymentStat(TimestampedModel):
                     fee_amount__gte=0, withdrawal_amount__gte=0, wallet_balance__gte=0, escrow_balance__gte=0,
                 ),
                 name="payments_paymentstat_amounts_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=are_numbers(
+                    "deposit_amount", "payment_amount", "income_amount", "refund_amount",
+                    "fee_amount", "withdrawal_amount", "wallet_balance", "escrow_balance", digits=18,
+                ),
+                name="payments_paymentstat_amounts_are_numbers",
             ),
             models.CheckConstraint(condition=Q(currency="CNY"), name="payments_paymentstat_currency_is_cny"),
         ]  # fmt: skip

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from apps.common.models import StatefulModel, Transitions, UUIDModel
+from apps.common.money import are_numbers
 from apps.orders.models import Order
 from apps.payments.managers import TransactionQuerySet
 
@@ -43,6 +44,7 @@ class Wallet(StatefulModel):
                 name="payments_wallet_balance_not_negative",
                 violation_error_message="余额不足。",
             ),
+            models.CheckConstraint(condition=are_numbers("balance"), name="payments_wallet_balance_is_a_number"),
             models.CheckConstraint(condition=Q(currency="CNY"), name="payments_wallet_currency_is_cny"),
             models.CheckConstraint(
                 condition=Q(status__in=["active", "frozen", "closed"]), name="payments_wallet_status_known"
@@ -106,6 +108,7 @@ class Transaction(UUIDModel):
                 condition=~Q(kind__in=["payment", "income", "refund"]) | Q(order__isnull=False),
                 name="payments_transaction_names_its_order",
             ),
+            models.CheckConstraint(condition=are_numbers("amount"), name="payments_transaction_amount_is_a_number"),
             models.CheckConstraint(condition=Q(currency="CNY"), name="payments_transaction_currency_is_cny"),
         ]
         indexes = [
