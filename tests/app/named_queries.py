@@ -16,7 +16,7 @@ from apps.accounts.models import (
     UserSkill,
     UserVerification,
 )
-from apps.common.models import Release
+from apps.common.models import AuditLog, Release
 from apps.gigs.models import (
     Category,
     Gig,
@@ -88,6 +88,10 @@ def _some_gigs(a: Asked) -> list[UUID]:
 
 QUERIES: dict[str, Callable[[Asked], QuerySet[Any]]] = {
     # common
+    "audit_about_person_newest": lambda a: a.of(AuditLog.objects.about(a(AuditLog, "person_id")))[:PAGE],
+    # What is seeded was done by nobody in person.
+    "audit_by_actor_newest": lambda a: a.of(AuditLog.objects.by(a(Order, "client_id")))[:PAGE],
+    "audit_of_row_newest": lambda a: a.of(AuditLog.objects.of_row(a.one(Wallet, a(Transaction, "wallet_id"))))[:PAGE],
     "releases_newest": lambda a: a.of(Release.objects.order_by("-created_at", "-id"))[:1],
     # accounts
     "activities_of_user_newest": lambda a: a.of(UserActivityLog.objects.of_user(a(UserActivityLog, "user_id")))[:PAGE],

@@ -76,7 +76,7 @@ def test_everything_belongs_to_the_owner(owner: Any) -> None:
         owner,
         "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
         " UNION SELECT DISTINCT proowner::regrole::text FROM pg_proc"
-        " WHERE pronamespace = 'public'::regnamespace AND NOT starts_with(proname, 'ledger_')",
+        " WHERE pronamespace = 'public'::regnamespace AND NOT proname ~ '^(ledger|audit)_'",
     )
     assert found == [("freelance_owner",)]
 
@@ -93,6 +93,20 @@ def test_the_functions_of_the_ledger_belong_to_it_and_serve_the_application_alon
         assert (owned_by, settings) == ("freelance_ledger", '{"search_path=pg_catalog, pg_temp"}'), name
         # What runs with the ledger's rights is called by the application, what it is made of by nobody else.
         assert executed_by == (["freelance_user"] if definer else []), name
+
+
+def test_the_functions_of_the_audit_belong_to_it_and_serve_the_owner_alone(owner: Any) -> None:
+    functions = rows(
+        owner,
+        "SELECT proname::text, proowner::regrole::text, prosecdef, proconfig::text, ARRAY(SELECT grantee::regrole::text"
+        " FROM aclexplode(proacl) WHERE grantee <> proowner ORDER BY 1) FROM pg_proc"
+        " WHERE pronamespace = 'public'::regnamespace AND starts_with(proname, 'audit_') ORDER BY 1",
+    )
+    settings = '{"search_path=pg_catalog, pg_temp"}'
+    assert functions == [
+        (name, "audit_owner", True, settings, ["freelance_owner"]) for name in ("audit_forget", "audit_write")
+    ]
+    assert rows(owner, "SELECT has_schema_privilege('audit_owner', 'public', 'CREATE')") == [(False,)]
 
 
 def test_the_ledger_makes_nothing_of_its_own_and_nobody_else_writes_for_it(owner: Any) -> None:

@@ -13,13 +13,14 @@ import psycopg
 import pytest
 from apps.common import partitions
 from apps.common.management.commands.maintain_partitions import ADVISORY_LOCK
-from apps.common.models import EventModel
+from apps.common.models import AuditLog, EventModel
 from apps.common.partitions import Keeper, kept_tables, logs, months, upkeep
 from apps.common.partman import MONTHS_AHEAD
 from apps.gigs.models import GigSearchHistory, GigView
 from concurrency import at_once
 from config.router import all_on
 from django.core.management import CommandError, call_command
+from django.db import router, transaction
 from django.utils import timezone
 from test_deployment import other_session
 from test_partitions import LOGS, partition_of, run
@@ -31,7 +32,22 @@ FAST = ("--lock-timeout", "100", "--pause", "0.01")
 VIEWS, OLD_VIEWS, NEXT_VIEWS = "gigs_gigview", "gigs_gigview_p20190201", "gigs_gigview_p20190301"
 ROLES = ("freelance_user", "freelance_staff", "reporting_user", "freelance_ledger")
 
+
+def noted(created_at: datetime) -> AuditLog:
+    """Write an entry of the audit log, as only its owner may."""
+    alias = router.db_for_write(AuditLog)
+    with transaction.atomic(using=alias):
+        run(alias, "SET LOCAL ROLE audit_owner")
+        return AuditLog.objects.create(
+            table_name="accounts_user", operation="truncate", login_role="", statement_role="", transaction_id=1,
+            created_at=created_at,
+        )  # fmt: skip
+
+
 every_log = pytest.mark.parametrize("model", LOGS)
+# Its rows come as its owner's, and go like any others.
+WRITTEN: dict[type[EventModel], Callable[..., Any]] = {**LOGS, AuditLog: noted}
+also_the_audit = pytest.mark.parametrize("model", WRITTEN)
 
 
 def maintain(alias: str, *options: str) -> tuple[list[str], dict[str, Any]]:
@@ -45,7 +61,7 @@ def maintain(alias: str, *options: str) -> tuple[list[str], dict[str, Any]]:
 def written(model: type[EventModel], alias: str, *moments: datetime) -> list[Any]:
     """Write a row of the log for each moment, committed."""
     with all_on(alias):
-        return [LOGS[model](created_at=moment) for moment in moments]
+        return [WRITTEN[model](created_at=moment) for moment in moments]
 
 
 def number(alias: str, table: str) -> int:
@@ -66,7 +82,7 @@ def test_every_log_is_kept_by_pg_partman_and_not_by_its_superuser(deployed: str)
     assert run(deployed, "SELECT DISTINCT automatic_maintenance, retention FROM partman.part_config") == [("off", None)]
 
 
-@every_log
+@also_the_audit
 def test_a_new_database_has_this_month_and_six_more_without_a_gap(deployed: str, model: type[EventModel]) -> None:
     found = months(deployed, model)
     assert found[0].begins <= timezone.now() < found[0].ends
@@ -77,7 +93,7 @@ def test_a_new_database_has_this_month_and_six_more_without_a_gap(deployed: str,
     }
 
 
-@every_log
+@also_the_audit
 def test_a_row_of_now_goes_to_its_month_at_once(deployed: str, model: type[EventModel]) -> None:
     (row,) = written(model, deployed, timezone.now())
     assert partition_of(row, deployed) == f"{model._meta.db_table}_p{row.created_at:%Y%m}01"
@@ -96,7 +112,7 @@ def test_months_that_are_missing_after_a_long_absence_are_made(deployed: str) ->
 
 
 # ---- the safety net
-@every_log
+@also_the_audit
 def test_a_row_for_a_month_without_a_partition_is_kept_and_moved_to_its_child(
     deployed: str, model: type[EventModel]
 ) -> None:
@@ -220,8 +236,8 @@ def test_an_old_month_is_archived_detached_and_dropped(deployed: str, model: typ
 def test_a_month_is_kept_as_long_as_its_log_says(
     deployed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert {log.__name__: log.KEPT_MONTHS for log in LOGS} == {
-        "UserActivityLog": 24, "GigView": 13, "GigSearchHistory": 12,
+    assert {log.__name__: log.KEPT_MONTHS for log in logs()} == {
+        "UserActivityLog": 24, "GigView": 13, "GigSearchHistory": 12, "AuditLog": 60,
     }  # fmt: skip
     this_month = timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     month_before = (this_month - timedelta(days=1)).replace(day=1)

@@ -29,7 +29,8 @@ ROLLED_UP = {
     "gigs_gigstat", "messaging_messagingstat", "orders_orderstat", "payments_paymentstat", "reviews_reviewstat",
     "reviews_userrating",
 }  # fmt: skip
-ELSEWHERE = FROM_FIXTURES | ROLLED_UP | {"common_release"}
+WRITTEN_BY_TRIGGERS = {"common_auditlog"}
+ELSEWHERE = FROM_FIXTURES | ROLLED_UP | WRITTEN_BY_TRIGGERS | {"common_release"}
 DIGEST = "SELECT md5(string_agg(t::text, ' ' ORDER BY t::text)) FROM {table} AS t"
 # A key begins with the milliseconds of its row's moment.
 NOT_OF_ITS_MOMENT = """

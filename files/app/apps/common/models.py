@@ -1,12 +1,16 @@
-"""Abstract bases of all models, and the record of deployed releases."""
+"""Abstract bases of all models, the audit log, and the record of deployed releases."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
+from django.db.models.lookups import Exact
 
+from apps.common.expressions import JsonbTypeof, TransactionIdField
 from apps.common.keys import UUIDv7, uuid7
+from apps.common.managers import AuditLogQuerySet
 
 # Legal next states by state; "" stands for a row that does not exist yet.
 Transitions = Mapping[str, Sequence[str]]
@@ -56,6 +60,74 @@ class EventModel(models.Model):
 
     class Meta:
         abstract = True
+
+
+class AuditLog(EventModel):
+    """One change of one sensitive row, written by triggers alone (`audited` of apps.common.sql; migration common.0003).
+
+    It points at nothing: the entry outlives the row, and often the account.
+    """
+
+    # 电子商务法 (E-Commerce Law), article 31: what was traded is kept for three years after the end of the trade.
+    KEPT_MONTHS = 60
+
+    class Operation(models.TextChoices):
+        INSERT = "insert", "新增"
+        UPDATE = "update", "修改"
+        DELETE = "delete", "删除"
+        TRUNCATE = "truncate", "清空"
+
+    table_name = models.CharField("表", max_length=63)
+    # "" where the whole table was emptied.
+    row_id = models.CharField("行编号", max_length=64, blank=True)
+    operation = models.CharField("操作", max_length=8, choices=Operation)
+    # The account that the row is about.
+    person_id = models.UUIDField("相关用户", null=True, blank=True)
+    # Column: [before, after], [before] of a deleted row, null where the values are not for this log. A new row has
+    # none: it holds them itself, and each later change notes the value before it.
+    changes = models.JSONField("变更内容", default=dict)
+    # The same, of columns that say who somebody is; NULL when the person was forgotten.
+    personal_changes = models.JSONField("个人信息变更", null=True, blank=True)
+    # NULL: nobody said who acts (a job, a repair).
+    actor_id = models.UUIDField("操作人", null=True, blank=True)
+    login_role = models.CharField("登录角色", max_length=63)
+    # Whose rights the statement had: of a function of the ledger, freelance_ledger.
+    statement_role = models.CharField("执行角色", max_length=63)
+    transaction_id = TransactionIdField("事务编号")
+
+    objects = AuditLogQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "审计日志"
+        verbose_name_plural = "审计日志"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(operation__in=["insert", "update", "delete", "truncate"]),
+                name="common_auditlog_operation_known",
+            ),
+            models.CheckConstraint(
+                condition=Exact(JsonbTypeof("changes"), "object"), name="common_auditlog_changes_is_object"
+            ),
+        ]
+        indexes = [
+            # AuditLogQuerySet.of_row.
+            models.Index(fields=["table_name", "row_id", "-created_at", "-id"], name="audit_of_row_newest"),
+            # AuditLogQuerySet.about; the function audit_forget.
+            models.Index(
+                fields=["person_id", "-created_at", "-id"],
+                name="audit_about_person_newest",
+                condition=Q(person_id__isnull=False),
+            ),
+            # AuditLogQuerySet.by.
+            models.Index(
+                fields=["actor_id", "-created_at", "-id"],
+                name="audit_by_actor_newest",
+                condition=Q(actor_id__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.table_name} {self.row_id} {self.get_operation_display()}"
 
 
 class Release(UUIDModel):

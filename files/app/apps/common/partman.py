@@ -59,9 +59,9 @@ BEGIN
     FOREACH detached IN ARRAY months LOOP
         EXECUTE format('ALTER TABLE {table} DETACH PARTITION %s', detached);
     END LOOP;
-    -- All of them are gone: the rows go to the default partition.
+    -- All of them are gone: the rows go to the default partition. Not by its parent, which not every owner may write.
     FOREACH detached IN ARRAY months LOOP
-        EXECUTE format('INSERT INTO {table} TABLE %s', detached);
+        EXECUTE format('INSERT INTO {table}_default TABLE %s', detached);
         EXECUTE format('DROP TABLE %s', detached);
     END LOOP;
 END $unregister$;

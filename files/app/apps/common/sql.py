@@ -15,6 +15,7 @@ DEFAULT_PRIVILEGES = {
     "freelance_staff": "SELECT",
     "reporting_user": "SELECT",
     "freelance_ledger": "",
+    "audit_owner": "",
 }
 
 
@@ -128,6 +129,38 @@ def append_only(table: str) -> RunSQL:
     )
 
 
+def audited(  # noqa: PLR0913 (what is noted of a table, by name)
+    table: str,
+    *,
+    key: str = "id",
+    person: str = "",
+    shown: Sequence[str],
+    personal: Sequence[str] = (),
+    ignored: Sequence[str] = ("updated_at",),
+) -> RunSQL:
+    """Write each change of a row into common_auditlog (migration common.0003), one entry a row and statement.
+
+    person: column with the account that the row is about. Values are noted of the columns in `shown`, and of those in
+    `personal` until the person is forgotten; a change of any other column is noted by its name alone, so that what is
+    added later keeps its values to itself. A change of nothing but `ignored` columns leaves no entry.
+    """
+    arguments = ", ".join(f"'{argument}'" for argument in (key, person, *map(" ".join, (shown, personal, ignored))))
+    # One after the other in the order of their names: nothing runs between the note of the role and the entry.
+    names = [f"{table}_audit_{number}" for number in range(1, 6)]
+    events = (
+        f"AFTER INSERT OR TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION note_role_of_statement()",
+        f"AFTER INSERT ON {table} REFERENCING NEW TABLE AS new_rows"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION audit_write({arguments})",
+        f"AFTER UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION note_role_of_statement()",
+        f"AFTER UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION audit_write({arguments})",
+        f"AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION audit_write({arguments})",
+    )
+    return RunSQL(
+        " ".join(f"CREATE TRIGGER {name} {event};" for name, event in zip(names, events, strict=True)),
+        " ".join(f"DROP TRIGGER {name} ON {table};" for name in names),
+    )
+
+
 def privileges(table: str, role: str, wanted: str, except_columns: Sequence[str] = ()) -> RunSQL:
     """Give `role` these privileges on `table` and no others; where the role is missing, nothing happens.
 
@@ -165,15 +198,35 @@ def definer_of_the_ledger(body: str, signature: str, executed_by: str = "") -> R
     of the schema may hand a function over, because it may SET ROLE to freelance_ledger, and drop it again.
     """
     grant = f"GRANT EXECUTE ON FUNCTION {signature} TO {executed_by};" if executed_by else ""
+    return _handed_over(body, signature, "freelance_ledger", grant)
+
+
+def definer_of_the_audit(body: str, signature: str) -> RunSQL:
+    """Make a `SECURITY DEFINER` function with the rights of audit_owner, for who makes it and for nobody else."""
+    # A right that the maker had would go over with the function: this one is given by its new owner.
+    grant = f"""
+        DO $grant$
+        DECLARE maker text := current_user;
+        BEGIN
+            SET LOCAL ROLE audit_owner;
+            EXECUTE format('GRANT EXECUTE ON FUNCTION {signature} TO %I', maker);
+            EXECUTE format('SET LOCAL ROLE %I', maker);
+        END $grant$;
+        """
+    return _handed_over(body, signature, "audit_owner", after=grant)
+
+
+def _handed_over(body: str, signature: str, owner: str, before: str = "", after: str = "") -> RunSQL:
     return RunSQL(
         f"""
         {body}
         REVOKE ALL ON FUNCTION {signature} FROM PUBLIC, freelance_user, freelance_staff;
-        {grant}
+        {before}
         -- An owner needs to be able to create in the schema, but only at this moment.
-        GRANT CREATE ON SCHEMA public TO freelance_ledger;
-        ALTER FUNCTION {signature} OWNER TO freelance_ledger;
-        REVOKE CREATE ON SCHEMA public FROM freelance_ledger;
+        GRANT CREATE ON SCHEMA public TO {owner};
+        ALTER FUNCTION {signature} OWNER TO {owner};
+        REVOKE CREATE ON SCHEMA public FROM {owner};
+        {after}
         """,
         f"DROP FUNCTION {signature}",
     )

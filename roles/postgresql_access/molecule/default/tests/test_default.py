@@ -94,29 +94,33 @@ def test_the_migrator_has_to_take_the_owners_part(host):
 
 HAND_OVER = """
 SET ROLE freelance_owner;
-CREATE FUNCTION who_moves_money() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT current_user::text';
-GRANT CREATE ON SCHEMA public TO freelance_ledger;
-ALTER FUNCTION who_moves_money() OWNER TO freelance_ledger;
-REVOKE CREATE ON SCHEMA public FROM freelance_ledger;
+CREATE FUNCTION who_acts() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT current_user::text';
+GRANT CREATE ON SCHEMA public TO {owner};
+ALTER FUNCTION who_acts() OWNER TO {owner};
+REVOKE CREATE ON SCHEMA public FROM {owner};
 """
+OWNERS_OF_FUNCTIONS = ["freelance_ledger", "audit_owner"]
 
 
-def test_a_migration_hands_functions_over_to_the_ledger(host):
-    handed = query(host, "freelance_migrator", HAND_OVER)
+@pytest.mark.parametrize("owner", OWNERS_OF_FUNCTIONS)
+def test_a_migration_hands_functions_over_to_ledger_and_audit(host, owner):
+    handed = query(host, "freelance_migrator", HAND_OVER.format(owner=owner))
     assert handed.rc == 0, handed.stderr
-    answer = query(host, "freelance_user", "SELECT who_moves_money()")
-    dropped = query(host, "freelance_migrator", "SET ROLE freelance_owner; DROP FUNCTION who_moves_money()")
-    assert (answer.rc, answer.stdout.strip()) == (0, "freelance_ledger"), answer.stderr
+    answer = query(host, "freelance_user", "SELECT who_acts()")
+    dropped = query(host, "freelance_migrator", "SET ROLE freelance_owner; DROP FUNCTION who_acts()")
+    assert (answer.rc, answer.stdout.strip()) == (0, owner), answer.stderr
     assert dropped.rc == 0, dropped.stderr
 
 
-def test_nobody_has_the_rights_of_the_ledger_by_being_somebody_else(host):
+@pytest.mark.parametrize("owner", OWNERS_OF_FUNCTIONS)
+def test_nobody_has_the_rights_of_ledger_or_audit_by_being_somebody_else(host, owner):
     for role in ("freelance_owner", "freelance_migrator", "freelance_user", "freelance_staff", "reporting_user"):
-        assert administer(host, f"SELECT pg_has_role('{role}', 'freelance_ledger', 'USAGE')") == "f", role
+        assert administer(host, f"SELECT pg_has_role('{role}', '{owner}', 'USAGE')") == "f", role
     for role in ("freelance_user", "freelance_staff", "reporting_user"):
-        assert administer(host, f"SELECT pg_has_role('{role}', 'freelance_ledger', 'SET')") == "f", role
-    assert administer(host, "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'freelance_ledger'") == "f"
-    made = administer(host, "SELECT has_schema_privilege('freelance_ledger', 'public', 'CREATE')")
+        assert administer(host, f"SELECT pg_has_role('{role}', '{owner}', 'SET')") == "f", role
+    login = f"SELECT rolcanlogin FROM pg_roles WHERE rolname = '{owner}'"  # noqa: S608 (named above)
+    assert administer(host, login) == "f"
+    made = administer(host, f"SELECT has_schema_privilege('{owner}', 'public', 'CREATE')")
     assert made == "f"
 
 
