@@ -1,0 +1,46 @@
+"""What a migration does although it should not, each with the reason why nobody suffered. New entries are contract
+steps, which name the release that came in between."""
+
+FIRST = "part of the first release: the table is made by the same deployment and holds no row"
+NO_RIGHT_YET = "part of the first release: no application runs before the same deployment ends"
+HALF_BUILT = "a half-built index is refused by name when the deployment ends"
+
+# By migration and rule of squawk.
+LINT = {
+    ("gigs.0002_integrity", "adding-foreign-key-constraint"): FIRST,
+    ("gigs.0002_integrity", "constraint-missing-not-valid"): FIRST,
+    ("orders.0002_integrity", "adding-foreign-key-constraint"): FIRST,
+    ("orders.0002_integrity", "constraint-missing-not-valid"): FIRST,
+    ("payments.0006_integrity", "adding-foreign-key-constraint"): FIRST,
+    ("payments.0006_integrity", "constraint-missing-not-valid"): FIRST,
+    ("reviews.0004_integrity", "adding-foreign-key-constraint"): FIRST,
+    ("reviews.0004_integrity", "constraint-missing-not-valid"): FIRST,
+    ("accounts.0006_search", "require-concurrent-index-creation"): FIRST,
+    ("reviews.0005_search", "require-concurrent-index-creation"): FIRST,
+    ("payments.0003_methods", "ban-drop-constraint"): "replaced by the same statement's wider rule; 0006 validates it",
+    ("gigs.0008_search_index", "prefer-robust-stmts"): HALF_BUILT,
+    ("messaging.0005_inbox_indexes", "prefer-robust-stmts"): HALF_BUILT,
+}
+
+# By migration and table: all rows are written anew, under a lock that stops readers.
+REWRITES = {
+    ("orders.0003_contract", "orders_order"): (
+        "the total is computed from another column, too. Part of the first release: there is no order yet. On a table"
+        " with rows it would be a new column, moved and contracted"
+    ),
+}
+
+# By migration: what the running release may do no more when it has been applied.
+TAKES_RIGHTS = {
+    "common.0002_release": "the list of migrations: no release ever wrote it but by migrating",
+    "orders.0002_integrity": NO_RIGHT_YET,
+    "orders.0007_integrity": NO_RIGHT_YET,
+    "payments.0002_integrity": NO_RIGHT_YET,
+    "payments.0006_integrity": NO_RIGHT_YET,
+    "messaging.0004_integrity": NO_RIGHT_YET,
+    "reviews.0004_integrity": NO_RIGHT_YET,
+    "payments.0007_ledger": (
+        "the application wrote wallets and entries itself, from here on the ledger's functions do. There is no release"
+        " of overlap: code from before it cannot move money. No such release was ever deployed"
+    ),
+}

@@ -1,0 +1,98 @@
+"""A migration runs beside the release before it: no long lock, no rewritten table, no right taken away."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from config.router import all_on
+from django.db import connections
+from django.db.migrations import Migration
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from migration_exemptions import LINT, REWRITES, TAKES_RIGHTS
+from test_migrations import OWN_APPS, rows
+
+CONFIGURATION = Path(__file__).resolve().parents[2] / "files/app/.squawk.toml"
+
+# Files of tables and their indexes, which a rewrite makes anew, and the application's rights.
+TABLES = """
+SELECT relname::text, pg_relation_filenode(oid), ARRAY(
+    SELECT privilege_type FROM aclexplode(relacl) WHERE grantee = 'freelance_user'::regrole ORDER BY 1)
+FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+"""
+
+
+def name_of(migration: Migration) -> str:
+    return f"{migration.app_label}.{migration.name}"
+
+
+def sql_of(migration: Migration, loader: MigrationLoader) -> str:
+    """Return the SQL as `sqlmigrate` writes it."""
+    statements = "\n".join(loader.collect_sql([(migration, False)]))
+    return f"BEGIN;\n{statements}\nCOMMIT;\n" if migration.atomic else statements
+
+
+def findings(folder: Path, texts: dict[str, str]) -> set[tuple[str, str]]:
+    """Return name and rule of everything that squawk finds in these texts."""
+    for name, text in texts.items():
+        (folder / f"{name}.sql").write_text(text)
+    done = subprocess.run(
+        ["squawk", "--config", CONFIGURATION, "--reporter", "json", *(folder / f"{name}.sql" for name in texts)],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode in {0, 1}, done.stderr
+    return {(Path(found["file"]).stem, found["rule_name"]) for found in json.loads(done.stdout)}
+
+
+@pytest.mark.usefixtures("migrated")
+def test_no_migration_locks_for_long_or_breaks_the_release_before(tmp_path: Path) -> None:
+    loader = MigrationLoader(connections["direct"])
+    own = [migration for (app, _), migration in loader.disk_migrations.items() if app in OWN_APPS]
+    assert len(own) > 50
+    found = findings(tmp_path, {name_of(migration): sql_of(migration, loader) for migration in own})
+    assert found - LINT.keys() == set()
+    assert LINT.keys() - found == set(), "exemptions of what is not there"
+
+
+@pytest.mark.parametrize(
+    ("statement", "rule"),
+    [
+        ("ALTER TABLE orders_order ADD COLUMN tax numeric(12, 2) NOT NULL", "adding-required-field"),
+        ("ALTER TABLE orders_order ADD COLUMN code uuid DEFAULT uuidv7()", "adding-field-with-default"),
+        ("ALTER TABLE orders_order ADD CHECK (quantity < 50)", "constraint-missing-not-valid"),
+        ("ALTER TABLE orders_order ALTER COLUMN due_at SET NOT NULL", "adding-not-nullable-field"),
+        ("ALTER TABLE orders_order ALTER COLUMN quantity TYPE bigint", "changing-column-type"),
+        ("ALTER TABLE orders_order DROP COLUMN due_at", "ban-drop-column"),
+        ("ALTER TABLE orders_order RENAME COLUMN due_at TO due", "renaming-column"),
+        ("CREATE INDEX orders_by_due ON orders_order (due_at)", "require-concurrent-index-creation"),
+    ],
+)
+def test_what_locks_or_breaks_is_found(tmp_path: Path, statement: str, rule: str) -> None:
+    assert ("tried", rule) in findings(tmp_path, {"tried": f"BEGIN;\n{statement};\nCOMMIT;\n"})
+
+
+def test_no_migration_rewrites_a_table_or_takes_a_right_of_the_release_before(scratch: str) -> None:
+    connection = connections[scratch]
+    rewritten, taken = set(), set()
+    before: dict[str, tuple[Any, list[str]]] = {}
+
+    def compare(action: str, migration: Migration | None = None, _fake: bool | None = None) -> None:
+        if action != "apply_success" or migration is None:
+            return
+        after = {table: (file, rights) for table, file, rights in rows(connection, TABLES)}
+        for table in before.keys() & after.keys():
+            if before[table][0] != after[table][0]:
+                rewritten.add((name_of(migration), table))
+            if set(before[table][1]) - set(after[table][1]):
+                taken.add(name_of(migration))
+        before.clear()
+        before.update(after)
+
+    executor = MigrationExecutor(connection, progress_callback=compare)
+    with all_on(scratch):
+        executor.migrate(executor.loader.graph.leaf_nodes())
+    assert len(before) > 50
+    assert rewritten == REWRITES.keys()
+    assert taken == TAKES_RIGHTS.keys()
