@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keyring
 import pytest
-from config import cache, databases
+from config import cache, databases, encryption
 from config.environment import Environment, read_env_file
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -155,6 +156,43 @@ def test_user_and_password_of_the_cache_are_quoted_once(
 ) -> None:
     _, made = read({**good, "CACHE_URL": url, **({"CACHE_PASSWORD": password} if password else {})})
     assert made["default"]["LOCATION"] == location
+
+
+def keys_of(variables: Mapping[str, str]) -> dict[str, str]:
+    env = Environment(variables)
+    made = encryption.encryption(env)
+    env.refuse_problems()
+    return made
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_a_key_file_that_others_cannot_read_is_taken(tmp_path: Path, mode: int) -> None:
+    file = keyring.write(tmp_path / "keys.json")
+    file.chmod(mode)
+    assert keys_of({"ENCRYPTION_KEY_FILE": str(file)}) == {"KEY_FILE": str(file)}
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o660, 0o700])
+def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    file = keyring.write(tmp_path / "keys.json")
+    file.chmod(mode)
+    with pytest.raises(ImproperlyConfigured, match=f"ENCRYPTION_KEY_FILE={file} has mode {mode:04o}: 0600 or 0640"):
+        keys_of({"ENCRYPTION_KEY_FILE": str(file)})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"ENCRYPTION_KEY_FILE": "/nowhere/keys"}, "ENCRYPTION_KEY_FILE=/nowhere/keys: there is no such readable file"),
+        ({"ENCRYPTION_KEY_PROVIDER": "vault"}, "ENCRYPTION_KEY_PROVIDER=vault: one of file, kms is expected"),
+        ({"ENCRYPTION_KEY_PROVIDER": "kms"}, "this release has no key management service"),
+        ({"ENCRYPTION_KEY_FLIE": "x"}, "Did you mean ENCRYPTION_KEY_FILE?"),
+    ],
+)
+def test_a_wrong_key_setting_is_refused_by_name(wrong: dict[str, str], expected: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        keys_of(wrong)
+    assert expected in str(caught.value)
 
 
 def test_env_file_is_read_with_quotes_and_comments(tmp_path: Path) -> None:

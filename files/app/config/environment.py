@@ -8,7 +8,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 # Names that begin like ours but are unknown are taken for misspellings.
-OWN_PREFIXES = ("DB_", "CACHE_")
+OWN_PREFIXES = ("DB_", "CACHE_", "ENCRYPTION_")
 PORTS = range(1, 65_536)
 
 

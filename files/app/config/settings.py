@@ -5,7 +5,7 @@ Variables are read from the process and from `.env` beside manage.py (or the fil
 
 from pathlib import Path
 
-from config import cache, databases
+from config import cache, databases, encryption
 from config.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -36,6 +36,8 @@ REPLICA_PIN_SECONDS = _env.integer("DB_REPLICA_PIN_SECONDS", 5, range(601))
 # Consoles of PgBouncer, for the audit alone.
 POOLERS = databases.poolers(_env)
 CACHES = cache.caches(_env)
+# Who gives the keys of encrypted columns.
+ENCRYPTION = encryption.encryption(_env)
 
 _env.refuse_problems(also_known=(*databases.OPTIONAL_NAMES, *cache.OPTIONAL_NAMES))
 
