@@ -19,8 +19,9 @@ HERE = Path(__file__).resolve().parent
 APP = HERE.parents[1] / "files" / "app"
 sys.path[:0] = [str(APP), str(HERE)]
 
-import large_tables  # noqa: E402 (the path comes first)
-import server as server_module  # noqa: E402 (the path comes first)
+import keyring  # noqa: E402 (the path comes first)
+import large_tables  # noqa: E402 (the same)
+import server as server_module  # noqa: E402 (the same)
 
 _CA_FILE = Path(tempfile.mkdtemp(prefix="app-tests-")) / "ca.crt"
 _CA_FILE.touch()
@@ -41,6 +42,7 @@ os.environ.update(
         "DB_DIRECT_HOSTADDR": "192.0.2.1",
         "DB_DIRECT_USER": "freelance_migrator",
         "DB_DIRECT_PASSWORD": "test-freelance_migrator",
+        "ENCRYPTION_KEY_FILE": str(keyring.write(_CA_FILE.with_name("keys.json"))),
     }
 )
 django.setup()
@@ -103,6 +105,14 @@ def owner(migrated: server_module.Server) -> Iterator[Any]:  # noqa: ARG001 (it 
         yield connections["direct"]
         transaction.set_rollback(True, using="direct")
     connections["direct"].close()
+
+
+@pytest.fixture
+def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A key file that a test may change."""
+    file = keyring.write(tmp_path / "keys.json")
+    monkeypatch.setitem(settings.ENCRYPTION, "KEY_FILE", str(file))
+    return file
 
 
 @pytest.fixture

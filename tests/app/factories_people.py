@@ -28,6 +28,8 @@ from apps.gigs.models import (
 )
 
 MOMENT = datetime(2025, 1, 1, tzinfo=UTC)
+# The example of GB 11643-1999.
+IDENTITY_NUMBER = "11010519491231002X"
 SESSION = hashlib.sha256(b"session").hexdigest()
 
 _numbers = itertools.count(1)

@@ -17,6 +17,14 @@ LINT = {
     ("reviews.0004_integrity", "constraint-missing-not-valid"): FIRST,
     ("accounts.0006_search", "require-concurrent-index-creation"): FIRST,
     ("reviews.0005_search", "require-concurrent-index-creation"): FIRST,
+    ("accounts.0009_seal_private_columns", "constraint-missing-not-valid"): FIRST,
+    ("accounts.0009_seal_private_columns", "disallowed-unique-constraint"): FIRST,
+    ("accounts.0009_seal_private_columns", "ban-drop-constraint"): "it asks for the plain number; 0011 makes it anew",
+    ("accounts.0010_seal_identity", "require-concurrent-index-creation"): FIRST,
+    ("accounts.0011_drop_plain_columns", "constraint-missing-not-valid"): FIRST,
+    ("accounts.0011_drop_plain_columns", "ban-drop-column"): (
+        "contract of 0009, refused while a plain value is left. No release that wrote one was ever deployed"
+    ),
     ("payments.0003_methods", "ban-drop-constraint"): "replaced by the same statement's wider rule; 0006 validates it",
     ("gigs.0008_search_index", "prefer-robust-stmts"): HALF_BUILT,
     ("messaging.0005_inbox_indexes", "prefer-robust-stmts"): HALF_BUILT,

@@ -9,6 +9,7 @@ import pytest
 from apps.accounts.models import Skill, User, UserPrivate, UserSkill
 from apps.gigs.models import Category, Gig, GigPackage
 from apps.orders.models import Order
+from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -50,17 +51,30 @@ def test_upper_case_user_name_is_refused_even_in_plain_sql() -> None:
 
 
 @pytest.mark.parametrize(
-    ("constraint", "fields"),
+    ("code", "fields"),
     [
-        ("accounts_userprivate_phone_e164", {"phone_number": "13800138000"}),
-        ("accounts_userprivate_phone_e164", {"phone_number": "+8612345678901"}),
-        ("accounts_userprivate_email_shape", {"email": "nobody"}),
-        ("accounts_userprivate_wechat_shape", {"wechat_id": "1abc"}),
-        ("accounts_userprivate_verified_phone_exists", {"phone_verified_at": "2025-01-01T00:00:00+08:00"}),
+        ("phone_e164", {"phone_number": "13800138000"}),
+        ("phone_e164", {"phone_number": "+8612345678901"}),
+        ("phone_e164", {"phone_number": "+8613800138000\n"}),
+        ("email_shape", {"email": "nobody"}),
+        ("wechat_shape", {"wechat_id": "1abc"}),
+        ("not_blank", {"real_name": " "}),
+        ("max_length", {"real_name": "长" * 51}),
     ],
 )
-def test_private_data_in_a_wrong_shape_is_refused(constraint: str, fields: dict[str, str]) -> None:
-    refused(constraint, lambda: UserPrivate.objects.create(user=make.user(), **fields))
+def test_private_data_in_a_wrong_shape_is_refused_before_it_is_encrypted(code: str, fields: dict[str, str]) -> None:
+    user = make.user()
+    with pytest.raises(ValidationError) as caught, transaction.atomic(using="default"):
+        UserPrivate.objects.create(user=user, **fields)
+    assert [error.code for error in caught.value.error_dict[next(iter(fields))]] == [code]
+    assert not UserPrivate.objects.filter(user=user).exists()
+
+
+def test_a_phone_that_is_not_there_is_not_verified() -> None:
+    refused(
+        "accounts_userprivate_verified_phone_exists",
+        lambda: UserPrivate.objects.create(user=make.user(), phone_verified_at="2025-01-01T00:00:00+08:00"),
+    )
 
 
 @pytest.mark.parametrize("phone", ["+8613800138000", "+85291234567", "+14155550123"])
@@ -68,11 +82,21 @@ def test_phone_numbers_of_the_world_are_taken(phone: str) -> None:
     assert UserPrivate.objects.create(user=make.user(), phone_number=phone).pk
 
 
-def test_one_phone_number_belongs_to_one_person() -> None:
-    UserPrivate.objects.create(user=make.user(), phone_number="+8613800138000")
+@pytest.mark.parametrize(
+    ("constraint", "name", "one", "same"),
+    [
+        ("phone", "phone_number", "+8613800138000", "+8613800138000"),
+        ("email", "email", "li.na@example.com", "Li.Na@Example.com"),
+        ("wechat", "wechat_id", "li_na_2024", "li_na_2024"),
+    ],
+)
+def test_a_phone_number_an_address_and_a_wechat_id_belong_to_one_person(
+    constraint: str, name: str, one: str, same: str
+) -> None:
+    UserPrivate.objects.create(user=make.user(), **{name: one})
     refused(
-        "accounts_userprivate_phone_unique",
-        lambda: UserPrivate.objects.create(user=make.user(), phone_number="+8613800138000"),
+        f"accounts_userprivate_{constraint}_of_one_person",
+        lambda: UserPrivate.objects.create(user=make.user(), **{name: same}),
     )
 
 

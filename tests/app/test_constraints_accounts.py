@@ -8,6 +8,7 @@ import factories as make
 import factories_people as people
 import pytest
 from apps.accounts.models import User, UserVerification
+from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
 from test_constraints import refused
 
@@ -148,6 +149,30 @@ def test_a_person_is_approved_once_for_a_kind_and_again_when_that_ended() -> Non
     second = people.verification("in_review", user=first.user)
     approval = {"status": "approved", "reviewed_at": people.MOMENT}
     refused("accounts_userverification_one_approved_per_kind", lambda: change(second, **approval))
+    change(first, status="revoked")
+    assert change(second, **approval) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "number"),
+    [
+        ("identity_shape", "11010519491231002"),
+        ("identity_shape", "11010519491231002x"),
+        ("identity_shape", "110105194913310024"),
+        ("identity_check_digit", "110105194912310021"),
+    ],
+)
+def test_a_number_that_is_on_no_identity_card_is_refused(code: str, number: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        people.verification(identity_number=number)
+    assert [error.code for error in caught.value.error_dict["identity_number"]] == [code]
+
+
+def test_an_identity_card_proves_the_name_of_one_account() -> None:
+    first = people.verification("approved", identity_number=people.IDENTITY_NUMBER)
+    second = people.verification("in_review", identity_number=people.IDENTITY_NUMBER)
+    approval = {"status": "approved", "reviewed_at": people.MOMENT}
+    refused("accounts_userverification_identity_of_one_account", lambda: change(second, **approval))
     change(first, status="revoked")
     assert change(second, **approval) == 1
 

@@ -218,7 +218,7 @@ def test_declared_exceptions_are_what_the_migrations_leave(owner: Any) -> None:
 def assert_held(owner: Any, table: str, exception: dict[str, Any]) -> None:
     """Assert that the role of a declared exception holds just these privileges on the table."""
     role, hidden = exception["role"], exception.get("except_columns", [])
-    named = "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+    named = "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
     for (column,) in rows(owner, named, table):
         for privilege in ("SELECT", "INSERT", "UPDATE"):
             wanted = privilege in exception["privileges"] and column not in hidden

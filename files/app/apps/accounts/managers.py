@@ -6,6 +6,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.common.encryption.fields import candidates
 from apps.common.search.models import SearchQuerySet
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         Skill,
         User,
         UserActivityLog,
+        UserPrivate,
         UserProfile,
         UserVerification,
         WorkExperience,
@@ -74,6 +76,17 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(
             username, password, **{**fields, "status": "active", "is_staff": True, "is_superuser": True}
         )
+
+
+class UserPrivateQuerySet(models.QuerySet["UserPrivate"]):
+    """Found by their blind indexes: the values themselves are encrypted."""
+
+    def with_phone(self, number: str) -> "UserPrivateQuerySet":
+        return self.filter(phone_number_index__in=candidates(self.model, "phone_number_index", number))
+
+    def with_email(self, address: str) -> "UserPrivateQuerySet":
+        """Find an address in upper or lower case."""
+        return self.filter(email_index__in=candidates(self.model, "email_index", address))
 
 
 class UserProfileQuerySet(SearchQuerySet["UserProfile"]):

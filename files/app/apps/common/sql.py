@@ -161,6 +161,25 @@ def audited(  # noqa: PLR0913 (what is noted of a table, by name)
     )
 
 
+def sealed_values_are_kept(table: str, *columns: str) -> RunSQL:
+    """Refuse the way back while encrypted columns hold something: it would drop the only copy. Stands last."""
+    name = f"{table}_sealed_values_are_kept"
+    return RunSQL(
+        RunSQL.noop,
+        f"""
+        DO $sealed$
+        BEGIN
+            IF EXISTS (SELECT FROM {table} WHERE coalesce({", ".join(columns)}) IS NOT NULL) THEN
+                RAISE EXCEPTION USING ERRCODE = 'object_in_use', SCHEMA = 'public', TABLE = '{table}',
+                    CONSTRAINT = '{name}',
+                    MESSAGE = '{table} holds encrypted values, which this step back would lose ({name})',
+                    HINT = 'Stay at this migration, or remove the values on purpose.';
+            END IF;
+        END $sealed$;
+        """,
+    )
+
+
 def privileges(table: str, role: str, wanted: str, except_columns: Sequence[str] = ()) -> RunSQL:
     """Give `role` these privileges on `table` and no others; where the role is missing, nothing happens.
 

@@ -8,7 +8,16 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
-from apps.accounts.managers import UserManager
+from apps.accounts.managers import UserManager, UserPrivateQuerySet
+from apps.accounts.validators import validate_email, validate_not_blank, validate_phone_number, validate_wechat_id
+from apps.common.encryption.fields import (
+    BlindIndexField,
+    EncryptedModel,
+    EncryptedTextField,
+    IsIndexed,
+    IsSealed,
+    SealedShape,
+)
 from apps.common.models import StatefulModel, Transitions
 
 if TYPE_CHECKING:
@@ -109,44 +118,58 @@ class User(AbstractBaseUser, PermissionsMixin, StatefulModel):
         return self.status == self.Status.ACTIVE
 
 
-class UserPrivate(models.Model):
+class UserPrivate(EncryptedModel):
     """What only the person sees. One row per account, its key is the account's."""
 
     # CASCADE: private data must not outlive the account.
     user = models.OneToOneField(
         User, on_delete=models.CASCADE, primary_key=True, related_name="private", verbose_name="用户"
     )
-    phone_number = models.CharField("手机号", max_length=16, null=True, blank=True)
+    phone_number = EncryptedTextField(
+        "手机号", max_length=16, db_column="phone_number_sealed", validators=[validate_phone_number]
+    )
+    phone_number_index = BlindIndexField("手机号索引", of="phone_number")
     phone_verified_at = models.DateTimeField("手机验证时间", null=True, blank=True)
-    email = models.EmailField("电子邮箱", max_length=254, null=True, blank=True)
+    email = EncryptedTextField("电子邮箱", max_length=254, db_column="email_sealed", validators=[validate_email])
+    email_index = BlindIndexField("电子邮箱索引", of="email", ignores_case=True)
     email_verified_at = models.DateTimeField("邮箱验证时间", null=True, blank=True)
-    wechat_id = models.CharField("微信号", max_length=20, null=True, blank=True)
-    alipay_account = models.CharField("支付宝账号", max_length=100, blank=True)
-    real_name = models.CharField("真实姓名", max_length=50, blank=True)
+    wechat_id = EncryptedTextField(
+        "微信号", max_length=20, db_column="wechat_id_sealed", validators=[validate_wechat_id]
+    )
+    wechat_id_index = BlindIndexField("微信号索引", of="wechat_id")
+    alipay_account = EncryptedTextField(
+        "支付宝账号", max_length=100, db_column="alipay_account_sealed", validators=[validate_not_blank]
+    )
+    real_name = EncryptedTextField(
+        "真实姓名", max_length=50, db_column="real_name_sealed", validators=[validate_not_blank]
+    )
     updated_at = models.DateTimeField("更新时间", auto_now=True, db_default=models.functions.Now())
+
+    objects = UserPrivateQuerySet.as_manager()
 
     class Meta:
         verbose_name = "用户私密信息"
         verbose_name_plural = "用户私密信息"
         constraints = [
-            models.UniqueConstraint(fields=["phone_number"], name="accounts_userprivate_phone_unique"),
-            models.UniqueConstraint(Lower("email"), name="accounts_userprivate_email_unique"),
-            models.UniqueConstraint(fields=["wechat_id"], name="accounts_userprivate_wechat_unique"),
-            models.CheckConstraint(
-                # E.164; numbers of mainland China must be mobile numbers.
-                condition=Q(phone_number__regex=r"^\+(861[3-9][0-9]{9}|(?!86)[1-9][0-9]{6,14})$"),
-                name="accounts_userprivate_phone_e164",
-                violation_error_message="手机号须为 E.164 格式，例如 +8613800138000。",
+            # UserPrivateQuerySet.with_phone and .with_email.
+            models.UniqueConstraint(fields=["phone_number_index"], name="accounts_userprivate_phone_of_one_person"),
+            models.UniqueConstraint(fields=["email_index"], name="accounts_userprivate_email_of_one_person"),
+            models.UniqueConstraint(fields=["wechat_id_index"], name="accounts_userprivate_wechat_of_one_person"),
+            SealedShape(
+                condition=Q(IsSealed("phone_number", 16), IsIndexed("phone_number", "phone_number_index")),
+                name="accounts_userprivate_phone_is_sealed",
             ),
-            models.CheckConstraint(
-                condition=Q(email__regex=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), name="accounts_userprivate_email_shape"
+            SealedShape(
+                condition=Q(IsSealed("email", 254), IsIndexed("email", "email_index")),
+                name="accounts_userprivate_email_is_sealed",
             ),
-            models.CheckConstraint(
-                condition=Q(wechat_id__regex=r"^[A-Za-z][-_A-Za-z0-9]{5,19}$"),
-                name="accounts_userprivate_wechat_shape",
-                violation_error_message="微信号须以字母开头，6 到 20 位字母、数字、下划线或减号。",
+            SealedShape(
+                condition=Q(IsSealed("wechat_id", 20), IsIndexed("wechat_id", "wechat_id_index")),
+                name="accounts_userprivate_wechat_is_sealed",
             ),
-            models.CheckConstraint(
+            SealedShape(condition=IsSealed("alipay_account", 100), name="accounts_userprivate_alipay_is_sealed"),
+            SealedShape(condition=IsSealed("real_name", 50), name="accounts_userprivate_real_name_is_sealed"),
+            SealedShape(
                 condition=Q(phone_verified_at__isnull=True) | Q(phone_number__isnull=False),
                 name="accounts_userprivate_verified_phone_exists",
             ),

@@ -8,11 +8,20 @@ from django.db.models.lookups import Exact
 
 from apps.accounts.managers import UserVerificationQuerySet
 from apps.accounts.models.user import User
+from apps.accounts.validators import validate_identity_number, validate_not_blank
+from apps.common.encryption.fields import (
+    BlindIndexField,
+    EncryptedModel,
+    EncryptedTextField,
+    IsIndexed,
+    IsSealed,
+    SealedShape,
+)
 from apps.common.expressions import JsonbTypeof
 from apps.common.models import StatefulModel, Transitions
 
 
-class UserVerification(StatefulModel):
+class UserVerification(EncryptedModel, StatefulModel):
     """One attempt of a person to prove one thing. Private: the person and the staff who decide see it.
 
     Migration accounts.0004 adds what a model cannot say: the reviewer is staff.
@@ -45,6 +54,14 @@ class UserVerification(StatefulModel):
     )
     kind = models.CharField("认证类型", max_length=16, choices=Kind)
     status = models.CharField("认证状态", max_length=16, choices=Status, default=Status.SUBMITTED)
+    # Of the papers: 居民身份证 number and the name on them.
+    identity_number = EncryptedTextField(
+        "证件号码", max_length=18, db_column="identity_number_sealed", validators=[validate_identity_number]
+    )
+    identity_number_index = BlindIndexField("证件号码索引", of="identity_number")
+    holder_name = EncryptedTextField(
+        "证件姓名", max_length=50, db_column="holder_name_sealed", validators=[validate_not_blank]
+    )
     # Keys in the object storage, never public addresses.
     document_keys = models.JSONField("证明文件", default=list, blank=True)
     # SET_NULL: a decision outlives the staff member's account.
@@ -74,6 +91,17 @@ class UserVerification(StatefulModel):
                 condition=Q(status="approved"),
                 name="accounts_userverification_one_approved_per_kind",
             ),
+            models.UniqueConstraint(
+                fields=["identity_number_index"],
+                condition=Q(status="approved", kind="real_name"),
+                name="accounts_userverification_identity_of_one_account",
+                violation_error_message="该证件已用于另一账户的实名认证。",
+            ),
+            SealedShape(
+                condition=Q(IsSealed("identity_number", 18), IsIndexed("identity_number", "identity_number_index")),
+                name="accounts_userverification_identity_number_is_sealed",
+            ),
+            SealedShape(condition=IsSealed("holder_name", 50), name="accounts_userverification_holder_name_is_sealed"),
             models.CheckConstraint(
                 condition=Q(kind__in=["real_name", "enterprise", "education", "bank_card"]),
                 name="accounts_userverification_kind_known",

@@ -6,12 +6,14 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from apps.accounts.validators import validate_account_number, validate_not_blank
+from apps.common.encryption.fields import EncryptedModel, EncryptedTextField, IsSealed, SealedShape
 from apps.common.models import StatefulModel, Transitions
 from apps.payments.managers import PaymentMethodQuerySet
 
 
-class PaymentMethod(StatefulModel):
-    """One account of a person with a payment provider: what may be shown of it, never the account's number itself."""
+class PaymentMethod(EncryptedModel, StatefulModel):
+    """One account of a person with a payment provider: `account_number` is encrypted, the rest may be shown."""
 
     class Kind(models.TextChoices):
         ALIPAY = "alipay", "支付宝"
@@ -38,6 +40,13 @@ class PaymentMethod(StatefulModel):
     )  # fmt: skip
     kind = models.CharField("类型", max_length=16, choices=Kind)
     label = models.CharField("名称", max_length=50, blank=True)
+    # Where withdrawals go: number of the card, or name of the account.
+    account_number = EncryptedTextField(
+        "账号", max_length=100, db_column="account_number_sealed", validators=[validate_account_number]
+    )
+    holder_name = EncryptedTextField(
+        "户名", max_length=50, db_column="holder_name_sealed", validators=[validate_not_blank]
+    )
     # Enough for the person to tell their accounts apart.
     last_characters = models.CharField("账号末四位", max_length=4)
     # 中国人民银行 financial institution code, 12 digits; of bank cards only.
@@ -66,6 +75,10 @@ class PaymentMethod(StatefulModel):
                 condition=Q(status__in=["unverified", "active", "disabled"]),
                 name="payments_paymentmethod_status_known",
             ),
+            SealedShape(
+                condition=IsSealed("account_number", 100), name="payments_paymentmethod_account_number_is_sealed"
+            ),
+            SealedShape(condition=IsSealed("holder_name", 50), name="payments_paymentmethod_holder_name_is_sealed"),
             models.CheckConstraint(
                 condition=Q(last_characters__regex=r"^\S{4}$"), name="payments_paymentmethod_shows_four_characters"
             ),

@@ -4,8 +4,10 @@ import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 from random import Random
+from uuid import UUID
 
-from apps.accounts.models import User, UserProfile
+from apps.accounts.models import User, UserPrivate, UserProfile
+from apps.common.encryption.columns import SealedTable
 from apps.common.search.words import dictionary_version, tsvector
 from apps.seeding import texts
 from apps.seeding.chance import DAY, HOUR, MINUTE, NOW, happens, later, moment, pick
@@ -33,14 +35,23 @@ def users(market: Market, chance: Random) -> Iterator[Row]:
 
 
 def private(market: Market, chance: Random) -> Iterator[Row]:
+    table = SealedTable.of(UserPrivate)
+    fields = {field.name: field for field in table.fields}
+
+    def sealed(person: Person, name: str, text: str | None) -> Iterator[bytes | None]:
+        return table.sealed(fields[name], UUID(person.key), text, chance.randbytes)
+
     for person in market.accounts:
         verified = moment(person.joined + 5 * MINUTE)
         # Numbers that begin with 154 were never given to anybody; example.com (RFC 2606) belongs to nobody.
         has_email, has_wechat = happens(chance, 0.6), happens(chance, 0.5)
+        email = f"{person.pinyin}{person.number}@example.com" if has_email else None
+        wechat = f"wx_{person.pinyin[:6]}{person.number:08d}" if has_wechat else None
         yield (
-            person.key, f"+86154{person.number:08d}", verified,
-            f"{person.pinyin}{person.number}@example.com" if has_email else None, verified if has_email else None,
-            f"wx_{person.pinyin[:6]}{person.number:08d}" if has_wechat else None, "", person.name, verified,
+            person.key, *sealed(person, "phone_number", f"+86154{person.number:08d}"), verified,
+            *sealed(person, "email", email), verified if has_email else None,
+            *sealed(person, "wechat_id", wechat), *sealed(person, "real_name", person.name),
+            verified,
         )  # fmt: skip
 
 
@@ -166,7 +177,8 @@ TABLES = (
     ),
     Table(
         "accounts_userprivate",
-        "user_id phone_number phone_verified_at email email_verified_at wechat_id alipay_account real_name updated_at",
+        "user_id phone_number_sealed phone_number_index phone_verified_at email_sealed email_index email_verified_at"
+        " wechat_id_sealed wechat_id_index real_name_sealed updated_at",
         private,
     ),
     Table(

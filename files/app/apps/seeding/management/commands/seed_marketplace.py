@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from tqdm import tqdm
 
+from apps.common.encryption.errors import EncryptionError
 from apps.seeding.copying import SeedRefusedError, seed_marketplace
 from config.router import DIRECT, all_on
 
@@ -37,7 +38,7 @@ class Command(BaseCommand):
         with all_on(alias), tqdm(total=users * ROWS_PER_USER, desc="seed", unit="rows", disable=None) as bar:
             try:
                 written = seed_marketplace(alias, users, options["seed"], bar.update)
-            except SeedRefusedError as error:
+            except (SeedRefusedError, EncryptionError) as error:
                 raise CommandError(str(error)) from error
             except DatabaseError as error:
                 raise CommandError(f"The database refused: {str(error).strip()}") from error
