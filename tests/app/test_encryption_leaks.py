@@ -1,0 +1,79 @@
+"""No private text leaves the application: not into a dump, the server's log, its statistics or an error."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import factories as make
+import factories_contracts as contracts
+import factories_people as people
+import keyring
+import pytest
+from apps.accounts.models import UserPrivate
+from config.router import all_on
+from django.core.management import call_command
+from django.db import IntegrityError, connections, transaction
+from server import Server
+
+LOG = "/var/log/postgresql/postgresql-17-main.log"
+# Nobody else's, so that a text that is found is this test's.
+SECRETS = {
+    "phone_number": "+8615499887766",
+    "email": "zhu.leaks@example.com",
+    "wechat_id": "wx_leaks_7766",
+    "alipay_account": "alipay-leaks-7766",
+    "real_name": "朱泄密",
+}
+IDENTITY, ACCOUNT, HOLDER = people.IDENTITY_NUMBER, "6222020200112239999", "诸葛泄密"
+TEXTS = [*SECRETS.values(), IDENTITY, ACCOUNT, HOLDER]
+OPEN = "fresh-public-nickname"
+
+
+@pytest.fixture
+def log_begins_at(server: Server) -> Iterator[int]:
+    """Byte of the log from which on the server writes every statement with all its parameters."""
+    talk = "log_statement = 'all'", "log_parameter_max_length = -1", "log_parameter_max_length_on_error = -1"
+    before = int(server.run("stat", "-c", "%s", LOG))
+    server.sql("postgres", "".join(f"ALTER SYSTEM SET {setting};" for setting in talk) + "SELECT pg_reload_conf();")
+    yield before + 1
+    reset = "".join(f"ALTER SYSTEM RESET {setting.split()[0]};" for setting in talk)
+    server.sql("postgres", reset + "SELECT pg_reload_conf();")
+
+
+def written(alias: str) -> None:
+    """Write, change, look for, refuse and rotate private texts as the application does."""
+    with all_on(alias):
+        user = make.user(nickname=OPEN)
+        made = UserPrivate.objects.create(user=user, **SECRETS)
+        made.save()
+        assert UserPrivate.objects.with_phone(SECRETS["phone_number"]).get().email == SECRETS["email"]
+        people.verification(user=user, identity_number=IDENTITY, holder_name=HOLDER)
+        contracts.payment_method(user=user, account_number=ACCOUNT, holder_name=HOLDER)
+        with pytest.raises(IntegrityError) as caught, transaction.atomic(using=alias):
+            UserPrivate.objects.create(user=make.user(), **SECRETS)
+        assert not any(text in str(caught.value) for text in TEXTS)
+        # A CHECK that fails makes the server show the whole row.
+        with pytest.raises(IntegrityError) as caught, transaction.atomic(using=alias):
+            UserPrivate.objects.filter(pk=made.pk).update(real_name=None, phone_number=None)
+        assert "Failing row contains" in str(caught.value)
+        assert not any(text in str(caught.value) for text in TEXTS)
+
+
+def test_neither_dump_nor_log_nor_statistics_hold_a_private_text(
+    server: Server, deployed: str, key_file: Path, log_begins_at: int
+) -> None:
+    written(deployed)
+    keyring.write(key_file, (1, 2), (1, 2))
+    call_command("rotate_encryption_keys", database=deployed, stdout=io.StringIO())
+    connections[deployed].close()
+    dump = server.run("-u", "postgres", "pg_dump", "--inserts", "freelance_scratch")
+    log = server.run("tail", "-c", f"+{log_begins_at}", LOG)
+    statements = server.sql("freelance_scratch", "SELECT query FROM extensions.pg_stat_statements;")
+    # What is public is found in each: the search works.
+    assert OPEN in dump
+    assert OPEN in log
+    assert "accounts_userprivate" in statements
+    for place, found in {"dump": dump, "log": log, "statements": statements}.items():
+        assert [text for text in TEXTS if text in found] == [], place
+        # Bytes are written in hexadecimal.
+        assert [text for text in TEXTS if text.encode().hex() in found.lower()] == [], place

@@ -1,0 +1,218 @@
+"""Keys rotate row by row: to stop and to repeat at any moment, and with the wrong key nothing is touched."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import factories as make
+import keyring
+import pytest
+from apps.accounts.models import UserPrivate
+from apps.common.encryption import rotation
+from apps.common.encryption.columns import SealedTable
+from apps.common.encryption.keys import rings
+from config.router import all_on
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+TABLE = "accounts_userprivate"
+VALUE, INDEX = "substring(phone_number_sealed FROM 2 FOR 2)", "substring(phone_number_index FROM 1 FOR 2)"
+NUMBERS = f"""
+    SELECT count(*), min(encode({VALUE}, 'hex')), max(encode({VALUE}, 'hex')), min(encode({INDEX}, 'hex')),
+        max(encode({INDEX}, 'hex'))
+    FROM {TABLE}
+"""  # noqa: S608 (made here)
+
+
+def rows(alias: str, query: str, *parameters: Any) -> list[Any]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(query, parameters or None)
+        return list(cursor.fetchall())
+
+
+def content(alias: str) -> list[Any]:
+    return rows(alias, f"SELECT p::text FROM {TABLE} AS p ORDER BY user_id")  # noqa: S608 (made here)
+
+
+def numbers(alias: str) -> tuple[int, ...]:
+    """Return the count of rows, and the lowest and highest number of the keys of value and index."""
+    (found,) = rows(alias, NUMBERS)
+    return (found[0], *(int(number, 16) for number in found[1:]))
+
+
+def rotate(alias: str, **options: Any) -> Any:
+    out = io.StringIO()
+    call_command("rotate_encryption_keys", database=alias, stdout=out, **options)
+    return json.loads(out.getvalue().splitlines()[-1])
+
+
+@pytest.fixture
+def people(deployed: str, key_file: Path) -> str:  # noqa: ARG001 (its keys come first)
+    """Alias of a database with seven people whose values are sealed by the first keys."""
+    with all_on(deployed):
+        for number in range(7):
+            UserPrivate.objects.create(
+                user=make.user(), phone_number=f"+861380013800{number}", real_name="李娜", wechat_id=f"wechat_{number}"
+            )
+    return deployed
+
+
+def phones(alias: str) -> list[str | None]:
+    return [row.phone_number for row in UserPrivate.objects.using(alias).order_by("pk")]
+
+
+EVERYBODY = [f"+861380013800{number}" for number in range(7)]
+
+
+def test_values_and_indexes_come_to_the_current_keys(people: str, key_file: Path) -> None:
+    keyring.write(key_file, (1, 2), (1, 3))
+    assert rotate(people, check=True)["left"][TABLE] == 7
+    assert numbers(people) == (7, 1, 1, 1, 1)
+    report = rotate(people)
+    assert (report["rotated"][TABLE], report["left"][TABLE]) == (7, 0)
+    assert numbers(people) == (7, 2, 2, 3, 3)
+    # The old keys may go.
+    keyring.write(key_file, (2,), (3,))
+    assert phones(people) == EVERYBODY
+    assert UserPrivate.objects.using(people).with_phone(EVERYBODY[0]).count() == 1
+    assert rotate(people)["rotated"][TABLE] == 0
+
+
+def test_an_interrupted_rotation_goes_on_where_it_stopped(people: str, key_file: Path) -> None:
+    keyring.write(key_file, (1, 2))
+    waiting = rotation.outdated(people, SealedTable.of(UserPrivate), rings())
+    batches = rotation.rotate(waiting, rings(), 3, [])
+    assert next(batches) == 3
+    batches.close()  # type: ignore[attr-defined]  # it is a generator
+    assert numbers(people)[:3] == (7, 1, 2)
+    assert phones(people) == EVERYBODY
+    assert rotate(people)["rotated"][TABLE] == 4
+    assert numbers(people)[:3] == (7, 2, 2)
+    assert phones(people) == EVERYBODY
+
+
+def test_while_keys_rotate_a_person_is_found_under_either_key(people: str, key_file: Path) -> None:
+    keyring.write(key_file, (1,), (1, 2))
+    assert UserPrivate.objects.using(people).with_phone(EVERYBODY[3]).count() == 1
+    rotate(people)
+    assert UserPrivate.objects.using(people).with_phone(EVERYBODY[3]).count() == 1
+
+
+def test_a_row_that_somebody_writes_is_left_for_the_next_run(people: str, key_file: Path) -> None:
+    keyring.write(key_file, (1, 2))
+    busy = connections[people].copy("busy")
+    with busy.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(f"SELECT FROM {TABLE} ORDER BY user_id LIMIT 1 FOR UPDATE")
+        report = rotate(people)
+    busy.close()
+    assert (report["rotated"][TABLE], report["left"][TABLE]) == (6, 1)
+    assert rotate(people)["left"][TABLE] == 0
+
+
+@pytest.mark.parametrize(
+    ("encryption", "said"),
+    [((2,), "encryption key 1 is not in the key file"), ((), "ENCRYPTION_KEY_FILE")],
+)
+def test_a_missing_key_touches_nothing(people: str, key_file: Path, encryption: tuple[int, ...], said: str) -> None:
+    before = content(people)
+    if encryption:
+        keyring.write(key_file, encryption)
+    else:
+        key_file.unlink()
+    with pytest.raises(CommandError, match=said):
+        rotate(people)
+    assert content(people) == before
+
+
+def test_a_wrong_key_touches_nothing(people: str, key_file: Path) -> None:
+    before = content(people)
+    keys = json.loads(keyring.write(key_file, (1, 2)).read_text())
+    keys["encryption"]["keys"]["1"] = keyring.key("another", 1)
+    key_file.write_text(json.dumps(keys))
+    with pytest.raises(CommandError, match="the key 1 of the key file is not the one that sealed it"):
+        rotate(people)
+    assert content(people) == before
+
+
+def test_one_value_under_two_keys_is_reported_and_the_rest_goes_on(people: str, key_file: Path) -> None:
+    keyring.write(key_file, (1,), (1, 2))
+    with all_on(people):
+        # Signed up at a host that has the new key, while the row of the same number has the old one.
+        again = UserPrivate.objects.create(user=make.user(), phone_number=EVERYBODY[4])
+    with pytest.raises(CommandError, match="The same value stands in two rows") as caught:
+        rotate(people, batch_rows=4)
+    old = UserPrivate.objects.using(people).with_phone(EVERYBODY[4]).exclude(pk=again.pk).get()
+    assert f"{TABLE} {old.pk}." in str(caught.value)
+    assert numbers(people)[3:] == (1, 2)
+    UserPrivate.objects.using(people).filter(pk=again.pk).delete()
+    assert rotate(people)["left"][TABLE] == 0
+
+
+def test_only_the_owner_rotates() -> None:
+    with pytest.raises(CommandError, match="owner of accounts_userprivate, freelance_owner, not by freelance_user"):
+        rotate("default")
+    with pytest.raises(CommandError, match="no database alias nowhere"):
+        rotate("nowhere")
+
+
+# ---- from plain columns
+PLAIN = f"UPDATE {TABLE} SET phone_number = %s, real_name = %s WHERE user_id = %s"  # noqa: S608 (made here)
+
+
+@pytest.fixture
+def plain(deployed: str, key_file: Path) -> str:  # noqa: ARG001 (its keys come first)
+    """Alias of a database before the plain columns were dropped, with two people of the release before."""
+    call_command("migrate", "accounts", "0008_seal_identity", database=deployed, verbosity=0)
+    with all_on(deployed):
+        for number in range(2):
+            user = make.user()
+            UserPrivate.objects.create(user=user)
+            with connections[deployed].cursor() as cursor:
+                cursor.execute(PLAIN, [EVERYBODY[number], "李娜", user.pk])
+    return deployed
+
+
+def encrypt(alias: str, **options: Any) -> Any:
+    out = io.StringIO()
+    call_command("encrypt_columns", database=alias, stdout=out, **options)
+    return json.loads(out.getvalue().splitlines()[-1])
+
+
+def test_plain_values_are_moved_and_then_their_columns_go(plain: str) -> None:
+    assert encrypt(plain, check=True)["left"][TABLE] == 2
+    with pytest.raises(Exception, match="still holds plain values") as caught:
+        call_command("migrate", "accounts", database=plain, verbosity=0)
+    assert "Run manage.py encrypt_columns" in caught.value.__cause__.diag.message_hint  # type: ignore[union-attr]
+    report = encrypt(plain, batch_rows=1)
+    assert (report["encrypted"][TABLE], report["left"][TABLE]) == (2, 0)
+    assert rows(plain, f"SELECT DISTINCT phone_number, real_name FROM {TABLE}") == [(None, "")]  # noqa: S608 (made here)
+    call_command("migrate", "accounts", database=plain, verbosity=0)
+    found = UserPrivate.objects.using(plain).order_by("pk")
+    assert [(row.phone_number, row.real_name) for row in found] == [(phone, "李娜") for phone in EVERYBODY[:2]]
+    assert UserPrivate.objects.using(plain).with_phone(EVERYBODY[1]).count() == 1
+    assert encrypt(plain) == {"encrypted": {}, "left": dict.fromkeys(encrypt(plain)["left"], 0)}
+
+
+def test_what_a_newer_release_has_sealed_is_not_overwritten(plain: str) -> None:
+    with all_on(plain):
+        row = UserPrivate.objects.order_by("pk")[0]
+        row.phone_number = EVERYBODY[5]
+        row.save()
+    encrypt(plain)
+    assert phones(plain) == [EVERYBODY[5], EVERYBODY[1]]
+
+
+def test_without_a_key_plain_values_stay_where_they_are(plain: str, key_file: Path) -> None:
+    before = content(plain)
+    key_file.unlink()
+    with pytest.raises(CommandError, match=f"ENCRYPTION_KEY_FILE={key_file}"):
+        encrypt(plain)
+    assert content(plain) == before
+
+
+def test_a_step_back_that_would_lose_sealed_values_is_refused(people: str) -> None:
+    with pytest.raises(Exception, match="holds encrypted values, which this step back would lose"):
+        call_command("migrate", "accounts", "0006_search", database=people, verbosity=0)
+    assert len(content(people)) == 7
