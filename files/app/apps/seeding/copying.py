@@ -1,13 +1,13 @@
 """Writes a seed by COPY as the owner of the tables: all of it or nothing."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
 from django.db import connections, transaction
 
 from apps.accounts.models import Skill
+from apps.common.triggers import triggers_off
 from apps.gigs.models import Category
 from apps.seeding import texts
 from apps.seeding.market import Catalogue, Leaf, Market
@@ -35,7 +35,9 @@ def seed_marketplace(alias: str, users: int, seed: int, advance: Callable[[int],
         # Foreign keys are checked table by table: an ALTER TABLE finds no check that still waits.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         # COPY is psycopg's own: what it refuses becomes Django's error here.
-        with _triggers_off(cursor), connection.wrap_database_errors:
+        # The work of these triggers is the seed's own.
+        off = [(rule.table, trigger) for rule in rules() for trigger in rule.triggers]
+        with triggers_off(cursor, off), connection.wrap_database_errors:
             written = {table.name: _copy(cursor, table, market, advance) for table in TABLES}
         # The rules join tables of which the planner knows nothing yet.
         cursor.execute(f"ANALYZE {', '.join(written)}")
@@ -76,17 +78,6 @@ def _catalogue(alias: str) -> Catalogue:
     if not leaves or not skills:
         raise SeedRefusedError("gigs_category or accounts_skill is empty: run `manage.py loaddata initial_data` first.")
     return Catalogue(leaves=leaves, skills=skills)
-
-
-@contextmanager
-def _triggers_off(cursor: Any) -> Iterator[None]:
-    """Keep those triggers from firing whose work the seed does itself. After an error the transaction is gone."""
-    named = [(rule.table, trigger) for rule in rules() for trigger in rule.triggers]
-    for table, trigger in named:
-        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
-    yield
-    for table, trigger in named:
-        cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}")
 
 
 def _copy(cursor: Any, table: Table, market: Market, advance: Callable[[int], object]) -> int:
