@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import keyring
 import pytest
 from server import Server
 
@@ -51,6 +52,8 @@ class Deployment:
             "schema_migrations_migrator_password": "test-freelance_migrator",
             "schema_migrations_superuser_password": "never-shown-anywhere",
             "schema_migrations_django_secret_key": "a-secret-key-for-tests",
+            "schema_migrations_field_encryption_keys": keyring.key("encryption", 1),
+            "schema_migrations_blind_index_keys": keyring.key("blind_index", 1),
         }
         self.inventory = folder / "inventory.json"
         self.inventory.write_text(json.dumps({"all": {"hosts": {"app-tests": variables}}}))
@@ -137,6 +140,7 @@ def half_made(server: Server) -> Any:
         ("schema_migrations_direct_endpoints", "10.0.0.1:5000,10.0.0.2:5000", "a list of ADDRESS:PORT"),
         ("schema_migrations_releases_keep", 1, "schema_migrations_releases_keep=1: at least 2"),
         ("schema_migrations_app_password", "CHANGE_ME_PLEASE", "schema_migrations_app_password: empty"),
+        ("schema_migrations_field_encryption_keys", "c2hvcnQ=", "schema_migrations_field_encryption_keys: 32 bytes"),
         ("schema_migrations_superuser_name", "Ad min", "schema_migrations_superuser_name=Ad min: 3 to 64"),
     ],
 )

@@ -21,9 +21,12 @@ def test_the_release_on_the_host_is_the_one_that_the_database_names(
     assert current.rpartition("/")[2] == leader.queries["release"][0]["release"]
 
 
-def test_the_applications_settings_are_for_its_user_alone(found: dict[str, Any], environment: Environment) -> None:
-    file = found[environment.hosts("database")[0]]["files"]["/etc/freelance-platform/app.env"]
-    assert (file["owner"], file["group"], file["mode"]) == ("root", "freelance", "0640")
+def test_the_applications_settings_and_keys_are_for_its_user_alone(
+    found: dict[str, Any], environment: Environment
+) -> None:
+    files = found[environment.hosts("database")[0]]["files"]
+    for file in (files["/etc/freelance-platform/app.env"], files["/etc/freelance-platform/keys.json"]):
+        assert (file["owner"], file["group"], file["mode"]) == ("root", "freelance", "0640")
 
 
 def test_initial_data_is_there(leader: SimpleNamespace) -> None:

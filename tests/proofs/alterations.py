@@ -48,17 +48,19 @@ DATABASE_FILES = [
     f"{UNITS}/pgbouncer.service.d/platform.conf",
 ]
 ETCD_FILES = [f"{UNITS}/etcd.service.d/platform.conf"]
-RELEASE_FILES = ["/etc/freelance-platform/app.env"]
+RELEASE_FILES = ["/etc/freelance-platform/app.env", "/etc/freelance-platform/keys.json"]
 RELEASE = "/opt/freelance-platform/current"
 # What is appended where a comment would not do. The rule is loaded at once, so it is in force too.
 APPENDED = {
     "/etc/freelance-backup.json": "",
+    "/etc/freelance-platform/keys.json": "",
     "/etc/postgresql/platform/pg_hba.conf": "host all all 0.0.0.0/0 trust",
     "/etc/valkey/users.acl": "user stranger on nopass ~* &* +@all",
 }
 # Secrets keep a task from telling a path; its own name does.
 NAMED = {
     "/etc/freelance-platform/app.env": r"Write the application's settings",
+    "/etc/freelance-platform/keys.json": r"Write the keys of encrypted columns",
     "/etc/freelance-backup.pgpass": r"Write the password for a dump",
     "/etc/patroni/config.yml": r"Write Patroni's configuration",
     "/etc/pgbackrest/pgbackrest.conf": r"Write pgbackrest\.conf",
@@ -67,6 +69,7 @@ NAMED = {
 }
 UNCHECKED = {
     "/etc/freelance-platform/app.env": "a check builds no release, and the altered one has to be built anew",
+    "/etc/freelance-platform/keys.json": "the same",
 }
 STOPPED = "a check starts no unit, and what runs is compared only where the unit is in order"
 

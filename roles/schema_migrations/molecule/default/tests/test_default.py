@@ -39,6 +39,18 @@ def test_the_application_writes_and_reads_as_its_own_role(host):
     assert shell(host, code) == "freelance_user 张伟"
 
 
+def test_what_is_private_is_sealed_by_the_key_of_the_secret_store(host):
+    code = (
+        "from apps.accounts.models import User, UserPrivate; from apps.common.identity import acting_as\n"
+        'user, _ = User.objects.get_or_create(username="zhang.wei", defaults={"nickname": "张伟"})\n'
+        "with acting_as(user.pk):\n"
+        '    UserPrivate.objects.update_or_create(user=user, defaults={"phone_number": "+8613800138000"})\n'
+        "    print(UserPrivate.objects.get(user=user).phone_number)"
+    )
+    assert shell(host, code) == "+8613800138000"
+    assert sql(host, "SELECT count(*) FROM accounts_userprivate AS p WHERE p::text LIKE '%138001%'") == "0"
+
+
 def test_initial_data_is_there(host):
     assert int(sql(host, "SELECT count(*) FROM accounts_skill")) >= 150
     assert sql(host, "SELECT count(*) FROM gigs_category WHERE level = 1") == "10"
@@ -63,6 +75,8 @@ def test_the_deployment_is_recorded_once(host):
 def test_settings_are_for_root_and_the_group_alone(host):
     settings = host.file("/etc/freelance-platform/app.env")
     assert (settings.user, settings.group, settings.mode) == ("root", "freelance", 0o640)
+    keys = host.file("/etc/freelance-platform/keys.json")
+    assert (keys.user, keys.group, keys.mode) == ("root", "freelance", 0o640)
     folder = host.file("/etc/freelance-platform")
     assert (folder.user, folder.group, folder.mode) == ("root", "freelance", 0o750)
 
