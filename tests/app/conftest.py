@@ -1,4 +1,6 @@
-"""The application against a real PostgreSQL 17. The host is made once, each test rolls back what it wrote.
+"""The application against a real PostgreSQL 17 behind PgBouncer and HAProxy, with a Valkey beside it.
+
+The host is made once, each test rolls back what it wrote.
 
 KEEP_APP_HOST=1 keeps the host after the run: the next one starts faster.
 """
@@ -19,7 +21,8 @@ HERE = Path(__file__).resolve().parent
 APP = HERE.parents[1] / "files" / "app"
 sys.path[:0] = [str(APP), str(HERE)]
 
-import keyring  # noqa: E402 (the path comes first)
+import endpoints  # noqa: E402 (the path comes first)
+import keyring  # noqa: E402 (the same)
 import large_tables  # noqa: E402 (the same)
 import server as server_module  # noqa: E402 (the same)
 
@@ -35,13 +38,17 @@ os.environ.update(
         "DB_PASSWORD": "test-freelance_user",
         "DB_HOST": "pooled.test",
         "DB_HOSTADDR": "192.0.2.1",  # the real one is known when the host is there
+        "DB_PORT": "6432",
         "DB_SSLROOTCERT": str(_CA_FILE),
-        # The same database by another connection: enough to see which way a query went.
-        "DB_REPLICA_NAME": "freelance_platform",
+        # The same pooler by the name that leads to replicas.
+        "DB_REPLICA_NAME": "freelance_platform_replica",
         "DB_DIRECT_HOST": "rw.test",
         "DB_DIRECT_HOSTADDR": "192.0.2.1",
+        "DB_DIRECT_PORT": "5000",
         "DB_DIRECT_USER": "freelance_migrator",
         "DB_DIRECT_PASSWORD": "test-freelance_migrator",
+        "CACHE_URL": "rediss://freelance@192.0.2.1:6379/0",
+        "CACHE_PASSWORD": endpoints.CACHE_PASSWORD,
         "ENCRYPTION_KEY_FILE": str(keyring.write(_CA_FILE.with_name("keys.json"))),
     }
 )
@@ -49,12 +56,15 @@ django.setup()
 
 from apps.common.identity import acting_as_platform  # noqa: E402 (settings need the environment above)
 from django.conf import settings  # noqa: E402
+from django.core.cache import caches  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connections, transaction  # noqa: E402
 
 # Whatever waits for a lock here waits for a mistake.
 for _alias in settings.DATABASES.values():
     _alias["OPTIONS"]["connect_timeout"] = 10
+# A machine under load is no cache that is gone.
+settings.CACHES["default"]["OPTIONS"] |= {"socket_connect_timeout": 10, "socket_timeout": 10}
 
 EMPTY = (HERE / "postgresql_host.sh").read_text().split("<< 'EOF' || true\n")[1].split("\nEOF\n")[0]
 
@@ -64,8 +74,14 @@ def server() -> Iterator[server_module.Server]:
     """A PostgreSQL 17 host whose two databases are empty."""
     made, authority = server_module.create()
     _CA_FILE.write_text(authority)
+    endpoints.start(made)
     for alias in settings.DATABASES.values():
         alias["OPTIONS"]["hostaddr"] = made.address
+    cache = settings.CACHES["default"]
+    cache["LOCATION"] = cache["LOCATION"].replace("192.0.2.1", made.address)
+    # Collecting the tests has looked at it already.
+    caches["default"].close()
+    del caches["default"]
     for name in ("deployed", "seeded", "large"):
         made.sql("postgres", f"DROP DATABASE IF EXISTS freelance_{name};")
     made.sql("freelance_platform", EMPTY)

@@ -55,13 +55,24 @@ if [[ ! -e $tls/postgresql.crt ]]; then
     authority=$(mktemp -d)
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj '/CN=Test authority' \
         -keyout "$authority/ca.key" -out $tls/ca.crt 2> /dev/null
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$(hostname)" \
-        -keyout $tls/postgresql.key -out "$authority/request.pem" 2> /dev/null
-    openssl x509 -req -in "$authority/request.pem" -CA $tls/ca.crt -CAkey "$authority/ca.key" -CAcreateserial -days 2 \
-        -extfile <(echo "subjectAltName=$names") -out $tls/postgresql.crt 2> /dev/null
+    # FILE SUBJECT_ALTERNATIVE_NAMES: each service that may run here has a certificate of its own.
+    certificate() {
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$(hostname)" \
+            -keyout "$tls/$1.key" -out "$authority/request.pem" 2> /dev/null
+        openssl x509 -req -in "$authority/request.pem" -CA $tls/ca.crt -CAkey "$authority/ca.key" -CAcreateserial \
+            -days 2 -extfile <(echo "subjectAltName=$2") -out "$tls/$1.crt" 2> /dev/null
+    }
+    certificate postgresql "$names"
+    certificate pgbouncer DNS:pooled.test
+    certificate valkey "$names,DNS:cache.test"
+    for name in haproxy db1 db2; do
+        certificate $name "DNS:$name"
+        cat "$tls/$name.crt" "$tls/$name.key" > "$tls/$name.pem"
+        chmod 0600 "$tls/$name.pem"
+    done
     rm -r "$authority"
-    chown postgres: $tls/postgresql.key
-    chmod 0600 $tls/postgresql.key
+    chown postgres: $tls/{postgresql,pgbouncer}.key
+    chmod 0600 $tls/*.key
 fi
 
 if [[ ! -e $conf/postgresql.conf ]]; then
@@ -93,11 +104,11 @@ sudo -u postgres psql -qX -v ON_ERROR_STOP=1 postgres << 'EOF'
 SELECT format('CREATE ROLE %I %s', name, login)
 FROM (VALUES ('freelance_owner', 'NOLOGIN'), ('freelance_ledger', 'NOLOGIN'), ('audit_owner', 'NOLOGIN'),
              ('freelance_migrator', 'LOGIN'), ('freelance_user', 'LOGIN'), ('freelance_staff', 'LOGIN'),
-             ('reporting_user', 'LOGIN'))
+             ('reporting_user', 'LOGIN'), ('pgbouncer_auth', 'LOGIN'))
     AS wanted (name, login)
 WHERE name NOT IN (SELECT rolname FROM pg_roles) \gexec
 SELECT format('ALTER ROLE %I PASSWORD %L', rolname, 'test-' || rolname) FROM pg_roles
-WHERE rolname IN ('freelance_migrator', 'freelance_user', 'freelance_staff', 'reporting_user') \gexec
+WHERE rolname IN ('freelance_migrator', 'freelance_user', 'freelance_staff', 'reporting_user', 'pgbouncer_auth') \gexec
 SET client_min_messages = warning;
 GRANT freelance_owner TO freelance_migrator WITH INHERIT FALSE, SET TRUE;
 GRANT freelance_ledger, audit_owner TO freelance_owner WITH INHERIT FALSE, SET TRUE;
@@ -110,4 +121,18 @@ for database in freelance_platform freelance_scratch; do
         sudo -u postgres psql -qX -v ON_ERROR_STOP=1 $database <<< "$empty_database"
     fi
 done
+# What PgBouncer's auth_query calls, where its own connections go.
+sudo -u postgres psql -qX -v ON_ERROR_STOP=1 freelance_platform << 'EOF'
+SET client_min_messages = error;
+CREATE SCHEMA IF NOT EXISTS pgbouncer;
+GRANT USAGE ON SCHEMA pgbouncer TO pgbouncer_auth;
+CREATE OR REPLACE FUNCTION pgbouncer.get_auth(username text) RETURNS TABLE (usename text, passwd text)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+    SELECT rolname::text, rolpassword::text FROM pg_authid
+    WHERE rolname = username AND rolcanlogin AND NOT rolsuper AND NOT rolreplication
+        AND coalesce(rolvaliduntil > now(), true)
+$function$;
+REVOKE ALL ON FUNCTION pgbouncer.get_auth FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgbouncer.get_auth TO pgbouncer_auth;
+EOF
 cat $tls/ca.crt

@@ -43,7 +43,7 @@ def create() -> tuple[Server, str]:
     )  # fmt: skip
     server = Server(address=host["address"], ssh=ssh)
     script = (Path(__file__).parent / "postgresql_host.sh").read_text()
-    names = ("rw.test", "pooled.test", NAME, server.address)
+    names = ("rw.test", "ro.test", "pooled.test", NAME, server.address)
     return server, server.run("bash", "-s", "--", CLIENTS, *names, script=script)
 
 
