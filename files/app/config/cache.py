@@ -8,8 +8,10 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from django.core.cache.backends.redis import RedisCache
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
 
 from config.environment import Environment
 
@@ -29,8 +31,13 @@ class ForgivingRedisCache(RedisCache):
 
     _resting_until = 0.0
 
+    @property
+    def resting(self) -> bool:
+        """Whether the server did not answer a moment ago."""
+        return time.monotonic() < self._resting_until
+
     def _forgive(self, operation: Callable[[], Any], missed: Any) -> Any:
-        if time.monotonic() < self._resting_until:
+        if self.resting:
             return missed
         try:
             return operation()
@@ -109,6 +116,8 @@ def caches(env: Environment) -> dict[str, dict[str, Any]]:
                 "ssl_check_hostname": True,
                 "socket_connect_timeout": 0.5,
                 "socket_timeout": 0.5,
+                # Once more, for a connection that the server closed; redis-py's own ten attempts take seconds.
+                "retry": Retry(NoBackoff(), 1),
                 "health_check_interval": 30,
             },
         }
