@@ -9,6 +9,8 @@ from config import cache, databases, encryption
 from config.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# Folder of the release that this code was deployed as. Rows in the cache fit the code that put them there.
+RELEASE = BASE_DIR.parent.name
 
 _env = Environment.of_process(BASE_DIR / ".env")
 
@@ -19,6 +21,7 @@ ALLOWED_HOSTS = _env.items("DJANGO_ALLOWED_HOSTS", "")
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "django.contrib.sessions",
     "apps.common",
     "apps.accounts",
     "apps.gigs",
@@ -40,6 +43,9 @@ CACHES = cache.caches(_env)
 ENCRYPTION = encryption.encryption(_env)
 
 _env.refuse_problems(also_known=(*databases.OPTIONAL_NAMES, *cache.OPTIONAL_NAMES))
+
+# Read from the cache, kept in the database: without the cache everybody stays logged in.
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [

@@ -6,6 +6,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.common.caching import USER_SECONDS, RememberedQuerySet, bulk_stamp, remembered, row_stamp
 from apps.common.encryption.fields import candidates
 from apps.common.search.models import SearchQuerySet
 
@@ -27,7 +28,17 @@ if TYPE_CHECKING:
 OwnedByUser = TypeVar("OwnedByUser", bound=models.Model)
 
 
-class UserQuerySet(models.QuerySet["User"]):
+class UserQuerySet(RememberedQuerySet["User"]):
+    def remembered(self, user_id: "UUID") -> "User | None":
+        """Return what everybody may see of a person, from the cache where it is there; None for nobody."""
+        return remembered(
+            f"user:{user_id}",
+            USER_SECONDS,
+            (row_stamp(self.model, user_id), bulk_stamp(self.model)),
+            # A cache is no place for the hash of a password.
+            lambda: self.defer("password").filter(pk=user_id).first(),
+        )
+
     def active(self) -> "UserQuerySet":
         return self.filter(status="active")
 
@@ -49,6 +60,9 @@ class UserManager(BaseUserManager["User"]):
 
     def get_queryset(self) -> UserQuerySet:
         return UserQuerySet(self.model, using=self._db)
+
+    def remembered(self, user_id: "UUID") -> "User | None":
+        return self.get_queryset().remembered(user_id)
 
     def active(self) -> UserQuerySet:
         return self.get_queryset().active()

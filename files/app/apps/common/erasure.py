@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 from django.db.models import Model, QuerySet
 
+from apps.common.caching import Remembered, any_stamp, bulk_stamp, forget
 from apps.common.person import Personal, closings, obstacles, personal
 from apps.common.redaction import Redaction
 from apps.common.search.models import Searchable
@@ -42,6 +43,10 @@ def erase(alias: str, person_id: UUID) -> dict[str, Any]:
         for declared in personal():
             for done, count in _erase_rows(alias, declared, person_id, redaction):
                 report[done][declared.model._meta.db_table] = count
+        for declared in personal():
+            # What was written here went past the managers.
+            if issubclass(declared.model, Remembered):
+                forget({bulk_stamp(declared.model), any_stamp(declared.model)}, alias)
         # Last: what was done above left entries, too.
         cursor.execute("SELECT public.audit_forget(%s)", [person_id])
     return report

@@ -1,9 +1,21 @@
 """Queries on services."""
 
+import hashlib
 from typing import TYPE_CHECKING
 
+from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.db import models
 
+from apps.common.caching import (
+    GIG_SECONDS,
+    SEARCH_SECONDS,
+    RememberedQuerySet,
+    any_stamp,
+    bulk_stamp,
+    remembered,
+    row_stamp,
+)
 from apps.common.search.models import SearchQuerySet
 
 if TYPE_CHECKING:
@@ -21,23 +33,52 @@ if TYPE_CHECKING:
         GigView,
     )
 
-
 HIGH_RATING = "4.50"
+# What is loaded along with a gig and has no life of its own.
+PARTS = ("packages", "requirements", "faqs")
 
 
-class CategoryQuerySet(models.QuerySet["Category"]):
+class CategoryQuerySet(RememberedQuerySet["Category"]):
     def below(self, category: "Category") -> "CategoryQuerySet":
         """Return the active categories one level below, in order."""
         return self.filter(parent=category, parent_level=category.level, is_active=True).order_by("sort_order")
 
 
-class GigQuerySet(SearchQuerySet["Gig"]):
+class GigQuerySet(RememberedQuerySet["Gig"], SearchQuerySet["Gig"]):
+    def remembered(self, gig_id: "UUID") -> "Gig | None":
+        """Return an active gig as `with_people` does, from the cache where it is there; None when there is none."""
+        category = apps.get_model("gigs", "Category")
+        parts = [relation.related_model for relation in self.model._meta.related_objects if relation.name in PARTS]
+        gig = remembered(
+            f"gig:{gig_id}",
+            GIG_SECONDS,
+            (row_stamp(self.model, gig_id), any_stamp(category), *map(bulk_stamp, (self.model, category, *parts))),
+            lambda: self.active().select_related("category").prefetch_related(*PARTS).filter(pk=gig_id).first(),
+        )
+        if gig:
+            # The person has a life of their own in the cache.
+            gig.freelancer = get_user_model().objects.remembered(gig.freelancer_id)
+        return gig
+
+    def remembered_search(self, text: str, limit: int = 20) -> "list[Gig]":
+        """Return the best active gigs with all words of a text. Which ones is remembered, rows are read as they are."""
+        words = " ".join(text.casefold().split())
+        digest = hashlib.sha256(words.encode()).hexdigest()
+        keys = remembered(
+            f"search:{limit}:{digest}",
+            SEARCH_SECONDS,
+            (any_stamp(self.model),),
+            lambda: list(self.active().search(words).values_list("pk", flat=True)[:limit]),
+        )
+        rows = self.active().with_people().in_bulk(keys)
+        return [rows[key] for key in keys if key in rows]
+
     def active(self) -> "GigQuerySet":
         return self.filter(status="active")
 
     def with_people(self) -> "GigQuerySet":
         """Load freelancer, category, packages, requirements and faqs in four queries, however many gigs there are."""
-        return self.select_related("freelancer", "category").prefetch_related("packages", "requirements", "faqs")
+        return self.select_related("freelancer", "category").prefetch_related(*PARTS)
 
     def in_category(self, category: "Category") -> "GigQuerySet":
         """Return a category's active gigs, newest first."""

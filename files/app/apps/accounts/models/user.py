@@ -10,6 +10,7 @@ from django.db.models.functions import Lower
 
 from apps.accounts.managers import UserManager, UserPrivateQuerySet
 from apps.accounts.validators import validate_email, validate_not_blank, validate_phone_number, validate_wechat_id
+from apps.common.caching import Remembered
 from apps.common.encryption.fields import (
     BlindIndexField,
     EncryptedModel,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from apps.accounts.models.skill import Skill, UserSkill
 
 
-class User(AbstractBaseUser, PermissionsMixin, StatefulModel):
+class User(AbstractBaseUser, PermissionsMixin, StatefulModel, Remembered):
     """An account: login and public columns only. What is private lives in UserPrivate."""
 
     class Type(models.TextChoices):

@@ -3,11 +3,12 @@
 from django.db import models
 from django.db.models import F, Q
 
+from apps.common.caching import Remembered
 from apps.common.models import TimestampedModel
 from apps.gigs.managers import CategoryQuerySet
 
 
-class Category(TimestampedModel):
+class Category(TimestampedModel, Remembered):
     """A node of the tree of services, at most three levels deep.
 
     The foreign key (parent_id, parent_level) -> (id, level) of migration gigs.0002 puts each parent exactly one

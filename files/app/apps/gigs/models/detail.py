@@ -6,13 +6,16 @@ from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact, LessThanOrEqual
 
+from apps.common.caching import Remembered, RememberedQuerySet
 from apps.common.expressions import JsonbTypeof
 from apps.common.models import TimestampedModel
 from apps.gigs.models.gig import Gig
 
 
-class GigRequirement(TimestampedModel):
+class GigRequirement(TimestampedModel, Remembered):
     """A question that the client answers before work begins."""
+
+    PART_OF = "gig"
 
     class Kind(models.TextChoices):
         TEXT = "text", "文字"
@@ -29,6 +32,8 @@ class GigRequirement(TimestampedModel):
     allows_several = models.BooleanField("可多选", default=False)
     is_required = models.BooleanField("必填", default=True)
     sort_order = models.PositiveSmallIntegerField("排序", default=0)
+
+    objects = RememberedQuerySet["GigRequirement"].as_manager()
 
     class Meta:
         verbose_name = "服务需求问题"
@@ -62,14 +67,18 @@ class GigRequirement(TimestampedModel):
         return self.question
 
 
-class GigFAQ(TimestampedModel):
+class GigFAQ(TimestampedModel, Remembered):
     """A question that clients often ask, and its answer."""
+
+    PART_OF = "gig"
 
     # CASCADE: a part of its gig.
     gig = models.ForeignKey(Gig, on_delete=models.CASCADE, related_name="faqs", verbose_name="服务", db_index=False)
     question = models.CharField("问题", max_length=200)
     answer = models.TextField("回答", max_length=2000)
     sort_order = models.PositiveSmallIntegerField("排序", default=0)
+
+    objects = RememberedQuerySet["GigFAQ"].as_manager()
 
     class Meta:
         verbose_name = "常见问题"

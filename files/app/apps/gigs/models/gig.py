@@ -11,13 +11,14 @@ from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
+from apps.common.caching import Remembered, RememberedQuerySet
 from apps.common.models import StatefulModel, TimestampedModel, Transitions
 from apps.common.search.models import Searchable
 from apps.gigs.managers import HIGH_RATING, GigQuerySet
 from apps.gigs.models.category import Category
 
 
-class Gig(Searchable, StatefulModel):
+class Gig(Searchable, StatefulModel, Remembered):
     """A service that a freelancer offers."""
 
     class Status(models.TextChoices):
@@ -105,8 +106,10 @@ class Gig(Searchable, StatefulModel):
         return self.title
 
 
-class GigPackage(TimestampedModel):
+class GigPackage(TimestampedModel, Remembered):
     """One of up to three price levels of a gig."""
+
+    PART_OF = "gig"
 
     class Tier(models.TextChoices):
         BASIC = "basic", "基础版"
@@ -126,6 +129,8 @@ class GigPackage(TimestampedModel):
     # NULL: as many as it takes.
     revisions = models.PositiveSmallIntegerField("修改次数", null=True, blank=True, default=1)
     is_active = models.BooleanField("启用", default=True)
+
+    objects = RememberedQuerySet["GigPackage"].as_manager()
 
     class Meta:
         verbose_name = "服务套餐"
