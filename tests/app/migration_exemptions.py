@@ -17,6 +17,7 @@ LINT = {
     ("reviews.0004_integrity", "constraint-missing-not-valid"): FIRST,
     ("accounts.0006_search", "require-concurrent-index-creation"): FIRST,
     ("reviews.0005_search", "require-concurrent-index-creation"): FIRST,
+    ("orders.0011_summaries", "require-concurrent-index-creation"): "of views that the same migration makes",
     ("accounts.0009_seal_private_columns", "constraint-missing-not-valid"): FIRST,
     ("accounts.0009_seal_private_columns", "disallowed-unique-constraint"): FIRST,
     ("accounts.0009_seal_private_columns", "ban-drop-constraint"): "it asks for the plain number; 0011 makes it anew",

@@ -19,6 +19,7 @@ from apps.common.triggers import triggers_off
 from apps.gigs.models import Gig
 from apps.payments.models import Transaction, Wallet
 from config.router import all_on
+from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 from django.db.models import CharField, Field, ForeignKey, JSONField, TextField, URLField
@@ -44,18 +45,21 @@ def application(deployed: str) -> Iterator[str]:
     """The alias `default` leads to the database of `deployed`, as the application's role."""
     connection = connections["default"]
     connection.close()
-    usual = connection.settings_dict["NAME"]
-    connection.settings_dict["NAME"] = connections[deployed].settings_dict["NAME"]
+    usual = connection.settings_dict
+    direct = connections[deployed].settings_dict
+    # Not by the pooler, which does not know it.
+    connection.settings_dict = usual | {name: direct[name] for name in ("NAME", "HOST", "PORT")}
     with all_on("default"):
         yield deployed
     connection.close()
-    connection.settings_dict["NAME"] = usual
+    connection.settings_dict = usual
 
 
 @pytest.fixture
 def life(application: str) -> lives.Life:
     made = lives.life()
     plant(application, made.person)
+    call_command("refresh_statistics_views", database=application, stdout=io.StringIO())
     return made
 
 
@@ -97,9 +101,9 @@ def planted(row: Any, name: str) -> Any:
 
 
 def whole_database(alias: str) -> dict[str, str]:
-    """Return the text of every table, with all its columns."""
+    """Return the text of every table and materialized view, with all its columns."""
     found = {}
-    for (table,) in rows(alias, TABLES, ["r", "p"]):
+    for (table,) in rows(alias, TABLES, ["r", "p", "m"]):
         ((text,),) = rows(alias, f"SELECT string_agg(t::text, E'\\n') FROM {table} AS t")  # noqa: S608 (found there)
         found[table] = text or ""
     return found
@@ -165,7 +169,7 @@ def references(declared: Personal) -> list[str]:
 
 def first_column(declared: Personal) -> str:
     names = {column.name for column in declared.model._meta.concrete_fields}
-    return "id" if "id" in names else "user"
+    return "id" if "id" in names else str(declared.model._meta.pk.name)
 
 
 def attname(declared: Personal, name: str) -> str:
@@ -212,6 +216,17 @@ def test_what_others_rely_on_stays_to_the_cent(application: str, life: lives.Lif
     assert "◆payments_transaction.note◆***********" in texts["payments_transaction"]
     gigs = Gig.objects.using(application).filter(freelancer=life.person)
     assert {gig.status for gig in gigs} == {"archived"}
+
+
+def test_the_cache_forgets_who_is_erased(application: str, life: lives.Life) -> None:
+    cache.clear()
+    gig = Gig.objects.filter(freelancer=life.person, status="active")[0]
+    assert (Gig.objects.remembered(gig.pk), User.objects.remembered(life.person.pk)) == (gig, life.person)
+    erase(application, life.person)
+    found = User.objects.remembered(life.person.pk)
+    assert found is not None
+    assert (Gig.objects.remembered(gig.pk), found.nickname) == (None, "已注销用户")
+    cache.clear()
 
 
 def test_the_ledger_is_append_only_again(application: str, life: lives.Life) -> None:

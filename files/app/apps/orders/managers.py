@@ -6,6 +6,8 @@ from django.db import models, router, transaction
 from django.db.models import Max, Q
 from django.db.models.functions import Now
 
+from apps.common.caching import STATISTICS_SECONDS, any_stamp, remembered
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
 
     # Some are named in strings below only.
     from apps.orders.models import (  # noqa: F401
+        CategorySummary,
         Delivery,
+        FreelancerSummary,
         Order,
         OrderDispute,
         OrderMessage,
@@ -111,3 +115,25 @@ class OrderStatQuerySet(models.QuerySet["OrderStat"]):
     def of_day(self, day: "date") -> "OrderStatQuerySet":
         """Return all categories of a day, the one with the highest sales first."""
         return self.filter(day=day).order_by("-paid_amount")
+
+
+class CategorySummaryQuerySet(models.QuerySet["CategorySummary"]):
+    def busiest(self) -> "list[CategorySummary]":
+        """Return all categories with their names, the one with the most orders first; remembered by the cache."""
+        return remembered(
+            "busiest-categories",
+            STATISTICS_SECONDS,
+            (any_stamp(self.model),),
+            lambda: list(self.select_related("category").order_by("-order_count", "category_id")),
+        )
+
+
+class FreelancerSummaryQuerySet(models.QuerySet["FreelancerSummary"]):
+    def of(self, freelancer_id: "UUID") -> "FreelancerSummary | None":
+        """Return a freelancer's figures, None for one without orders; remembered by the cache."""
+        return remembered(
+            f"freelancer-summary:{freelancer_id}",
+            STATISTICS_SECONDS,
+            (any_stamp(self.model),),
+            lambda: self.filter(freelancer_id=freelancer_id).first(),
+        )

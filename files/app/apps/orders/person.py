@@ -4,7 +4,9 @@ from django.db.models import Q
 
 from apps.common.person import Nobody, Obstacle, Personal
 from apps.orders.models import (
+    CategorySummary,
     Delivery,
+    FreelancerSummary,
     Order,
     OrderCancellation,
     OrderDispute,
@@ -63,6 +65,8 @@ DECLARED = (
         redacted="requirements_text",
         facts="number unit_price quantity service_fee extras_amount total_amount due_at paid_at completed_at",
     ),
+    Personal(model=FreelancerSummary, people=("freelancer",), facts="order_count completed_order_count client_count"),
+    Nobody(CategorySummary),
     Nobody(OrderStat),
 )
 

@@ -1,0 +1,45 @@
+"""Refresh the materialized views of statistics beside their readers, as the owner of the tables. Safe to repeat."""
+
+import json
+import time
+from argparse import ArgumentParser
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connections
+from tqdm import tqdm
+
+from apps.common.locks import session_lock
+from apps.common.materialized import ADVISORY_LOCK, materialized_views, refresh
+from apps.common.retry import retried
+from config.router import DIRECT
+
+
+class Command(BaseCommand):
+    help = __doc__ or ""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--wait", type=float, default=60.0, help="seconds to wait for another refresh")
+        parser.add_argument("--database", default=DIRECT, help="alias of the owner's connection")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 (Django's signature)
+        alias = options["database"]
+        if alias not in settings.DATABASES:
+            raise CommandError(
+                f'There is no database alias "{alias}". Views are refreshed as their owner: name the alias "{DIRECT}" '
+                "by DB_DIRECT_HOST, DB_DIRECT_USER and DB_DIRECT_PASSWORD."
+            )
+        seconds = {}
+        try:
+            with session_lock(connections[alias], ADVISORY_LOCK, options["wait"], "refresh"):
+                # None: no bar where nobody watches.
+                for view in tqdm(materialized_views(), desc="views", unit="view", disable=None):
+                    started = time.monotonic()
+                    retried(partial(refresh, view, alias), using=alias)
+                    seconds[view._meta.db_table] = round(time.monotonic() - started, 3)
+        except DatabaseError as error:
+            raise CommandError(f"The database refused: {str(error).strip()}") from error
+        # The last line is for programs.
+        self.stdout.write(json.dumps({"refreshed_seconds": seconds}, sort_keys=True))
