@@ -6,8 +6,8 @@ by the stand-in for Patroni that the tests of role database_endpoint use.
 
 from typing import Any
 
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]  # Ansible has no types
+from ansible.template import Templar, trust_as_template  # type: ignore[import-untyped]  # the same
 from server import CLIENTS, ROOT, Server
 
 ROLES = ROOT / "roles"

@@ -2,7 +2,7 @@
 
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 from unittest import mock
@@ -39,16 +39,21 @@ def count(action: Any) -> int:
     return len(leader) + len(replica)
 
 
+def valkey() -> Any:
+    """Return the client behind Django's cache."""
+    made: Any = cache
+    return made._cache.get_client()
+
+
 def seconds_left(name: str) -> int:
-    client = cache._cache.get_client()
-    return int(client.ttl(cache.make_key(f"{settings.RELEASE}:{name}")))
+    return int(valkey().ttl(cache.make_key(f"{settings.RELEASE}:{name}")))
 
 
 def test_each_kind_of_result_lives_as_long_as_the_guide_says() -> None:
     gig = make.gig()
     Gig.objects.remembered(gig.pk)
     Gig.objects.remembered_search("标志设计")
-    client = cache._cache.get_client()
+    client = valkey()
     kinds = {b"user:": 3600, b"gig:": 1800, b"search:": 300}
     left = {kind: client.ttl(key) for key in client.scan_iter() for kind in kinds if b":" + kind in key}
     assert left.keys() == kinds.keys()
@@ -100,7 +105,7 @@ def test_every_way_to_change_a_gig_is_seen_at_once() -> None:
         package.name = "入门版"
         package.save()
 
-    changes = [
+    changes: list[Callable[[], object]] = [
         save_title,
         save_person,
         save_part,

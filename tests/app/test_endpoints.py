@@ -105,8 +105,8 @@ def test_the_cache_keeps_what_the_application_gives_it() -> None:
 
 
 def test_the_cache_refuses_strangers_plain_text_and_orders_of_an_operator(server: Server) -> None:
-    tls = {"ssl": True, "ssl_ca_certs": settings.CACHES["default"]["OPTIONS"]["ssl_ca_certs"]}
-    user = {"username": "freelance", "password": endpoints.CACHE_PASSWORD}
+    tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": settings.CACHES["default"]["OPTIONS"]["ssl_ca_certs"]}
+    user: dict[str, Any] = {"username": "freelance", "password": endpoints.CACHE_PASSWORD}
     app = Redis(host=server.address, **tls, **user)
     assert app.ping()
     with pytest.raises(ResponseError, match="no permissions"):

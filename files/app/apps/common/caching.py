@@ -135,9 +135,9 @@ class _Forget:
 def _changed_here(stamps: Iterable[str]) -> bool:
     """Say whether a transaction that is open here changed what has these stamps."""
     return any(
-        isinstance(action, _Forget) and not action.stamps.isdisjoint(stamps)
+        isinstance(entry[1], _Forget) and not entry[1].stamps.isdisjoint(stamps)
         for connection in connections.all(initialized_only=True)
-        for _, action, _ in connection.run_on_commit
+        for entry in connection.run_on_commit
     )
 
 

@@ -44,7 +44,8 @@ class CategoryQuerySet(RememberedQuerySet["Category"]):
         return self.filter(parent=category, parent_level=category.level, is_active=True).order_by("sort_order")
 
 
-class GigQuerySet(RememberedQuerySet["Gig"], SearchQuerySet["Gig"]):
+# Ignored: the plugin gives each base an `as_manager` of its own.
+class GigQuerySet(RememberedQuerySet["Gig"], SearchQuerySet["Gig"]):  # type: ignore[override]  # see above
     def remembered(self, gig_id: "UUID") -> "Gig | None":
         """Return an active gig as `with_people` does, from the cache where it is there; None when there is none."""
         category = apps.get_model("gigs", "Category")
@@ -55,9 +56,9 @@ class GigQuerySet(RememberedQuerySet["Gig"], SearchQuerySet["Gig"]):
             (row_stamp(self.model, gig_id), any_stamp(category), *map(bulk_stamp, (self.model, category, *parts))),
             lambda: self.active().select_related("category").prefetch_related(*PARTS).filter(pk=gig_id).first(),
         )
-        if gig:
-            # The person has a life of their own in the cache.
-            gig.freelancer = get_user_model().objects.remembered(gig.freelancer_id)
+        # The person has a life of their own in the cache.
+        if gig and (person := get_user_model().objects.remembered(gig.freelancer_id)):
+            gig.freelancer = person
         return gig
 
     def remembered_search(self, text: str, limit: int = 20) -> "list[Gig]":

@@ -1,3 +1,5 @@
+from typing import Any
+
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
@@ -28,7 +30,7 @@ CREATE UNIQUE INDEX freelancer_summary_of_freelancer ON orders_freelancersummary
 """
 
 
-def one_to_one(to: str, verbose_name: str) -> models.Field:
+def one_to_one(to: str, verbose_name: str) -> "models.OneToOneField[Any, Any]":
     return models.OneToOneField(
         to, on_delete=django.db.models.deletion.DO_NOTHING, primary_key=True, serialize=False, db_constraint=False,
         related_name="summary", verbose_name=verbose_name,
