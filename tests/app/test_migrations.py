@@ -48,7 +48,18 @@ def test_history_runs_forward_back_and_forward_again(scratch: str) -> None:
     call_command("migrate", database=scratch, verbosity=0)
     first = objects(connection)
     assert len(first) > 200
-    for app in ("reviews", "messaging", "payments", "orders", "gigs", "accounts", "auth", "contenttypes", "common"):
+    for app in (
+        "reviews",
+        "messaging",
+        "payments",
+        "orders",
+        "gigs",
+        "accounts",
+        "auth",
+        "contenttypes",
+        "common",
+        "sessions",
+    ):
         call_command("migrate", app, "zero", database=scratch, verbosity=0)
     assert objects(connection) == []
     call_command("migrate", database=scratch, verbosity=0)
