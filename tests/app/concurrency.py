@@ -5,8 +5,29 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from apps.common.identity import PLATFORM
 from apps.common.retry import sqlstate
+from django.conf import settings
 from django.db import DatabaseError, connections
+
+
+def act_for_the_platform() -> None:
+    """Let the platform act in each transaction of this thread's connection that does not say who does.
+
+    For rows that other connections have to see: a transaction around them would keep them back. The connection goes
+    past the pooler, which would give what is set here to the next client.
+    """
+    act_for_nobody()
+    connection, direct = connections["default"], settings.DATABASES["direct"]
+    connection.settings_dict = {**connection.settings_dict, "HOST": direct["HOST"], "PORT": direct["PORT"]}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config(%s, 'on', false)", [PLATFORM])
+
+
+def act_for_nobody() -> None:
+    """Give this thread a new connection, by the pooler, in which nobody acts."""
+    connections["default"].close()
+    del connections["default"]
 
 
 def at_once(*actions: Callable[[], Any]) -> list[Any]:
@@ -19,6 +40,7 @@ def at_once(*actions: Callable[[], Any]) -> list[Any]:
 
     def run(place: int, action: Callable[[], Any]) -> None:
         try:
+            act_for_the_platform()
             together.wait(timeout=20)
             outcomes[place] = action()
         except DatabaseError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+import psycopg
 import pytest
 
 HERE = Path(__file__).resolve().parent
@@ -54,11 +55,15 @@ os.environ.update(
 )
 django.setup()
 
-from apps.common.identity import acting_as_platform  # noqa: E402 (settings need the environment above)
+from apps.common.identity import PLATFORM  # noqa: E402 (settings need the environment above)
+from concurrency import act_for_nobody  # noqa: E402 (the same)
 from django.conf import settings  # noqa: E402
 from django.core.cache import caches  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connections, transaction  # noqa: E402
+from factories_world import World  # noqa: E402
+from factories_world import world as make_world  # noqa: E402
+from sessions import session  # noqa: E402
 
 # Whatever waits for a lock here waits for a mistake.
 for _alias in settings.DATABASES.values():
@@ -101,17 +106,15 @@ def migrated(server: server_module.Server) -> server_module.Server:
 
 @pytest.fixture
 def database(migrated: server_module.Server) -> Iterator[Any]:  # noqa: ARG001 (it comes first)
-    """Connection of the application's role, inside a transaction that is rolled back."""
+    """Connection of the application's role, inside a transaction that is rolled back.
+
+    The platform acts, unless the test says which person does.
+    """
     with transaction.atomic(using="default"):
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT set_config(%s, 'on', true)", [PLATFORM])
         yield connections["default"]
         transaction.set_rollback(True, using="default")
-
-
-@pytest.fixture
-def platform(database: Any) -> Iterator[Any]:
-    """The platform acts, unless the test says which person does."""
-    with acting_as_platform():
-        yield database
 
 
 @pytest.fixture
@@ -121,6 +124,21 @@ def owner(migrated: server_module.Server) -> Iterator[Any]:  # noqa: ARG001 (it 
         yield connections["direct"]
         transaction.set_rollback(True, using="direct")
     connections["direct"].close()
+
+
+@pytest.fixture(scope="session")
+def world(migrated: server_module.Server) -> World:  # noqa: ARG001 (it comes first)
+    """Committed rows of a few people, which every connection sees and nobody changes."""
+    made = make_world()
+    act_for_nobody()
+    return made
+
+
+@pytest.fixture(scope="session")
+def application(migrated: server_module.Server) -> Iterator[psycopg.Connection[Any]]:
+    """A session of the application's role past Django."""
+    with session(migrated, "freelance_user") as made:
+        yield made
 
 
 @pytest.fixture

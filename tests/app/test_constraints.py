@@ -7,6 +7,7 @@ from typing import Any
 import factories as make
 import pytest
 from apps.accounts.models import Skill, User, UserPrivate, UserSkill
+from apps.common.identity import acting_as
 from apps.gigs.models import Category, Gig, GigPackage
 from apps.orders.models import Order
 from django.core.exceptions import ValidationError
@@ -50,6 +51,13 @@ def test_upper_case_user_name_is_refused_even_in_plain_sql() -> None:
     )
 
 
+def private(**fields: Any) -> UserPrivate:
+    """Let a person write down what is theirs alone."""
+    user = make.user()
+    with acting_as(user.pk):
+        return UserPrivate.objects.create(user=user, **fields)
+
+
 @pytest.mark.parametrize(
     ("code", "fields"),
     [
@@ -64,22 +72,23 @@ def test_upper_case_user_name_is_refused_even_in_plain_sql() -> None:
 )
 def test_private_data_in_a_wrong_shape_is_refused_before_it_is_encrypted(code: str, fields: dict[str, str]) -> None:
     user = make.user()
-    with pytest.raises(ValidationError) as caught, transaction.atomic(using="default"):
+    with pytest.raises(ValidationError) as caught, acting_as(user.pk):
         UserPrivate.objects.create(user=user, **fields)
     assert [error.code for error in caught.value.error_dict[next(iter(fields))]] == [code]
-    assert not UserPrivate.objects.filter(user=user).exists()
+    with acting_as(user.pk):
+        assert not UserPrivate.objects.filter(user=user).exists()
 
 
 def test_a_phone_that_is_not_there_is_not_verified() -> None:
     refused(
         "accounts_userprivate_verified_phone_exists",
-        lambda: UserPrivate.objects.create(user=make.user(), phone_verified_at="2025-01-01T00:00:00+08:00"),
+        lambda: private(phone_verified_at="2025-01-01T00:00:00+08:00"),
     )
 
 
 @pytest.mark.parametrize("phone", ["+8613800138000", "+85291234567", "+14155550123"])
 def test_phone_numbers_of_the_world_are_taken(phone: str) -> None:
-    assert UserPrivate.objects.create(user=make.user(), phone_number=phone).pk
+    assert private(phone_number=phone).pk
 
 
 @pytest.mark.parametrize(
@@ -93,10 +102,10 @@ def test_phone_numbers_of_the_world_are_taken(phone: str) -> None:
 def test_a_phone_number_an_address_and_a_wechat_id_belong_to_one_person(
     constraint: str, name: str, one: str, same: str
 ) -> None:
-    UserPrivate.objects.create(user=make.user(), **{name: one})
+    private(**{name: one})
     refused(
         f"accounts_userprivate_{constraint}_of_one_person",
-        lambda: UserPrivate.objects.create(user=make.user(), **{name: same}),
+        lambda: private(**{name: same}),
     )
 
 

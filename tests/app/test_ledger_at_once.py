@@ -16,16 +16,16 @@ from apps.common.retry import retried
 from apps.orders.models import Delivery, Order
 from apps.payments import ledger
 from apps.payments.models import Escrow, PayoutBatch, Transaction, Wallet, Withdrawal
-from concurrency import at_once, until_somebody_waits
-from django.db import connections
+from concurrency import act_for_nobody, act_for_the_platform, at_once, until_somebody_waits
 from django.db.models import Sum
 
 
 @pytest.fixture(autouse=True)
 def committed(migrated: object) -> Iterator[None]:  # noqa: ARG001 (it comes first)
     """Rows are committed, so that all connections see them. They stay: the ledger keeps what it has."""
+    act_for_the_platform()
     yield
-    connections["default"].close()
+    act_for_nobody()
 
 
 def as_person(person_id: UUID, act: Callable[[], Any]) -> Callable[[], Any]:

@@ -9,7 +9,7 @@ from apps.payments import ledger
 from apps.payments.models import PayoutBatch, Withdrawal
 from test_constraints import refused
 
-pytestmark = pytest.mark.usefixtures("platform")
+pytestmark = pytest.mark.usefixtures("database")
 
 
 def test_money_leaves_the_wallet_at_once() -> None:

@@ -15,7 +15,7 @@ from apps.payments.models import Escrow, PaymentMethod, PaymentRefund, PayoutBat
 from django.db import IntegrityError, ProgrammingError, connections, transaction
 from test_constraints import refused
 
-pytestmark = pytest.mark.usefixtures("platform")
+pytestmark = pytest.mark.usefixtures("database")
 
 
 Act = Callable[[], Any]

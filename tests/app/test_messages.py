@@ -9,8 +9,8 @@ import factories as make
 import factories_talk as talk
 import pytest
 from apps.messaging.models import BlockedUser, Conversation, Message
-from concurrency import at_once, until_somebody_waits
-from django.db import IntegrityError, connections, transaction
+from concurrency import act_for_nobody, act_for_the_platform, at_once, until_somebody_waits
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Max
 
 WRITERS = 4
@@ -20,8 +20,9 @@ MESSAGES_EACH = 25
 @pytest.fixture
 def talking(migrated: object) -> Iterator[Conversation]:  # noqa: ARG001 (it comes first)
     """A committed conversation: several connections have to see it. Its rows stay, evidence is not deleted."""
+    act_for_the_platform()
     yield talk.conversation()
-    connections["default"].close()
+    act_for_nobody()
 
 
 def closing(action: Callable[[], None]) -> Callable[[], None]:
@@ -29,9 +30,10 @@ def closing(action: Callable[[], None]) -> Callable[[], None]:
 
     def run() -> None:
         try:
+            act_for_the_platform()
             action()
         finally:
-            connections["default"].close()
+            act_for_nobody()
 
     return run
 
@@ -98,7 +100,7 @@ def test_a_message_waits_for_a_block_and_is_then_refused(talking: Conversation) 
 
 def test_two_people_who_begin_to_talk_at_once_get_one_conversation(migrated: object) -> None:  # noqa: ARG001 (it comes first)
     one, other = make.user(), make.user()
-    connections["default"].close()
+    act_for_nobody()
     together, made = threading.Barrier(2), []
 
     def begin(first: UUID, second: UUID) -> None:

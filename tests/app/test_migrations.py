@@ -28,8 +28,10 @@ def objects(connection: Any) -> list[tuple[str, str]]:
     everything = rows(
         connection,
         """
-        SELECT 'table', relname::text || ' ' || relkind::text || ' ' || coalesce(relacl::text, '') FROM pg_class
+        SELECT 'table', concat_ws(' ', relname, relkind, relacl, relrowsecurity, relforcerowsecurity) FROM pg_class
             WHERE relnamespace = 'public'::regnamespace
+        UNION ALL SELECT 'policy', concat_ws(' ', tablename, policyname, cmd, roles, qual, with_check) FROM pg_policies
+            WHERE schemaname = 'public'
         UNION ALL SELECT 'column', attrelid::regclass || '.' || attname || ' ' || format_type(atttypid, atttypmod)
             FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped

@@ -12,7 +12,7 @@ from apps.reviews.models import Review
 from test_routing import queries
 
 
-@pytest.mark.usefixtures("platform")
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize(
     ("factory", "rows", "read", "wanted"),
     [

@@ -18,6 +18,8 @@ DIRECT = "direct"
 _pinned_until: ContextVar[float] = ContextVar("pinned_until", default=0.0)
 # Alias that takes all queries of the current thread, "" for the usual routing.
 _only: ContextVar[str] = ContextVar("only", default="")
+# The leader's transaction was opened to say who acts (a request's), and nothing was written in it yet.
+_identity_alone: ContextVar[bool] = ContextVar("identity_alone", default=False)
 
 
 @contextmanager
@@ -50,6 +52,16 @@ def fresh_reader() -> Iterator[None]:
         _pinned_until.reset(token)
 
 
+@contextmanager
+def opened_for_identity() -> Iterator[None]:
+    """Let the leader's transaction alone not keep reads there, until something is written."""
+    token = _identity_alone.set(True)
+    try:
+        yield
+    finally:
+        _identity_alone.reset(token)
+
+
 class ReplicationRouter:
     """Django's database router over the aliases `default`, `replica` and `direct`."""
 
@@ -60,8 +72,10 @@ class ReplicationRouter:
             return LEADER
         if time.monotonic() < _pinned_until.get():
             return LEADER
-        # Inside a transaction on the leader everything is read there: it may have written already.
-        if transaction.get_connection(LEADER).in_atomic_block:
+        # Inside a transaction on the leader everything is read there: it may have written already. A savepoint is of
+        # somebody who means to write.
+        leader = transaction.get_connection(LEADER)
+        if leader.in_atomic_block and (leader.savepoint_ids or not _identity_alone.get()):
             return LEADER
         return REPLICA
 
@@ -69,6 +83,7 @@ class ReplicationRouter:
         if only := _only.get():
             return only
         pin_to_leader()
+        _identity_alone.set(False)
         if transaction.get_connection(LEADER).in_atomic_block:
             # A replica can have the write only after the commit, which may be long after it.
             transaction.on_commit(pin_to_leader, using=LEADER)

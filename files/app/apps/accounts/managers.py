@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.db import models
+from django.db import models, router
 from django.db.models.functions import Now
 
 from apps.common.caching import USER_SECONDS, RememberedQuerySet, bulk_stamp, remembered, row_stamp
 from apps.common.encryption.fields import candidates
+from apps.common.identity import acting_as_platform
 from apps.common.search.models import SearchQuerySet
 
 if TYPE_CHECKING:
@@ -87,9 +88,11 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, username: str, password: str | None = None, **fields: Any) -> "User":
-        return self.create_user(
-            username, password, **{**fields, "status": "active", "is_staff": True, "is_superuser": True}
-        )
+        # Rights are given by the platform.
+        with acting_as_platform(using=self._db or router.db_for_write(self.model)):
+            return self.create_user(
+                username, password, **{**fields, "status": "active", "is_staff": True, "is_superuser": True}
+            )
 
 
 class UserPrivateQuerySet(models.QuerySet["UserPrivate"]):

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models
+from django.db import models, router
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
@@ -19,6 +20,7 @@ from apps.common.encryption.fields import (
     IsSealed,
     SealedShape,
 )
+from apps.common.identity import acting_as
 from apps.common.models import StatefulModel, Transitions
 
 if TYPE_CHECKING:
@@ -113,6 +115,19 @@ class User(AbstractBaseUser, PermissionsMixin, StatefulModel, Remembered):
             for marked in UserProfile.objects.using(self._state.db).filter(user=self, search_version=0):
                 marked.user = self
                 marked.index_words()
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Return whether this is the password. A hash of an older kind is renewed, as the person who just proved it."""
+
+        def renew(raw_password: str) -> None:
+            self.set_password(raw_password)
+            # No change of the password, only of its hash.
+            self._password = None
+            alias = router.db_for_write(User, instance=self)
+            with acting_as(self.pk, using=alias):
+                self.save(update_fields=["password"], using=alias)
+
+        return check_password(raw_password, self.password, renew)
 
     @property
     def is_active(self) -> bool:  # type: ignore[override]  # Django has a plain attribute; the state decides here

@@ -1,0 +1,63 @@
+"""Logging in while nobody is anybody yet: how an account is found, and from when on its person acts."""
+
+from typing import Any
+
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import update_last_login
+from django.db import connections, router
+from django.http import HttpRequest
+
+from apps.accounts.models import User, UserPrivate
+from apps.common.encryption.fields import candidates
+from apps.common.identity import acting_as, go_on_as
+
+# Blind index of a contact by its kind.
+INDEXES = {"phone": "phone_number_index", "email": "email_index"}
+
+
+def contact_of(name: str) -> tuple[str, str] | None:
+    """Return kind and value by which `account_of_contact` looks for it; None for what is a user name.
+
+    The database compares their blind indexes.
+    """
+    name = name.strip()
+    if name.startswith("+"):
+        return "phone", name
+    return ("email", name) if "@" in name else None
+
+
+class AccountBackend(ModelBackend):
+    """Takes a user name, or a verified phone number (E.164) or e-mail address in its place.
+
+    Who is unknown and who gives a wrong password get the same answer, after the same work.
+    """
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> User | None:
+        if username is not None and (contact := contact_of(username)):
+            username = _username_of(*contact) or username
+        found = super().authenticate(request, username=username, password=password, **kwargs)
+        return found if isinstance(found, User) else None
+
+
+def _username_of(kind: str, value: str) -> str | None:
+    with connections[router.db_for_read(User)].cursor() as cursor:
+        cursor.execute(
+            "SELECT username FROM accounts_user WHERE id = account_of_contact(%s, %s::bytea[])",
+            [kind, candidates(UserPrivate, INDEXES[kind], value)],
+        )
+        row = cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+def begin(sender: type[User], user: User, **kwargs: Any) -> None:
+    """Act as the person from here on: an account is changed by nobody else, the time of its last log-in included."""
+    go_on_as(user.pk)
+    with acting_as(user.pk, using=router.db_for_write(User)):
+        update_last_login(sender, user, **kwargs)
+
+
+def end(**kwargs: Any) -> None:  # noqa: ARG001 (a signal's receiver)
+    """Be nobody for the rest of the request."""
+    go_on_as(None)
