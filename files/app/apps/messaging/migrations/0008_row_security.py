@@ -1,0 +1,66 @@
+"""A conversation is seen by the two who talk, and what is said in it by who sees the conversation."""
+
+from django.db import migrations
+
+from apps.common.row_security import admits_who_sees, own, row_security, seen
+from apps.common.sql import privileges
+
+OF_CONVERSATION = seen("messaging_conversation", "messaging_message", "conversation_id")
+
+
+def of_message(table: str) -> str:
+    return seen("messaging_message", table, "message_id")
+
+
+# Files are added and taken away by who sends them.
+OF_OWN_MESSAGE = f"""EXISTS (SELECT FROM public.messaging_message AS parent
+    WHERE parent.id = messaging_messageattachment.message_id AND ({own("parent.sender_id")}))"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("messaging", "0007_audit"), ("orders", "0012_row_security")]
+    operations = [
+        row_security("messaging_conversation", {"ALL": own("participant_low_id", "participant_high_id")}),
+        row_security(
+            "messaging_message",
+            {
+                "SELECT": OF_CONVERSATION,
+                "INSERT": f"{OF_CONVERSATION} AND ({own('sender_id')})",
+                # The other person marks it as read.
+                "UPDATE": OF_CONVERSATION,
+            },
+        ),
+        row_security(
+            "messaging_messageattachment",
+            {
+                "SELECT": of_message("messaging_messageattachment"),
+                "INSERT": OF_OWN_MESSAGE,
+                "UPDATE": OF_OWN_MESSAGE,
+                "DELETE": OF_OWN_MESSAGE,
+            },
+        ),
+        row_security(
+            "messaging_messagereaction",
+            {
+                "SELECT": of_message("messaging_messagereaction"),
+                "INSERT": own("user_id"),
+                "UPDATE": own("user_id"),
+                "DELETE": own("user_id"),
+            },
+        ),
+        # Nobody learns here by whom they are blocked.
+        row_security("messaging_blockeduser", {"ALL": own("blocker_id")}),
+        row_security("messaging_messagereport", {"ALL": own("reporter_id")}),
+        row_security(
+            "messaging_messagetemplate",
+            {
+                "SELECT": f"owner_id IS NULL OR {own('owner_id')}",
+                "INSERT": own("owner_id"),
+                "UPDATE": own("owner_id"),
+                "DELETE": own("owner_id"),
+            },
+        ),
+        admits_who_sees("messaging_conversation", "messaging_message", "conversation"),
+        # Reports count messages, they do not read them.
+        privileges("messaging_message", "reporting_user", "SELECT", except_columns=["body"]),
+    ]
