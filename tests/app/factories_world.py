@@ -70,18 +70,21 @@ def world() -> World:
         Transaction.objects.filter(wallet=wallet).latest("created_at"), people.verification(user=client),
         BlockedUser.objects.create(blocker=client, blocked=stranger),
         MessageTemplate.objects.create(owner=client, occasion="greeting", title="自用", body="您好，请稍候。"),
+        people.activity(user=client), people.search(user=client), people.report(reporter=client, gig=package.gig),
     ]  # fmt: skip
     phone = f"+86154{next(_numbers):08d}"
     private = {"phone_number": phone, "phone_verified_at": timezone.now(), "real_name": REAL_NAME}
     with acting_as(client.pk):
         alone.append(UserPrivate.objects.create(user=client, email=f"{client.username}@example.cn", **private))
-    report, batch = talk.message_report(written), ledger.submit_payouts("alipay", limit=1)
+    reports = [talk.message_report(written), talk.review_report(talk.review(done), reporter=freelancer)]
+    batch = ledger.submit_payouts("alipay", limit=1)
     seen: list[tuple[list[Any], list[User]]] = [
-        (shared, [client, freelancer]), (alone, [client]), ([report], [freelancer]), ([batch], []),
+        (shared, [client, freelancer]), (alone, [client]), (reports, [freelancer]), ([batch], []),
     ]  # fmt: skip
     rows = [(row, frozenset(person.pk for person in persons)) for group, persons in seen for row in group]
     return World(
         client=client, freelancer=freelancer, stranger=stranger, order=order, phone=phone,
-        keys={row._meta.db_table: row.pk for row, _ in rows},
+        # A log's key is more than its id.
+        keys={row._meta.db_table: getattr(row, "id", row.pk) for row, _ in rows},
         seen_by={row._meta.db_table: persons for row, persons in rows},
     )  # fmt: skip

@@ -19,19 +19,20 @@ BOTH = {
 OWN = {
     "accounts_userprivate", "accounts_userverification", "payments_wallet", "payments_transaction",
     "payments_paymentmethod", "payments_withdrawal", "messaging_blockeduser", "messaging_messagereport",
-    "messaging_messagetemplate",
+    "messaging_messagetemplate", "accounts_useractivitylog", "gigs_gigreport", "gigs_gigsearchhistory",
+    "reviews_reviewreport",
 }  # fmt: skip
 OF_THE_PLATFORM = {"payments_payoutbatch"}
 PROTECTED = sorted(BOTH | OWN | OF_THE_PLATFORM)
 # What speaks of people and is for everybody, or for who has its key: decided here, table by table.
 PUBLIC = {
     "accounts_user", "accounts_userprofile", "accounts_userskill", "accounts_education", "accounts_workexperience",
-    "accounts_portfolio", "accounts_useractivitylog", "accounts_user_groups", "accounts_user_user_permissions",
-    "gigs_gig", "gigs_gigfavorite", "gigs_gigreport", "gigs_gigsearchhistory", "gigs_gigview", "reviews_review",
-    "reviews_reviewhelpful", "reviews_reviewinvitation", "reviews_reviewreport", "reviews_userrating",
+    "accounts_portfolio", "accounts_user_groups", "accounts_user_user_permissions",
+    "gigs_gig", "gigs_gigfavorite", "gigs_gigview", "reviews_review", "reviews_reviewhelpful",
+    "reviews_reviewinvitation", "reviews_userrating",
 }  # fmt: skip
-# Empty for whom no policy names, and yet in the fixtures: the platform's own.
-NOBODYS = {"messaging_messagetemplate": "owner_id IS NULL"}
+# What is nobody's in them is for everybody: the platform's templates, what visitors search.
+NOBODYS = {"messaging_messagetemplate": "owner_id IS NULL", "gigs_gigsearchhistory": "user_id IS NULL"}
 
 every_table = pytest.mark.parametrize("table", PROTECTED)
 

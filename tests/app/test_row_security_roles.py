@@ -62,6 +62,16 @@ def test_a_contact_leads_to_the_key_of_an_account_and_to_nothing_else(
         staff.execute(look_up, ["phone", world.phone])
 
 
+def test_the_planners_statistics_show_no_value(
+    migrated: Server, world: World, application: psycopg.Connection[Any]
+) -> None:
+    migrated.sql("freelance_platform", "ANALYZE accounts_userprivate; ANALYZE payments_wallet;")
+    kept = "SELECT count(*) FROM pg_stats WHERE tablename IN ('accounts_userprivate', 'payments_wallet')"
+    assert int(migrated.sql("freelance_platform", kept)) > 0
+    with as_person(application, world.client.pk):
+        assert scalar(application, kept) == 0
+
+
 def test_no_role_but_the_owner_reaches_a_partition(migrated: Server) -> None:
     reached = migrated.sql(
         "freelance_platform",

@@ -58,4 +58,6 @@ class Migration(migrations.Migration):
             {"SELECT": own("user_id"), "INSERT": own("user_id"), "UPDATE": PLATFORM},
             readers=(STAFF,),
         ),
+        # Where from and with what somebody came.
+        row_security("accounts_useractivitylog", {"SELECT": own("user_id"), "INSERT": own("user_id")}),
     ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from apps.common.row_security import admits_who_sees, own, row_security, seen
+from apps.common.row_security import PLATFORM, admits_who_sees, own, row_security, seen
 from apps.common.sql import privileges
 
 OF_CONVERSATION = seen("messaging_conversation", "messaging_message", "conversation_id")
@@ -50,7 +50,11 @@ class Migration(migrations.Migration):
         ),
         # Nobody learns here by whom they are blocked.
         row_security("messaging_blockeduser", {"ALL": own("blocker_id")}),
-        row_security("messaging_messagereport", {"ALL": own("reporter_id")}),
+        # A report is decided by the platform.
+        row_security(
+            "messaging_messagereport",
+            {"SELECT": own("reporter_id"), "INSERT": own("reporter_id"), "UPDATE": PLATFORM},
+        ),
         row_security(
             "messaging_messagetemplate",
             {
