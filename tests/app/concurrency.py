@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 
 
-def act_for_the_platform() -> None:
+def act_for_the_platform(database: str = "freelance_platform") -> None:
     """Let the platform act in each transaction of this thread's connection that does not say who does.
 
     For rows that other connections have to see: a transaction around them would keep them back. The connection goes
@@ -19,7 +19,9 @@ def act_for_the_platform() -> None:
     """
     act_for_nobody()
     connection, direct = connections["default"], settings.DATABASES["direct"]
-    connection.settings_dict = {**connection.settings_dict, "HOST": direct["HOST"], "PORT": direct["PORT"]}
+    connection.settings_dict = connection.settings_dict | {
+        "NAME": database, "HOST": direct["HOST"], "PORT": direct["PORT"],
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config(%s, 'on', false)", [PLATFORM])
 

@@ -1,4 +1,4 @@
-"""A person with a row of every kind, for tests of what is kept about people. Written as the application."""
+"""A person with a row of every kind, for tests of what is kept about people. Written while the platform acts."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -42,10 +42,11 @@ def life() -> Life:
 
 
 def about_themselves(person: User) -> None:
-    UserPrivate.objects.create(
-        user=person, phone_number=PHONE, email=EMAIL, wechat_id=WECHAT, alipay_account=ALIPAY, real_name=NAME,
-        phone_verified_at=people.MOMENT,
-    )  # fmt: skip
+    with acting_as(person.pk):
+        UserPrivate.objects.create(
+            user=person, phone_number=PHONE, email=EMAIL, wechat_id=WECHAT, alipay_account=ALIPAY, real_name=NAME,
+            phone_verified_at=people.MOMENT,
+        )  # fmt: skip
     people.profile(user=person, bio="擅长品牌设计", company_name="朱家公司", job_title="设计师")
     people.education(user=person, major="视觉传达", description="毕业设计获奖")
     people.work_experience(user=person, description="负责品牌")

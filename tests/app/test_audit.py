@@ -16,6 +16,7 @@ from apps.common.identity import acting_as, acting_as_platform
 from apps.common.models import AuditLog
 from apps.orders.models import Order
 from apps.payments.models import Wallet
+from concurrency import act_for_nobody, act_for_the_platform
 from config.router import all_on
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission
@@ -50,9 +51,10 @@ def entries(row: models.Model) -> list[AuditLog]:
 @pytest.fixture
 def committing(migrated: object) -> Iterator[None]:  # noqa: ARG001 (it comes first)
     """Rows of the application are committed: another role reads what is noted of them. They stay, as evidence does."""
+    act_for_the_platform()
     yield
-    for alias in ("default", "direct"):
-        connections[alias].close()
+    act_for_nobody()
+    connections["direct"].close()
 
 
 @pytest.fixture
@@ -216,7 +218,7 @@ class TestOfTheOwner:
         person, group = make.user(), Group.objects.create(name="客服")
         person.groups.add(group)
         person.groups.add(group)
-        link = User.groups.through.objects.get(user=person)
+        link = User.groups.through._default_manager.get(user=person)
         assert [entry.operation for entry in entries(link)] == ["insert"]
         person.groups.clear()
         taken = entries(link)[-1]

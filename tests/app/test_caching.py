@@ -13,7 +13,7 @@ import pytest
 from apps.accounts.models import User
 from apps.common import caching
 from apps.gigs.models import Category, Gig, GigFAQ, GigPackage
-from concurrency import at_once
+from concurrency import act_for_nobody, act_for_the_platform, at_once
 from config.router import fresh_reader
 from django.conf import settings
 from django.core.cache import cache
@@ -27,8 +27,10 @@ __all__ = ["dead_cache"]
 @pytest.fixture(autouse=True)
 def empty_cache(migrated: object) -> Iterator[None]:  # noqa: ARG001 (it comes first)
     cache.clear()
+    act_for_the_platform()
     with fresh_reader():
         yield
+    act_for_nobody()
     cache.clear()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from apps.common.encryption.envelope import Place, seal, unseal
 from apps.common.encryption.errors import KeyUnavailableError, MisplacedError, WrongKeyError
 from apps.common.encryption.keys import KeyRing, rings
 from apps.payments.models import PaymentMethod
+from config.router import all_on
 from django.conf import settings
 from django.core.exceptions import FieldError
 from django.core.serializers import serialize
@@ -35,6 +37,13 @@ def raw(database: Any, query: str, *parameters: Any) -> Any:
     with database.cursor() as cursor:
         cursor.execute(query, parameters or None)
         return cursor.fetchone() if cursor.description else None
+
+
+@pytest.fixture
+def database(owner: Any) -> Iterator[Any]:
+    """The owner's connection: rows of several people are looked at, which nobody else sees."""
+    with all_on("direct"):
+        yield owner
 
 
 # ---- envelopes
@@ -175,7 +184,7 @@ class TestAColumn:
         rows = UserPrivate.objects.filter(pk=UserPrivate.objects.create(user=make.user(), phone_number=PHONE).pk)
         with (
             pytest.raises(TypeError, match="phone_number is sealed for its row: write it by save"),
-            transaction.atomic(using="default"),
+            transaction.atomic(using="direct"),
         ):
             rows.update(phone_number=PHONE)
         with pytest.raises(FieldError, match="Unsupported lookup 'exact' for EncryptedTextField"):
@@ -263,7 +272,7 @@ class TestWithoutTheKey:
         found = UserPrivate.objects.get(pk=stored.pk)
         with pytest.raises(WrongKeyError, match="the key 1 of the key file is not the one"):
             assert found.phone_number
-        with pytest.raises(WrongKeyError), transaction.atomic(using="default"):
+        with pytest.raises(WrongKeyError), transaction.atomic(using="direct"):
             found.save()
         assert self.whole_table(database) == before
 
@@ -275,7 +284,7 @@ class TestWithoutTheKey:
         with pytest.raises(KeyUnavailableError, match=f"ENCRYPTION_KEY_FILE={key_file}: No such file"):
             assert UserPrivate.objects.get(pk=stored.pk).phone_number
         user = make.user()
-        with pytest.raises(KeyUnavailableError), transaction.atomic(using="default"):
+        with pytest.raises(KeyUnavailableError), transaction.atomic(using="direct"):
             UserPrivate.objects.create(user=user, phone_number="+8613900139000")
         assert self.whole_table(database) == before
 

@@ -12,6 +12,7 @@ from apps.common.middleware import IdentityMiddleware
 from apps.gigs.models import Category, Gig
 from apps.orders.models import Order
 from config.router import fresh_reader, pin_to_leader
+from django.conf import settings
 from django.contrib.auth import authenticate, login, logout
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import AnonymousUser
@@ -39,7 +40,7 @@ def request_of(person: User | None, view: View) -> HttpResponse:
     """Run a view in a request of this person, or of nobody."""
     request = RequestFactory().get("/")
     request.user = person or AnonymousUser()
-    request.session = import_module("django.contrib.sessions.backends.cache").SessionStore()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore()
 
     def response(request: HttpRequest) -> HttpResponse:
         try:

@@ -14,10 +14,12 @@ import factories_life as lives
 import factories_people as people
 import pytest
 from apps.accounts.models import User, UserPrivate
+from apps.common.identity import acting_as
 from apps.common.person import Personal, personal
 from apps.common.triggers import triggers_off
 from apps.gigs.models import Gig
 from apps.payments.models import Transaction, Wallet
+from concurrency import act_for_nobody, act_for_the_platform
 from config.router import all_on
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
@@ -42,17 +44,11 @@ def rows(alias: str, query: str, *parameters: Any) -> list[Any]:
 
 @pytest.fixture
 def application(deployed: str) -> Iterator[str]:
-    """The alias `default` leads to the database of `deployed`, as the application's role."""
-    connection = connections["default"]
-    connection.close()
-    usual = connection.settings_dict
-    direct = connections[deployed].settings_dict
-    # Not by the pooler, which does not know it.
-    connection.settings_dict = usual | {name: direct[name] for name in ("NAME", "HOST", "PORT")}
+    """The alias `default` leads to the database of `deployed`, as the application's role; the platform acts."""
+    act_for_the_platform(connections[deployed].settings_dict["NAME"])
     with all_on("default"):
         yield deployed
-    connection.close()
-    connection.settings_dict = usual
+    act_for_nobody()
 
 
 @pytest.fixture
@@ -244,7 +240,7 @@ def test_the_words_that_search_uses_are_blacked_out_too(application: str, life: 
 
 
 def test_others_keep_what_is_theirs(application: str, life: lives.Life, tmp_path: Path) -> None:
-    with all_on("default"):
+    with acting_as(life.other.pk):
         UserPrivate.objects.create(user=life.other, phone_number="+8613800138000", real_name="李娜")
     before = export(application, life.other, tmp_path)["tables"]
     erase(application, life.person)
@@ -278,7 +274,8 @@ def test_staff_and_the_erased_are_not_erased(application: str) -> None:
 
 def test_without_the_key_nothing_is_exported_or_erased(application: str, key_file: Path, tmp_path: Path) -> None:
     person = make.user()
-    UserPrivate.objects.create(user=person, phone_number=lives.PHONE)
+    with acting_as(person.pk):
+        UserPrivate.objects.create(user=person, phone_number=lives.PHONE)
     before = whole_database(application)
     key_file.unlink()
     with pytest.raises(CommandError, match="Nothing was exported"):

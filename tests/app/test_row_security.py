@@ -5,6 +5,9 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from apps.accounts.models import UserPrivate
+from apps.common.identity import acting_as
+from django.db import IntegrityError
 from factories_world import REAL_NAME, World
 from psycopg import errors
 from server import Server
@@ -118,7 +121,7 @@ def test_a_stranger_changes_no_row_and_gets_none_back(
 
 
 NEW_ROWS = [
-    "INSERT INTO accounts_userprivate (user_id, alipay_account, real_name) VALUES (%(other)s, '', '张三')",
+    "INSERT INTO accounts_userprivate (user_id) VALUES (%(other)s)",
     "INSERT INTO accounts_userverification (user_id, kind, status, document_keys, rejection_reason)"
     " VALUES (%(other)s, 'education', 'submitted', '[]', '')",
     "INSERT INTO payments_paymentmethod (user_id, kind, label, last_characters, bank_code, bank_name, status,"
@@ -158,8 +161,8 @@ def test_a_party_does_not_decide_their_own_dispute(world: World, application: ps
 
 
 UPSERTS = {
-    "accounts_userprivate": "INSERT INTO accounts_userprivate (user_id, alipay_account, real_name)"
-    " VALUES (%(key)s, '', '') ON CONFLICT (user_id) DO {} RETURNING real_name",
+    "accounts_userprivate": "INSERT INTO accounts_userprivate (user_id) VALUES (%(key)s)"
+    " ON CONFLICT (user_id) DO {} RETURNING real_name_sealed",
     "payments_paymentmethod": "INSERT INTO payments_paymentmethod (id, user_id, kind, label, last_characters,"
     " bank_code, bank_name, status, is_default) VALUES (%(key)s, %(me)s, 'alipay', '', '9999', '', '', 'unverified',"
     " false) ON CONFLICT (id) DO {} RETURNING last_characters",
@@ -168,7 +171,7 @@ UPSERTS = {
     " RETURNING body",
 }
 SETS = {
-    "accounts_userprivate": "UPDATE SET real_name = 'stolen'",
+    "accounts_userprivate": "UPDATE SET real_name_sealed = 'stolen'",
     "payments_paymentmethod": "UPDATE SET label = 'stolen'",
     "messaging_messagetemplate": "UPDATE SET body = 'stolen'",
 }
@@ -248,16 +251,13 @@ def test_a_stranger_who_writes_to_a_conversation_learns_nothing_of_it(
         application.execute(statement, [world.keys["messaging_conversation"], world.client.pk])
 
 
-def test_a_value_that_is_taken_is_refused_without_the_row_that_has_it(
-    world: World, application: psycopg.Connection[Any]
-) -> None:
-    statement = (
-        "INSERT INTO accounts_userprivate (user_id, phone_number, alipay_account, real_name) VALUES (%s, %s, '', '')"
-    )
-    with as_person(application, world.stranger.pk), pytest.raises(errors.UniqueViolation) as caught:
-        application.execute(statement, [world.stranger.pk, world.phone])
-    assert caught.value.diag.message_detail is None
-    assert world.phone not in told(caught.value)
+def test_a_value_that_is_taken_is_refused_without_the_row_that_has_it(world: World) -> None:
+    with pytest.raises(IntegrityError) as caught, acting_as(world.stranger.pk):
+        UserPrivate.objects.create(user=world.stranger, phone_number=world.phone)
+    refused = caught.value.__cause__
+    assert isinstance(refused, errors.UniqueViolation)
+    assert refused.diag.message_detail is None
+    assert world.phone not in told(refused)
 
 
 # ---- accounts

@@ -6,6 +6,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from apps.accounts.models import UserPrivate
+from apps.common.encryption.fields import candidates
 from factories_world import World
 from psycopg import errors
 from server import Server
@@ -40,6 +42,15 @@ def test_every_view_shows_what_its_reader_may_see(migrated: Server, world: World
     assert migrated.sql("freelance_platform", script).split() == ["t", "0", "t", "1"]
 
 
+def test_what_is_kept_for_everybody_is_few_and_known(migrated: Server) -> None:
+    kept = migrated.sql(
+        "freelance_platform",
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'm' ORDER BY 1",
+    )
+    # Counts and averages, no row of anybody.
+    assert kept.split() == ["orders_categorysummary", "orders_freelancersummary"]
+
+
 def test_functions_with_the_owners_rights_are_few_and_known(migrated: Server) -> None:
     callable_ones = migrated.sql(
         "freelance_platform",
@@ -53,13 +64,16 @@ def test_functions_with_the_owners_rights_are_few_and_known(migrated: Server) ->
 def test_a_contact_leads_to_the_key_of_an_account_and_to_nothing_else(
     migrated: Server, world: World, application: psycopg.Connection[Any]
 ) -> None:
-    look_up = "SELECT account_of_contact(%s, %s)"
-    assert scalar(application, look_up, "phone", world.phone) == world.client.pk
-    assert scalar(application, look_up, "phone", "+8615499999999") is None
+    look_up = "SELECT account_of_contact(%s, %s::bytea[])"
+    phone = candidates(UserPrivate, "phone_number_index", world.phone)
+    assert scalar(application, look_up, "phone", phone) == world.client.pk
+    other = candidates(UserPrivate, "phone_number_index", "+8615499999999")
+    assert scalar(application, look_up, "phone", other) is None
     # Nobody has shown yet that the address is theirs.
-    assert scalar(application, look_up, "email", f"{world.client.username}@example.cn") is None
+    email = candidates(UserPrivate, "email_index", f"{world.client.username}@example.cn")
+    assert scalar(application, look_up, "email", email) is None
     with session(migrated, "freelance_staff") as staff, pytest.raises(errors.InsufficientPrivilege):
-        staff.execute(look_up, ["phone", world.phone])
+        staff.execute(look_up, ["phone", phone])
 
 
 def test_the_planners_statistics_show_no_value(

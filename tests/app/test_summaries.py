@@ -9,6 +9,7 @@ import factories as make
 import pytest
 from apps.common.materialized import ADVISORY_LOCK, materialized_views
 from apps.orders.models import CategorySummary, FreelancerSummary, Order
+from concurrency import act_for_nobody, act_for_the_platform
 from config.router import all_on
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
@@ -88,7 +89,9 @@ def test_every_view_has_the_unique_index_that_a_refresh_beside_readers_needs(own
 
 def test_the_application_reads_the_views_and_remembers_them(migrated: Any) -> None:  # noqa: ARG001 (it comes first)
     cache.clear()
+    act_for_the_platform()
     order = make.order()
+    act_for_nobody()
     assert FreelancerSummary.objects.of(order.freelancer_id) is None
     refresh("direct")
     found = FreelancerSummary.objects.of(order.freelancer_id)
