@@ -6,7 +6,7 @@ from django.db import connections, models
 from apps.common.caching import any_stamp, forget
 
 # Chosen once: every refresh of this application in one database asks for the same lock.
-ADVISORY_LOCK = 7_301_960_243
+ADVISORY_LOCK = 7_301_960_244
 
 
 class MaterializedView(models.Model):
