@@ -133,7 +133,7 @@ class Client:
             cursor.execute("SELECT pg_backend_pid()")
             self.servers.add(cursor.fetchone()[0])
         wallets = Wallet.objects.values_list("user_id", flat=True)
-        names = UserPrivate.objects.values_list("real_name", flat=True)
+        names = [private.real_name for private in UserPrivate.objects.all()]
         if ({*wallets}, {*names}) != wanted:
             self.wrong.append(f"{self.person.pk} saw {[*wallets]} {[*names]}")
 
