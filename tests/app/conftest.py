@@ -69,7 +69,8 @@ from sessions import session  # noqa: E402
 for _alias in settings.DATABASES.values():
     _alias["OPTIONS"]["connect_timeout"] = 10
 # A machine under load is no cache that is gone.
-settings.CACHES["default"]["OPTIONS"] |= {"socket_connect_timeout": 10, "socket_timeout": 10}
+for _cache in settings.CACHES.values():
+    _cache["OPTIONS"] |= {"socket_connect_timeout": 10, "socket_timeout": 10}
 
 EMPTY = (HERE / "postgresql_host.sh").read_text().split("<< 'EOF' || true\n")[1].split("\nEOF\n")[0]
 
@@ -82,11 +83,11 @@ def server() -> Iterator[server_module.Server]:
     endpoints.start(made)
     for alias in settings.DATABASES.values():
         alias["OPTIONS"]["hostaddr"] = made.address
-    cache = settings.CACHES["default"]
-    cache["LOCATION"] = cache["LOCATION"].replace("192.0.2.1", made.address)
-    # Collecting the tests has looked at it already.
-    caches["default"].close()
-    del caches["default"]
+    for alias, cache in settings.CACHES.items():
+        cache["LOCATION"] = cache["LOCATION"].replace("192.0.2.1", made.address)
+        # Collecting the tests has looked at it already.
+        caches[alias].close()
+        del caches[alias]
     for name in ("deployed", "seeded", "large"):
         made.sql("postgres", f"DROP DATABASE IF EXISTS freelance_{name};")
     made.sql("freelance_platform", EMPTY)

@@ -3,6 +3,7 @@
 import pickle
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 from unittest import mock
@@ -14,11 +15,13 @@ from apps.accounts.models import User
 from apps.common import caching
 from apps.gigs.models import Category, Gig, GigFAQ, GigPackage
 from concurrency import act_for_nobody, act_for_the_platform, at_once
+from config.cache import SESSION_COPY_SECONDS, ForgivingRedisCache, SessionCache
 from config.router import fresh_reader
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.db import connections, transaction
 from django.test import override_settings
+from redis.exceptions import ConnectionError as RedisConnectionError
 from test_routing import dead_cache, queries
 
 __all__ = ["dead_cache"]
@@ -239,6 +242,46 @@ def test_a_session_is_read_from_the_cache_and_survives_its_loss() -> None:
     session["cart"] = "礼物"
     session.save()
     assert count(lambda: store(session.session_key).load()) == 0
+    # The guide gives users an hour; a session's copy is there for minutes.
+    assert 0 < valkey().ttl(caches["sessions"].make_key(session.cache_key)) <= SESSION_COPY_SECONDS
     cache.clear()
     assert store(session.session_key)["cart"] == "礼物"
     connections.close_all()
+
+
+@contextmanager
+def away() -> Iterator[None]:
+    """The cache does not answer this process; what is in it stays."""
+    with (
+        mock.patch("redis.connection.AbstractConnection.send_packed_command", side_effect=RedisConnectionError("gone")),
+        mock.patch("redis.connection.Connection._connect", side_effect=ConnectionRefusedError),
+    ):
+        yield
+    for kind in (ForgivingRedisCache, SessionCache):
+        kind._resting_until = 0.0
+
+
+@pytest.mark.parametrize("while_away", ["logged out", "changed"])
+def test_a_session_that_changed_while_the_cache_was_away_is_not_read_from_it_as_it_was(while_away: str) -> None:
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    session = store()
+    session["cart"] = "礼物"
+    session.save()
+    key = session.session_key
+    with away():
+        if while_away == "changed":
+            session["cart"] = "花"
+            session.save()
+        else:
+            session.flush()
+    assert store(key).load() == ({"cart": "花"} if while_away == "changed" else {})
+
+
+def test_a_gig_that_changed_while_the_cache_was_away_is_shown_as_it_is() -> None:
+    gig = make.gig(title="旧标题的服务")
+    assert Gig.objects.remembered(gig.pk) == gig
+    with away():
+        Gig.objects.filter(pk=gig.pk).update(title="新标题的服务")
+    found = Gig.objects.remembered(gig.pk)
+    assert found is not None
+    assert found.title == "新标题的服务"

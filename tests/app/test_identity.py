@@ -1,12 +1,14 @@
 """A request acts as the person who is logged in, on each connection, from the log-in on and not a moment longer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
+from unittest import mock
 
 import factories as make
 import pytest
 from apps.accounts.models import User, UserPrivate
+from apps.common.freshness import COOKIE
 from apps.common.identity import PERSON, acting_as, acting_as_platform, request_as
 from apps.common.middleware import IdentityMiddleware
 from apps.gigs.models import Category, Gig
@@ -36,9 +38,10 @@ def reader(world: World) -> Iterator[None]:  # noqa: ARG001 (it comes first)
     connections["default"].close()
 
 
-def request_of(person: User | None, view: View) -> HttpResponse:
+def request_of(person: User | None, view: View, cookies: Mapping[str, str] | None = None) -> HttpResponse:
     """Run a view in a request of this person, or of nobody."""
     request = RequestFactory().get("/")
+    request.COOKIES.update(cookies or {})
     request.user = person or AnonymousUser()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore()
 
@@ -155,6 +158,59 @@ def test_a_replica_that_does_not_answer_is_left_out(world: World) -> None:
             assert Order.objects.count() == 2
     finally:
         replica.settings_dict = there
+
+
+# ---- from one request to the next
+def answered(person: User | None, view: View, cookies: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Run a request of a browser with these cookies, and return those that it gets back."""
+    response = request_of(person, view, cookies or {})
+    return {name: morsel.value for name, morsel in response.cookies.items()}
+
+
+def alias_of_a_read(_request: HttpRequest) -> HttpResponse:
+    return HttpResponse(User.objects.all().db)
+
+
+def test_the_next_request_does_not_see_less_than_what_this_one_wrote(world: World) -> None:
+    def writing(_request: HttpRequest) -> HttpResponse:
+        make.category()
+        return HttpResponse()
+
+    cookies = answered(world.client, writing)
+    assert answered(world.client, alias_of_a_read) == {}
+    # In another thread, process or host: nothing but the cookie comes along.
+    with mock.patch("apps.common.freshness.replica_has", return_value=False) as asked:
+        assert request_of(world.client, alias_of_a_read, cookies).content == b"default"
+        assert request_of(world.client, alias_of_a_read).content == b"replica"
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT %s::pg_lsn <= pg_current_wal_insert_lsn()", asked.call_args.args)
+        assert cursor.fetchone() == (True,)
+    assert request_of(world.client, alias_of_a_read, cookies).content == b"replica"
+
+
+def test_a_position_that_was_made_up_is_not_believed(world: World) -> None:
+    with mock.patch("apps.common.freshness.replica_has", return_value=False):
+        made_up = {COOKIE: "FFFFFFFF/FFFFFFFF:1uXxYz:signature"}
+        assert request_of(world.client, alias_of_a_read, made_up).content == b"replica"
+
+
+def test_who_asks_and_their_session_are_read_from_the_leader(world: World) -> None:
+    """A replica that lags has the password of before, and Django would log its owner out."""
+
+    class Asked:
+        pk = world.client.pk
+
+        @property
+        def is_authenticated(self) -> bool:
+            aliases.append(User.objects.all().db)
+            return True
+
+    aliases: list[str] = []
+    request_of(cast("User", Asked()), lambda _: HttpResponse())
+    assert aliases == ["default"]
+    with CaptureQueriesContext(connections["replica"]) as replica:
+        import_module(settings.SESSION_ENGINE).SessionStore("a-key-that-nobody-has").load()
+    assert len(replica) == 0
 
 
 # ---- identities in one another

@@ -151,7 +151,7 @@ TOMORROW = str(date.today() + timedelta(days=2))
         (("--to", "2019-03-05"), "name the first one with --from"),
         (("--day", "2019-03-05", "--from", "2019-03-04"), "give one or the other"),
         (("--day", "2019-03-05", "--to", "2019-03-06"), "give one or the other"),
-        (("--database", "nowhere"), 'There is no database alias "nowhere"'),
+        (("--database", "nowhere"), "There is no database alias nowhere"),
     ],
 )
 def test_a_day_that_cannot_be_meant_is_refused(options: tuple[str, ...], message: str) -> None:

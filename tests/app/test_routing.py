@@ -114,7 +114,7 @@ def cache_at(location: str, seconds: float | None = None) -> Iterator[Any]:
         options |= {"socket_connect_timeout": seconds, "socket_timeout": seconds}
     made = {"BACKEND": "config.cache.ForgivingRedisCache", "LOCATION": location, "OPTIONS": options}
     cache_module.ForgivingRedisCache._resting_until = 0.0
-    with override_settings(CACHES={"default": made}):
+    with override_settings(CACHES={**settings.CACHES, "default": made}):
         yield caches["default"]
     cache_module.ForgivingRedisCache._resting_until = 0.0
 

@@ -16,6 +16,8 @@ DIRECT = "direct"
 
 # Monotonic time until which the current thread or task reads from the leader.
 _pinned_until: ContextVar[float] = ContextVar("pinned_until", default=0.0)
+# This reader wrote something.
+_written: ContextVar[bool] = ContextVar("written", default=False)
 # Alias that takes all queries of the current thread, "" for the usual routing.
 _only: ContextVar[str] = ContextVar("only", default="")
 # The leader's transaction was opened to say who acts (a request's), and nothing was written in it yet.
@@ -37,19 +39,25 @@ def direct_alias() -> str:
     return DIRECT if DIRECT in settings.DATABASES else LEADER
 
 
-def pin_to_leader() -> None:
-    """Read from the leader for a while: a replica may not have this reader's own write yet."""
-    _pinned_until.set(time.monotonic() + settings.REPLICA_PIN_SECONDS)
+def pin_to_leader(seconds: float | None = None) -> None:
+    """Read from the leader for a while (the setting's, by default): a replica may not have a write of one's own yet."""
+    _pinned_until.set(time.monotonic() + (settings.REPLICA_PIN_SECONDS if seconds is None else seconds))
+
+
+def has_written() -> bool:
+    """Say whether something was written since `fresh_reader` began."""
+    return _written.get()
 
 
 @contextmanager
 def fresh_reader() -> Iterator[None]:
-    """Start without a pin and forget pins at the end: one request must not slow the next one's reads."""
-    token = _pinned_until.set(0.0)
+    """Start without a pin and forget pins at the end: one request does not slow the reads of the next one here."""
+    pinned_until, written = _pinned_until.set(0.0), _written.set(False)
     try:
         yield
     finally:
-        _pinned_until.reset(token)
+        _pinned_until.reset(pinned_until)
+        _written.reset(written)
 
 
 @contextmanager
@@ -68,7 +76,8 @@ class ReplicationRouter:
     def db_for_read(self, model: type[Model], **hints: Any) -> str:  # noqa: ARG002 (Django passes both by name)
         if only := _only.get():
             return only
-        if REPLICA not in settings.DATABASES:
+        # A session that was saved a moment ago is asked for by the next request, whoever answers it.
+        if REPLICA not in settings.DATABASES or model._meta.app_label == "sessions":
             return LEADER
         if time.monotonic() < _pinned_until.get():
             return LEADER
@@ -83,6 +92,7 @@ class ReplicationRouter:
         if only := _only.get():
             return only
         pin_to_leader()
+        _written.set(True)
         _identity_alone.set(False)
         if transaction.get_connection(LEADER).in_atomic_block:
             # A replica can have the write only after the commit, which may be long after it.

@@ -51,6 +51,7 @@ MIDDLEWARE = [
 ]
 # Read from the cache, kept in the database: without the cache everybody stays logged in.
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+SESSION_CACHE_ALIAS = "sessions"
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["apps.accounts.login.AccountBackend"]

@@ -7,8 +7,9 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from apps.common.freshness import note_own_writes, wait_for_own_writes
 from apps.common.identity import request_as
-from config.router import LEADER
+from config.router import LEADER, all_on, fresh_reader, has_written
 
 
 class IdentityMiddleware:
@@ -22,11 +23,17 @@ class IdentityMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        person = request.user.pk if request.user.is_authenticated else None
-        with request_as(person):
-            response = self.get_response(request)
-            if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                transaction.set_rollback(True, using=LEADER)
+        with fresh_reader():
+            # A replica may have the password of before, and Django would end the session for it.
+            with all_on(LEADER):
+                person = request.user.pk if request.user.is_authenticated else None
+            with request_as(person):
+                wait_for_own_writes(request)
+                response = self.get_response(request)
+                if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    transaction.set_rollback(True, using=LEADER)
+            if has_written():
+                note_own_writes(response)
         return response
 
     @staticmethod

@@ -11,6 +11,7 @@ from django.db import DatabaseError, connections
 
 from apps.common.locks import session_lock
 from apps.common.models import EventModel
+from apps.common.owner import require_owner
 from apps.common.partitions import Keeper, kept_tables, logs, upkeep
 from apps.common.partman import MONTHS_AHEAD
 from config.router import direct_alias
@@ -39,6 +40,8 @@ class Command(BaseCommand):
         if folder is not None and not folder.is_dir():
             raise CommandError(f"--archive {folder}: no such folder. Make it, readable for this account alone.")
         try:
+            for log in logs():
+                require_owner(alias, log)
             self._refuse_strangers(alias)
             if not options["check"]:
                 with session_lock(connections[alias], ADVISORY_LOCK, options["wait"], "upkeep of partitions"):

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
+from apps.common.owner import require_owner
 from apps.common.search.rebuild import rebuild, searchable_models, stale
 from apps.common.search.words import dictionary_version
 from config.router import all_on, direct_alias
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         report: dict[str, Any] = {"dictionary": dictionary_version(), "rebuilt": {}, "stale": {}}
         with all_on(alias):
             for model in searchable_models():
+                require_owner(alias, model)
                 table, waiting = model._meta.db_table, stale(model, alias).count()
                 if not options["check"]:
                     report["rebuilt"][table] = 0

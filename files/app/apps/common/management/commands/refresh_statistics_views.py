@@ -6,13 +6,14 @@ from argparse import ArgumentParser
 from functools import partial
 from typing import Any
 
-from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from tqdm import tqdm
 
 from apps.common.locks import session_lock
 from apps.common.materialized import ADVISORY_LOCK, materialized_views, refresh
+from apps.common.owner import require_owner
 from apps.common.retry import retried
 from config.router import DIRECT
 
@@ -26,13 +27,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 (Django's signature)
         alias = options["database"]
-        if alias not in settings.DATABASES:
-            raise CommandError(
-                f'There is no database alias "{alias}". Views are refreshed as their owner: name the alias "{DIRECT}" '
-                "by DB_DIRECT_HOST, DB_DIRECT_USER and DB_DIRECT_PASSWORD."
-            )
         seconds = {}
         try:
+            require_owner(alias, get_user_model())
             with session_lock(connections[alias], ADVISORY_LOCK, options["wait"], "refresh"):
                 # None: no bar where nobody watches.
                 for view in tqdm(materialized_views(), desc="views", unit="view", disable=None):
