@@ -83,11 +83,11 @@ def server() -> Iterator[server_module.Server]:
     endpoints.start(made)
     for alias in settings.DATABASES.values():
         alias["OPTIONS"]["hostaddr"] = made.address
-    for alias, cache in settings.CACHES.items():
+    for name, cache in settings.CACHES.items():
         cache["LOCATION"] = cache["LOCATION"].replace("192.0.2.1", made.address)
         # Collecting the tests has looked at it already.
-        caches[alias].close()
-        del caches[alias]
+        caches[name].close()
+        del caches[name]
     for name in ("deployed", "seeded", "large"):
         made.sql("postgres", f"DROP DATABASE IF EXISTS freelance_{name};")
     made.sql("freelance_platform", EMPTY)

@@ -299,7 +299,8 @@ def test_a_pooler_that_refuses_is_named_and_its_password_is_not(pooler: dict[str
 def test_all_endpoints_that_answer_are_healthy() -> None:
     health = HealthChecker.check_database_health()
     assert health["status"] == "healthy"
-    assert health["endpoints"].keys() == {"default", "replica", "direct"}
+    # Beside them stand databases of other tests.
+    assert health["endpoints"].keys() >= {"default", "replica", "direct"}
     assert health["endpoints"]["default"]["role"] == "freelance_user"
     assert not health["endpoints"]["default"]["read_only"]
 
