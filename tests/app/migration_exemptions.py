@@ -3,6 +3,10 @@ steps, which name the release that came in between."""
 
 FIRST = "part of the first release: the table is made by the same deployment and holds no row"
 NO_RIGHT_YET = "part of the first release: no application runs before the same deployment ends"
+NOBODY_ACTS = (
+    "row security comes to a table: code that does not say who acts finds no row there. There is no release of overlap:"
+    " the deployment that brings it stops the application (docs/changing-the-schema.md)"
+)
 HALF_BUILT = "a half-built index is refused by name when the deployment ends"
 
 # By migration and rule of squawk.
@@ -24,7 +28,8 @@ LINT = {
     ("accounts.0010_seal_identity", "require-concurrent-index-creation"): FIRST,
     ("accounts.0011_drop_plain_columns", "constraint-missing-not-valid"): FIRST,
     ("accounts.0011_drop_plain_columns", "ban-drop-column"): (
-        "contract of 0009, refused while a plain value is left. No release that wrote one was ever deployed"
+        "contract of 0009 without a release between: the deployment that brings row security stops the application"
+        " anyway. It is refused while a plain value is left (`encrypt_columns`)"
     ),
     ("payments.0003_methods", "ban-drop-constraint"): "replaced by the same statement's wider rule; 0006 validates it",
     ("gigs.0008_search_index", "prefer-robust-stmts"): HALF_BUILT,
@@ -52,4 +57,10 @@ TAKES_RIGHTS = {
         "the application wrote wallets and entries itself, from here on the ledger's functions do. There is no release"
         " of overlap: code from before it cannot move money. No such release was ever deployed"
     ),
+    "accounts.0012_row_security": NOBODY_ACTS,
+    "gigs.0013_row_security": NOBODY_ACTS,
+    "orders.0012_row_security": NOBODY_ACTS,
+    "payments.0015_row_security": NOBODY_ACTS,
+    "messaging.0008_row_security": NOBODY_ACTS,
+    "reviews.0008_row_security": NOBODY_ACTS,
 }

@@ -16,10 +16,12 @@ from test_migrations import OWN_APPS, rows
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "files/app/.squawk.toml"
 
-# Files of tables and their indexes, which a rewrite makes anew, and the application's rights.
+# Files of tables, which a rewrite makes anew, and what the application may do: with every row, unless policies choose.
 TABLES = """
 SELECT relname::text, pg_relation_filenode(oid), ARRAY(
-    SELECT privilege_type FROM aclexplode(relacl) WHERE grantee = 'freelance_user'::regrole ORDER BY 1)
+    SELECT privilege_type FROM aclexplode(relacl) WHERE grantee = 'freelance_user'::regrole
+    UNION ALL SELECT 'every row' WHERE NOT relrowsecurity
+    ORDER BY 1)
 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
 """
 
