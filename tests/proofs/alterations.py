@@ -48,10 +48,17 @@ DATABASE_FILES = [
     f"{UNITS}/pgbouncer.service.d/platform.conf",
 ]
 ETCD_FILES = [f"{UNITS}/etcd.service.d/platform.conf"]
-RELEASE_FILES = ["/etc/freelance-platform/app.env", "/etc/freelance-platform/keys.json"]
+RELEASE_FILES = [
+    "/etc/cron.d/freelance-application",
+    "/etc/freelance-application.json",
+    "/etc/freelance-platform/app.env",
+    "/etc/freelance-platform/keys.json",
+    "/usr/local/sbin/freelance-job",
+]
 RELEASE = "/opt/freelance-platform/current"
 # What is appended where a comment would not do. The rule is loaded at once, so it is in force too.
 APPENDED = {
+    "/etc/freelance-application.json": "",
     "/etc/freelance-backup.json": "",
     "/etc/freelance-platform/keys.json": "",
     "/etc/postgresql/platform/pg_hba.conf": "host all all 0.0.0.0/0 trust",
@@ -121,9 +128,12 @@ def _escaped(text: str) -> str:
 
 
 def _release(lab: Environment) -> Iterator[Alteration]:
-    """Each file of the application; its environment is left as it is, for a check runs it. All have one reporter."""
+    """The jobs' folders, and each file of the application; its environment is left as it is, for a check runs it."""
     host = lab.hosts("database")[0]
+    for folder in ("/var/backups/freelance-application", "/var/lib/freelance-application"):
+        yield Alteration(host, f"mode of {folder}", f"chmod 0777 {folder}", _escaped(folder))
     find = f"find -L {RELEASE}/MANIFEST {RELEASE}/app -type f ! -path '*/__pycache__/*' ! -name .env"
+    # All have one reporter.
     append = f'{find} -exec sh -c \'for file; do echo "# altered" >> "$file"; done\' sh {{}} +'
     for path in script(lab, host, find).splitlines():
         yield Alteration(host, path, append, r"Compare the release on the host|Unpack it and make its virtual")
