@@ -142,6 +142,8 @@ def half_made(server: Server) -> Any:
         ("schema_migrations_app_password", "CHANGE_ME_PLEASE", "schema_migrations_app_password: empty"),
         ("schema_migrations_field_encryption_keys", "c2hvcnQ=", "schema_migrations_field_encryption_keys: 32 bytes"),
         ("schema_migrations_superuser_name", "Ad min", "schema_migrations_superuser_name=Ad min: 3 to 64"),
+        ("schema_migrations_clearsessions_schedule", "daily", "schema_migrations_clearsessions_schedule=daily: five"),
+        ("schema_migrations_archive_dir", "/var/lib/freelance-application", "give it a folder of its own"),
     ],
 )
 def test_bad_input_is_refused_before_anything_changes(

@@ -12,6 +12,7 @@ DNS = 53
 KERNEL_SCOPE = ("net.",)  # what a container may set for itself
 DAYS_BACK_MAX = 8  # a job runs at least once a week
 CRON_FIELDS = 5
+JOB_SECONDS_MAX = 2 * 3600
 
 
 class Answers(dict[str, Any]):
@@ -85,6 +86,15 @@ def last_due(schedule: str, now: float, utc_offset_seconds: int) -> float | None
             return moment.timestamp()
         moment -= datetime.timedelta(minutes=1)
     return None
+
+
+def due_since(schedule: str, seen: Mapping[str, Any], crontab: str) -> float | None:
+    """Return when a job was last due on a host, or None where the host did not yet live through such a time."""
+    clock = seen["clock"]
+    # A job that began just now may still run.
+    moment = last_due(schedule, clock["now"] - JOB_SECONDS_MAX, clock["utc_offset_seconds"])
+    since = max(seen["files"][crontab]["modified"], clock["started"])
+    return moment if moment is not None and moment > since else None
 
 
 def _is_due(fields: list[str], moment: datetime.datetime) -> bool:

@@ -1,9 +1,16 @@
 """The schema is at the application's release, and its first data is there."""
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from tests.host import compare
 from tests.host.environment import ROOT, Environment
+
+CRONTAB = "/etc/cron.d/freelance-application"
+JOBS = ["roll_up_statistics", "refresh_statistics_views", "maintain_partitions", "clearsessions"]
 
 
 def test_every_migration_of_the_release_is_applied(leader: SimpleNamespace) -> None:
@@ -31,3 +38,47 @@ def test_the_applications_settings_and_keys_are_for_its_user_alone(
 
 def test_initial_data_is_there(leader: SimpleNamespace) -> None:
     assert leader.queries["skills"][0]["value"] > 0
+
+
+def test_the_jobs_are_entered_as_declared(found: dict[str, Any], environment: Environment) -> None:
+    first = environment.hosts("database")[0]
+    declared, contents = environment.declared(first), found[first]["contents"]
+    assert list(declared["__schema_migrations_jobs"]) == JOBS
+    for template in ("freelance-application.cron.j2", "freelance-application.json.j2"):
+        path = CRONTAB if ".cron." in template else "/etc/freelance-application.json"
+        assert contents.get(path, "").strip() == declared.file("schema_migrations", template).strip(), path
+
+
+def test_what_leaves_the_database_is_for_the_jobs_user_alone(found: dict[str, Any], environment: Environment) -> None:
+    folder = found[environment.hosts("database")[0]]["files"]["/var/backups/freelance-application"]
+    assert (folder["owner"], folder["group"], folder["mode"]) == ("freelance", "freelance", "0700")
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_the_last_run_of_each_job_of_the_application_succeeded(
+    job: str, found: dict[str, Any], environment: Environment
+) -> None:
+    last = last_outcome(job, found, environment)
+    assert last["exit_status"] == 0, f"{last}; see `journalctl -t freelance-application` there"
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_each_job_of_the_application_ran_when_it_was_last_due(
+    job: str, found: dict[str, Any], environment: Environment
+) -> None:
+    first = environment.hosts("database")[0]
+    schedule = environment.declared(first)[f"schema_migrations_{job}_schedule"]
+    due = compare.due_since(schedule, found[first], CRONTAB)
+    if due is None:
+        pytest.skip(f"{job}: not yet due since its crontab was written on {first} or it started")
+    last = last_outcome(job, found, environment)
+    assert last["finished_timestamp_seconds"] >= due, f"{job} has not run when it was last due: {last}"
+
+
+def last_outcome(job: str, found: dict[str, Any], environment: Environment) -> dict[str, Any]:
+    """Return what the last run of a job left on the host that carries the release."""
+    first = environment.hosts("database")[0]
+    path = f"/var/lib/freelance-application/{job}.json"
+    assert path in found[first]["contents"], f"{job} has left no outcome on {first}: site.yml runs each job once itself"
+    outcome: dict[str, Any] = json.loads(found[first]["contents"][path])
+    return outcome

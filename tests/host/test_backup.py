@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +14,7 @@ from tests.host.environment import Environment
 # Full on Sundays, differential else, both at night: the newest is never older than this.
 BACKUP_HOURS_MAX = 36
 JOBS = ["dump", "full", "diff"]
-JOB_SECONDS_MAX = 2 * 3600
+CRONTAB = "/etc/cron.d/freelance-backup"
 AS_POSTGRES = "runuser -u postgres -- env -C /"
 
 
@@ -92,7 +91,9 @@ def test_each_job_ran_when_it_was_last_due(job: str, environment: Environment, f
     hosts = {name: environment.declared(name) for name in environment.hosts("all")}
     entered = [name for name in hosts if job in (hosts[name].get("backup_cron_jobs") or [])]
     assert entered, f"no host has the job {job}"
-    due = [each for each in (due_since(hosts[name], found[name], job) for name in entered) if each is not None]
+    schedules = {name: hosts[name][f"backup_cron_{job}_schedule"] for name in entered}
+    lived = [compare.due_since(schedules[name], found[name], CRONTAB) for name in entered]
+    due = [moment for moment in lived if moment is not None]
     if not due:
         pytest.skip(f"{job}: not yet due since its crontab was written on {', '.join(entered)} or they started")
     last = last_outcome(found, job)
@@ -111,15 +112,6 @@ def last_outcome(found: dict[str, Any], job: str) -> dict[str, Any] | None:
     path = f"/var/lib/freelance-backup/{job}.json"
     left = [json.loads(seen["contents"][path]) for seen in found.values() if path in seen["contents"]]
     return max(left, key=lambda outcome: outcome["finished_timestamp_seconds"], default=None)
-
-
-def due_since(declared: Mapping[str, Any], seen: dict[str, Any], job: str) -> float | None:
-    """Return when a job was last due on a host, or None where the host did not yet live through such a time."""
-    clock, crontab = seen["clock"], seen["files"]["/etc/cron.d/freelance-backup"]
-    # A job that began just now may still run.
-    now = clock["now"] - JOB_SECONDS_MAX
-    moment = compare.last_due(declared[f"backup_cron_{job}_schedule"], now, clock["utc_offset_seconds"])
-    return moment if moment is not None and moment > max(crontab["modified"], clock["started"]) else None
 
 
 def test_every_backup_of_a_job_belongs_to_postgres_alone(database_host: SimpleNamespace) -> None:

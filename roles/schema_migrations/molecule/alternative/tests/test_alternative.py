@@ -66,6 +66,22 @@ def test_settings_are_for_root_and_the_declared_group_alone(host):
     assert host.run("sudo -u nobody cat /etc/shop/settings.env").rc != 0
 
 
-@pytest.mark.parametrize("path", ["/opt/freelance-platform", "/etc/freelance-platform"])
+def test_the_jobs_are_the_declared_users_at_the_declared_times_and_work(host):
+    jobs = host.file("/etc/cron.d/freelance-application").content_string
+    assert "*/30 * * * * clerk /usr/local/sbin/freelance-job application clearsessions" in jobs
+    folder = host.file("/srv/shop-archive")
+    assert (folder.user, folder.group, folder.mode) == ("clerk", "shop", 0o700)
+    assert host.check_output("grep -l '\"exit_status\": 0' /var/lib/shop-jobs/*.json").count(".json") == 4
+
+
+OTHERWISE = [
+    "/opt/freelance-platform",
+    "/etc/freelance-platform",
+    "/var/backups/freelance-application",
+    "/var/lib/freelance-application",
+]
+
+
+@pytest.mark.parametrize("path", OTHERWISE)
 def test_nothing_lies_where_it_would_otherwise(host, path):
     assert not host.file(path).exists
