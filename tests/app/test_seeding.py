@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from apps.accounts.models import UserProfile
+from apps.common.deployment import ensure_superuser, superuser_change
 from apps.common.search.rebuild import searchable_models, stale
 from apps.common.search.words import tsvector
 from apps.gigs.models import Gig
@@ -21,6 +22,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
+from django.test import override_settings
 
 APP = Path(__file__).resolve().parents[2] / "files" / "app"
 # Filled by the fixtures, and by the daily roll-up from what is here.
@@ -307,6 +309,16 @@ def test_a_database_with_people_is_refused(seeded: str) -> None:
     with pytest.raises(CommandError, match=f"accounts_user holds {people} people already"):
         call_command("seed_marketplace", users=30, seed=1, database=seeded)
     assert number(seeded, "SELECT count(*) FROM accounts_user") == people
+
+
+@override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.PBKDF2PasswordHasher"])
+def test_whoever_runs_the_platform_is_no_obstacle_and_stays(deployed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with tried(deployed):
+        ensure_superuser(deployed, "admin", "a-long-password")
+        written = seed(deployed, capsys)["tables"]["accounts_user"]
+        assert written >= 60
+        assert number(deployed, "SELECT count(*) FROM accounts_user") == written + 1
+        assert superuser_change(deployed, "admin", "a-long-password") == ""
 
 
 def test_without_the_direct_endpoint_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
