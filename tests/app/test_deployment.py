@@ -12,8 +12,10 @@ from unittest import mock
 
 import psycopg
 import pytest
-from apps.accounts.models import User
+from apps.accounts.models import Skill, User
 from apps.common import deployment
+from apps.common.keys import uuid7
+from apps.gigs.models import Category
 from django.contrib.auth.hashers import check_password
 from django.core.management import CommandError, call_command
 from django.db import connections
@@ -76,6 +78,29 @@ def test_a_new_release_is_recorded_without_loading_data_again(deployed: str) -> 
     report = deploy(deployed, release="r2")
     assert (report["fixtures"], report["record"]) == (False, True)
     assert scalar(deployed, "SELECT description FROM gigs_category WHERE slug = 'she-ji-chuang-yi'") == "客服已修改"
+
+
+def test_a_new_release_adds_data_and_leaves_alone_what_is_there(deployed: str, tmp_path: Path) -> None:
+    edited, wanted, taken, gone = {"slug": "she-ji-chuang-yi"}, "xin-ji-neng", "yi-you-ji-neng", "biao-zhi-she-ji"
+    Category.objects.using(deployed).filter(**edited).update(description="客服已修改")
+    Skill.objects.using(deployed).create(name="已有技能", slug=taken, area="design")
+    Skill.objects.using(deployed).filter(slug=gone).delete()
+    data = json.loads(deployment.fixture().read_text(encoding="utf-8"))
+    for row in data:
+        if row["model"] == "gigs.category":
+            row["fields"]["description"] = "新的说明"
+    skill = next(row for row in data if row["model"] == "accounts.skill")
+    for slug in (wanted, taken):
+        data.append({**skill, "pk": str(uuid7()), "fields": {**skill["fields"], "name": slug, "slug": slug}})
+    (tmp_path / "initial_data.json").write_text(json.dumps(data), encoding="utf-8")
+    with mock.patch.object(deployment, "fixture", return_value=tmp_path / "initial_data.json"):
+        assert deploy(deployed, "--check", release="r2")["fixtures"]
+        assert deploy(deployed, release="r2")["fixtures"]
+        assert deploy(deployed, release="r2")["changed"] is False
+    assert Category.objects.using(deployed).get(**edited).description == "客服已修改"
+    assert not Category.objects.using(deployed).filter(description="新的说明").exists()
+    assert Skill.objects.using(deployed).get(slug=taken).name == "已有技能"
+    assert Skill.objects.using(deployed).filter(slug__in=[wanted, gone]).count() == 2
 
 
 def test_a_second_deployment_waits_and_then_names_the_first(scratch: str) -> None:

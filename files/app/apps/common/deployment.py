@@ -10,8 +10,9 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import check_password
+from django.core import serializers
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
@@ -24,9 +25,9 @@ from config.monitoring_sql import INVALID_INDEXES
 
 # Chosen once: every deployment of this application to one database asks for the same lock.
 ADVISORY_LOCK = 7_301_960_241
-FIXTURE = "initial_data"
 # SQLSTATE of "lock not available" and "deadlock detected": the same migration may succeed a moment later.
 WORTH_RETRYING = {"55P03", "40P01"}
+UNIQUE_VIOLATION = "23505"
 
 
 def deployment_lock(connection: BaseDatabaseWrapper, wait_seconds: float) -> AbstractContextManager[None]:
@@ -151,7 +152,12 @@ def _half_built_indexes(connection: BaseDatabaseWrapper) -> str:
 
 def fixture_digest() -> str:
     """Return the hash of the initial data that this release carries."""
-    return hashlib.sha256((Path(settings.BASE_DIR) / "fixtures" / f"{FIXTURE}.json").read_bytes()).hexdigest()
+    return hashlib.sha256(fixture().read_bytes()).hexdigest()
+
+
+def fixture() -> Path:
+    """Return the file of the initial data."""
+    return Path(settings.BASE_DIR) / "fixtures/initial_data.json"
 
 
 def newest_release(connection: BaseDatabaseWrapper) -> Release | None:
@@ -191,10 +197,26 @@ def ensure_superuser(alias: str, username: str, password: str) -> None:
     user.save(using=alias)
 
 
-def load_fixture(alias: str) -> None:
-    """Insert or overwrite the initial data, all of it or nothing."""
-    with transaction.atomic(using=alias):
-        call_command("loaddata", FIXTURE, database=alias, verbosity=0)
+def add_initial_data(alias: str) -> list[str]:
+    """Insert the rows of the initial data that are missing, all or nothing; return those whose name another row has.
+
+    A row that is there stays as it is: the staff may have edited it. A release that wants it otherwise brings a
+    migration of data.
+    """
+    left_out = []
+    with transaction.atomic(using=alias), fixture().open(encoding="utf-8") as file:
+        for row in serializers.deserialize("json", file, using=alias):
+            model, key = type(row.object), row.object.pk
+            if model._base_manager.using(alias).filter(pk=key).exists():
+                continue
+            try:
+                with transaction.atomic(using=alias):
+                    row.save(using=alias, force_insert=True)
+            except IntegrityError as error:
+                if sqlstate(error) != UNIQUE_VIOLATION:
+                    raise
+                left_out.append(f"{model._meta.label_lower} {row.object} ({key})")
+    return left_out
 
 
 def restore_point(connection: BaseDatabaseWrapper) -> str:

@@ -82,7 +82,8 @@ class Command(BaseCommand):
             digest = deployment.fixture_digest()
             fixtures = newest is None or newest.fixtures_digest != digest
             if fixtures:
-                deployment.load_fixture(alias)
+                for row in deployment.add_initial_data(alias):
+                    self.stdout.write(f"Initial data: {row} was left out, another row has its name.")
             account = deployment.superuser_change(alias, **superuser) if superuser else ""
             if superuser and account:
                 deployment.ensure_superuser(alias, **superuser)
