@@ -17,7 +17,8 @@ FROM gigs_gigview, generate_series(1, (SELECT 1000000 / count(*) FROM gigs_gigvi
 INSERT INTO messaging_message (id, created_at, updated_at, conversation_id, sender_id, number, body, read_at)
 SELECT gen_random_uuid(), created_at + n * interval '11 minutes', updated_at, conversation_id, sender_id,
     number + 1000 * n, body, read_at + n * interval '11 minutes'
-FROM messaging_message, generate_series(1, (SELECT 1000000 / count(*) FROM messaging_message)) AS n;
+FROM messaging_message, generate_series(1, (SELECT 1000000 / count(*) FROM messaging_message)) AS n
+ORDER BY 2;  -- as they come in life, where a seed writes one conversation after the other
 -- Few quarrel in a seed. Where many do, the staff has a queue.
 INSERT INTO orders_orderdispute (created_at, order_id, raised_by_id, reason, description, status, resolution,
     refund_amount, resolution_note)

@@ -1,5 +1,6 @@
 """Each index of the schema and the query that it is named after, asked as the application asks it."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,7 @@ from apps.accounts.models import (
     UserVerification,
 )
 from apps.common.models import AuditLog, Release
+from apps.common.rollup import midnight, roll_ups
 from apps.gigs.models import (
     Category,
     Gig,
@@ -32,6 +34,7 @@ from apps.messaging.models import Conversation, Message, MessageReport
 from apps.orders.models import Order, OrderDispute, OrderMessage, OrderReview, OrderStat, OrderStatusHistory
 from apps.payments.models import Escrow, PaymentMethod, PaymentRefund, Transaction, Wallet, Withdrawal
 from apps.reviews.models import Review, ReviewInvitation, ReviewReport, UserRating
+from django.db import connections
 from django.db.models import Count, Model, QuerySet
 
 PAGE = 20
@@ -86,7 +89,27 @@ def _some_gigs(a: Asked) -> list[UUID]:
     return list(a.of(Gig.objects.active()).order_by("-created_at").values_list("pk", flat=True)[:PAGE])
 
 
-QUERIES: dict[str, Callable[[Asked], QuerySet[Any]]] = {
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """The statement that counts a day of a table, to be explained like a queryset."""
+
+    alias: str
+    table: str
+
+    def explain(self, *, format: str) -> str:  # noqa: A002 (a queryset's own word)
+        (roll_up,) = [one for one in roll_ups() if one.table == self.table]
+        moments = {"day": LAST_DAY, "start": midnight(LAST_DAY), "until": midnight(LAST_DAY + timedelta(days=1))}
+        with connections[self.alias].cursor() as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT {format}) {roll_up.statement}", moments)
+            return json.dumps(cursor.fetchone()[0])
+
+
+def _counted(table: str) -> Callable[[Asked], Counted]:
+    return lambda a: Counted(alias=a.alias, table=table)
+
+
+Query = QuerySet[Any] | Counted
+QUERIES: dict[str, Callable[[Asked], Query]] = {
     # common
     "audit_about_person_newest": lambda a: a.of(AuditLog.objects.about(a(AuditLog, "person_id")))[:PAGE],
     # What is seeded was done by nobody in person.
@@ -110,6 +133,7 @@ QUERIES: dict[str, Callable[[Asked], QuerySet[Any]]] = {
     "verifications_waiting": lambda a: a.of(UserVerification.objects.waiting())[:PAGE],
     # gigs
     "categories_of_parent_in_order": lambda a: a.of(Category.objects.below(a.one(Category, a(Category, "parent_id")))),
+    "favorites_by_day": _counted("gigs_gigstat"),
     "faqs_of_gig_in_order": lambda a: a.of(GigFAQ.objects.filter(gig_id__in=_some_gigs(a))),
     "favorites_of_gig_newest": lambda a: a.of(GigFavorite.objects.of_gig(a(GigFavorite, "gig_id")))[:PAGE],
     "favorites_of_user_newest": lambda a: a.of(GigFavorite.objects.of_user(a(GigFavorite, "user_id")))[:PAGE],
@@ -130,6 +154,7 @@ QUERIES: dict[str, Callable[[Asked], QuerySet[Any]]] = {
     "order_messages_newest": lambda a: a.of(OrderMessage.objects.of_order(a(OrderMessage, "order_id")))[:PAGE],
     "order_messages_unread": _unread_of_order,
     "order_stats_of_day_by_amount": lambda a: a.of(OrderStat.objects.of_day(LAST_DAY))[:PAGE],
+    "orders_by_day": _counted("gigs_gigstat"),
     "orders_in_work_by_due_date": lambda a: a.of(Order.objects.overdue())[:PAGE],
     "orders_of_client_newest": lambda a: a.of(Order.objects.of_client(a(Order, "client_id"), "completed"))[:PAGE],
     "orders_of_freelancer_newest": lambda a: a.of(Order.objects.of_freelancer(a(Order, "freelancer_id"), "completed"))[
@@ -139,6 +164,7 @@ QUERIES: dict[str, Callable[[Asked], QuerySet[Any]]] = {
         OrderReview.objects.of_reviewer(a(OrderReview, "reviewer_id"), "requested")
     )[:PAGE],
     "review_requests_run_out": lambda a: a.of(OrderReview.objects.run_out())[:PAGE],
+    "status_history_by_day": _counted("orders_orderstat"),
     "status_history_of_order": lambda a: a.of(
         OrderStatusHistory.objects.filter(order_id=a(OrderStatusHistory, "order_id"))
     ).order_by("created_at", "id"),
@@ -147,6 +173,7 @@ QUERIES: dict[str, Callable[[Asked], QuerySet[Any]]] = {
     "payment_methods_of_user": lambda a: a.of(PaymentMethod.objects.usable_by(a(PaymentMethod, "user_id"))),
     "refunds_of_escrow": lambda a: a.of(PaymentRefund.objects.of_escrow(a(PaymentRefund, "escrow_id"))),
     "refunds_waiting_oldest": lambda a: a.of(PaymentRefund.objects.waiting())[:PAGE],
+    "transactions_by_day": _counted("payments_paymentstat"),
     "transactions_of_wallet_newest": lambda a: a.of(
         Transaction.objects.of_wallet(a.one(Wallet, a(Transaction, "wallet_id")))
     )[:PAGE],
@@ -158,6 +185,7 @@ QUERIES: dict[str, Callable[[Asked], QuerySet[Any]]] = {
     )[:PAGE],
     # messaging
     "messagereports_waiting": lambda a: a.of(MessageReport.objects.waiting())[:PAGE],
+    "messages_by_day": _counted("messaging_messagingstat"),
     "messages_of_conversation": _latest,
     "messages_sent_newest": lambda a: a.of(Message.objects.sent_by(a(Message, "sender_id")))[:PAGE],
     "messages_unread": _unread,
@@ -166,13 +194,14 @@ QUERIES: dict[str, Callable[[Asked], QuerySet[Any]]] = {
     "ratings_best": lambda a: a.of(UserRating.objects.best("freelancer", 3))[:PAGE],
     "reviewreports_waiting": lambda a: a.of(ReviewReport.objects.waiting())[:PAGE],
     "reviews_about_newest": lambda a: a.of(Review.objects.about(a(Review, "subject_id")))[:PAGE],
+    "reviews_by_day": _counted("reviews_reviewstat"),
     "reviews_by_words": lambda a: a.of(Review.objects.published().matching("沟通不畅"))[:PAGE],
     "reviews_of_gig_newest": lambda a: a.of(Review.objects.of_gig(a(Review, "gig_id")))[:PAGE],
     "reviews_written_by_newest": lambda a: a.of(Review.objects.written_by(a(Review, "author_id")))[:PAGE],
 }
 
 # Lists that no index of their own serves, but one of a constraint: named here, so that they are held to the same limit.
-BESIDES: dict[str, Callable[[Asked], QuerySet[Any]]] = {
+BESIDES: dict[str, Callable[[Asked], Query]] = {
     "a page of a conversation": lambda a: a.of(
         Message.objects.page_before(a.one(Conversation, a(Message, "conversation_id")), 500)
     )[:PAGE],

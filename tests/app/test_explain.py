@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connections, transaction
-from django.db.models import QuerySet
-from named_queries import BESIDES, QUERIES, Asked
+from named_queries import BESIDES, QUERIES, Asked, Query
 
 BIG_TABLES = ("gigs_gigview", "messaging_message")
 SEQUENTIAL_BYTES_MAX = 100_000_000
@@ -35,7 +34,7 @@ def rows(alias: str, query: str, *parameters: Any) -> list[Any]:
         return list(cursor.fetchall())
 
 
-def plan_of(query: QuerySet[Any]) -> list[dict[str, Any]]:
+def plan_of(query: Query) -> list[dict[str, Any]]:
     """Return the nodes of the plan of a query."""
 
     def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

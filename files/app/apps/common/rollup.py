@@ -10,6 +10,7 @@ from importlib import import_module
 from zoneinfo import ZoneInfo
 
 from django.apps import apps
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import connections
 from django.utils.module_loading import module_has_submodule
 
@@ -52,6 +53,14 @@ class RollUp:
 def on_the_day(column: str) -> str:
     """Return the SQL condition that a moment lies in the day of a daily statement."""
     return f"{column} >= %(start)s AND {column} < %(until)s"
+
+
+def by_day(name: str, *columns: str) -> BrinIndex:
+    """Return the index that finds the rows of a day where rows are kept in the order in which they came.
+
+    It is a thousandth of a B-tree's size and costs a write next to nothing.
+    """
+    return BrinIndex(fields=columns, name=name, pages_per_range=32, autosummarize=True)
 
 
 def midnight(day: date) -> datetime:

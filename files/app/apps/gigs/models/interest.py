@@ -7,6 +7,7 @@ from django.db.models.lookups import Exact
 
 from apps.common.expressions import JsonbTypeof
 from apps.common.models import EventModel, TimestampedModel
+from apps.common.rollup import by_day
 from apps.gigs.managers import GigFavoriteQuerySet, GigSearchHistoryQuerySet, GigViewQuerySet
 from apps.gigs.models.gig import Gig
 
@@ -51,6 +52,8 @@ class GigFavorite(TimestampedModel):
             models.Index(fields=["user", "-created_at", "-id"], name="favorites_of_user_newest"),
             # GigFavoriteQuerySet.of_gig; also the foreign key's index.
             models.Index(fields=["gig", "-created_at"], name="favorites_of_gig_newest"),
+            # The daily roll-up.
+            by_day("favorites_by_day", "created_at"),
         ]
 
     def __str__(self) -> str:

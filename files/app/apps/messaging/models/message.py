@@ -10,6 +10,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
 from apps.common.models import StatefulModel, TimestampedModel, Transitions
+from apps.common.rollup import by_day
 from apps.messaging.managers import MessageQuerySet
 from apps.messaging.models.conversation import Conversation
 
@@ -73,6 +74,8 @@ class Message(TimestampedModel):
             models.Index(fields=["conversation", "sender"], name="messages_unread", condition=Q(read_at__isnull=True)),
             # MessageQuerySet.sent_by; also the foreign key's index.
             models.Index(fields=["sender", "-created_at", "-id"], name="messages_sent_newest"),
+            # The daily roll-up.
+            by_day("messages_by_day", "created_at"),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.common.models import StatefulModel, Transitions, UUIDModel
 from apps.common.money import are_numbers
+from apps.common.rollup import by_day
 from apps.gigs.models import Gig, GigPackage
 from apps.orders.managers import OrderQuerySet
 
@@ -139,6 +140,8 @@ class Order(StatefulModel):
                 name="orders_in_work_by_due_date",
                 condition=Q(status__in=["in_progress", "revision"]),
             ),
+            # The daily roll-up.
+            by_day("orders_by_day", "created_at", "completed_at"),
         ]
 
     def __str__(self) -> str:
@@ -181,6 +184,8 @@ class OrderStatusHistory(UUIDModel):
         indexes = [
             # An order's history in order; also the foreign key's index.
             models.Index(fields=["order", "created_at", "id"], name="status_history_of_order"),
+            # The daily roll-up.
+            by_day("status_history_by_day", "created_at"),
         ]
 
     def __str__(self) -> str:

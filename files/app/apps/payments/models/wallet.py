@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from apps.common.models import StatefulModel, Transitions, UUIDModel
 from apps.common.money import are_numbers
+from apps.common.rollup import by_day
 from apps.orders.models import Order
 from apps.payments.managers import TransactionQuerySet
 
@@ -114,6 +115,8 @@ class Transaction(UUIDModel):
         indexes = [
             # TransactionQuerySet.of_wallet; also the foreign key's index.
             models.Index(fields=["wallet", "-created_at", "-id"], name="transactions_of_wallet_newest"),
+            # The daily roll-up.
+            by_day("transactions_by_day", "created_at"),
         ]
 
     def __str__(self) -> str:

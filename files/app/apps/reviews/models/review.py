@@ -12,6 +12,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
 from apps.common.models import StatefulModel, Transitions
+from apps.common.rollup import by_day
 from apps.common.search.models import Searchable
 from apps.gigs.models import Gig
 from apps.orders.models import Order
@@ -127,6 +128,8 @@ class Review(Searchable, StatefulModel):
             models.Index(fields=["subject", "status", "-created_at", "-id"], name="reviews_about_newest"),
             # ReviewQuerySet.written_by; also the foreign key's index.
             models.Index(fields=["author", "-created_at", "-id"], name="reviews_written_by_newest"),
+            # The daily roll-up.
+            by_day("reviews_by_day", "created_at", "published_at", "replied_at"),
         ]
 
     def __str__(self) -> str:
