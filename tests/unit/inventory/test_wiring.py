@@ -138,3 +138,11 @@ def test_every_required_input_of_the_retire_entry_points_is_wired() -> None:
         specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text(encoding="utf-8"))
         options = specs["argument_specs"]["retire"]["options"]
         assert {name for name, option in options.items() if option.get("required")} <= set(wired), role
+
+
+def test_nothing_in_the_server_works_as_a_superuser_on_what_the_owner_of_the_tables_writes(
+    evaluate: Evaluate, contract: dict[str, Any]
+) -> None:
+    found = evaluate(contract, "db1", {"loaded": "patroni_parameters.shared_preload_libraries"})
+    # A worker that an extension brings is named here first: its role and what it reads are to be looked at.
+    assert set(found["loaded"].split(",")) == {"pg_stat_statements", "pgaudit"}

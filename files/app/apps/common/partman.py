@@ -1,7 +1,7 @@
 """What pg_partman has to know of a log, and what it leaves open: SQL of migrations and of `maintain_partitions`.
 
-pg_partman is the library that names, makes and fills partitions; nothing here lets its background worker at them. That
-one is a superuser: what it makes would not belong to the owner of the table, and no migration could change it.
+pg_partman is the library that names, makes and fills partitions. Its background worker does not run: a superuser, it
+would do what the owner of the tables writes into its configuration, and leave the partitions open that it makes.
 """
 
 from django.db.migrations import RunSQL
