@@ -71,15 +71,20 @@ def world() -> World:
         BlockedUser.objects.create(blocker=client, blocked=stranger),
         MessageTemplate.objects.create(owner=client, occasion="greeting", title="自用", body="您好，请稍候。"),
         people.activity(user=client), people.search(user=client), people.report(reporter=client, gig=package.gig),
+        people.favorite(user=client, gig=package.gig), people.view(viewer=client, gig=package.gig),
+        talk.invitation(done),
     ]  # fmt: skip
     phone = f"+86154{next(_numbers):08d}"
     private = {"phone_number": phone, "phone_verified_at": timezone.now(), "real_name": REAL_NAME}
     with acting_as(client.pk):
         alone.append(UserPrivate.objects.create(user=client, email=f"{client.username}@example.cn", **private))
-    reports = [talk.message_report(written), talk.review_report(talk.review(done), reporter=freelancer)]
+    of_freelancer: list[Any] = [
+        talk.message_report(written), talk.review_report(talk.review(done), reporter=freelancer),
+        people.stat(gig=package.gig),
+    ]  # fmt: skip
     batch = ledger.submit_payouts("alipay", limit=1)
     seen: list[tuple[list[Any], list[User]]] = [
-        (shared, [client, freelancer]), (alone, [client]), (reports, [freelancer]), ([batch], []),
+        (shared, [client, freelancer]), (alone, [client]), (of_freelancer, [freelancer]), ([batch], []),
     ]  # fmt: skip
     rows = [(row, frozenset(person.pk for person in persons)) for group, persons in seen for row in group]
     return World(

@@ -1,9 +1,10 @@
 """Queries on people."""
 
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models, router
+from django.db.models import ProtectedError
 from django.db.models.functions import Now
 
 from apps.common.caching import USER_SECONDS, RememberedQuerySet, bulk_stamp, remembered, row_stamp
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
         WorkExperience,
     )
 
+IS_ERASED_NOT_DELETED = (
+    "An account is not deleted: contracts and the ledger lead to it. Erase the person: manage.py erase_person."
+)
+
 OwnedByUser = TypeVar("OwnedByUser", bound=models.Model)
 
 
@@ -39,6 +44,10 @@ class UserQuerySet(RememberedQuerySet["User"]):
             # A cache is no place for the hash of a password.
             lambda: self.defer("password").filter(pk=user_id).first(),
         )
+
+    def delete(self) -> NoReturn:
+        """Refuse: people are erased by `manage.py erase_person`. Raises ProtectedError."""
+        raise ProtectedError(IS_ERASED_NOT_DELETED, set(self[:1]))
 
     def active(self) -> "UserQuerySet":
         return self.filter(status="active")

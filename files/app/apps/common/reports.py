@@ -1,14 +1,24 @@
 """What every report of content by a person has in common; an app adds what is reported."""
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from django.conf import settings
 from django.db import models
+from django.db.migrations import RunSQL
 from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
 from apps.common.models import StatefulModel, Transitions
+from apps.common.sql import refusal, refuse_if, row_trigger
+
+ReportT = TypeVar("ReportT", bound="Report")
+
+
+class ReportQuerySet(models.QuerySet[ReportT]):
+    def waiting(self) -> "ReportQuerySet[ReportT]":
+        """Return reports that nobody looks at yet, the oldest first."""
+        return self.filter(status="open").order_by("created_at", "id")
 
 
 class Report(StatefulModel):
@@ -82,8 +92,25 @@ class Report(StatefulModel):
                 | Q(status__in=["open", "reviewing"], handled_at__isnull=True),
                 name="%(app_label)s_%(class)s_handled_at_fits_status",
             ),
+            models.CheckConstraint(
+                condition=Q(status__in=["open", "reviewing"]) | Q(resolution__regex=r"\S"),
+                name="%(app_label)s_%(class)s_decision_is_explained",
+                violation_error_message="处理完毕的举报须有结果说明。",
+            ),
         ]  # fmt: skip
         indexes = [
             # ReportQuerySet.waiting.
             models.Index(fields=["created_at", "id"], name="%(class)ss_waiting", condition=Q(status="open")),
         ]
+
+
+def handled_by_no_party(table: str, others: str) -> RunSQL:
+    """Refuse who reported, and the people that the query `others` returns for NEW, as who handles a report."""
+    name = f"{table}_handled_by_no_party"
+    refused = refusal(
+        name, "handled_by_id", "%s is a party of the report %s and does not handle it", "NEW.handled_by_id", "NEW.id",
+        hint="Let another member of staff decide.",
+    )  # fmt: skip
+    party = f"NEW.handled_by_id = NEW.reporter_id OR NEW.handled_by_id IN ({others})"
+    event = "BEFORE INSERT OR UPDATE OF handled_by_id"
+    return row_trigger(table, name, event, refuse_if(party, refused), when="NEW.handled_by_id IS NOT NULL")

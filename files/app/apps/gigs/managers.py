@@ -16,6 +16,7 @@ from apps.common.caching import (
     remembered,
     row_stamp,
 )
+from apps.common.reports import ReportQuerySet
 from apps.common.search.models import SearchQuerySet
 
 if TYPE_CHECKING:
@@ -138,11 +139,7 @@ class GigStatQuerySet(models.QuerySet["GigStat"]):
         return self.filter(day=day).order_by("-view_count")
 
 
-class GigReportQuerySet(models.QuerySet["GigReport"]):
-    def waiting(self) -> "GigReportQuerySet":
-        """Return reports that nobody looks at yet, the oldest first."""
-        return self.filter(status="open").order_by("created_at", "id")
-
+class GigReportQuerySet(ReportQuerySet["GigReport"]):
     def of_gig(self, gig_id: "UUID") -> "GigReportQuerySet":
         """Return the reports of a gig, newest first."""
         return self.filter(gig_id=gig_id).order_by("-created_at")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
         BlockedUser,  # noqa: F401 (named in a string below, as the others here)
         Conversation,
         Message,  # noqa: F401
-        MessageReport,  # noqa: F401
         MessageTemplate,  # noqa: F401
     )
 
@@ -76,9 +75,3 @@ class BlockedUserQuerySet(models.QuerySet["BlockedUser"]):
     def between(self, one_id: "UUID", other_id: "UUID") -> "BlockedUserQuerySet":
         """Return the blocks between two people, whoever made them."""
         return self.filter(Q(blocker_id=one_id, blocked_id=other_id) | Q(blocker_id=other_id, blocked_id=one_id))
-
-
-class MessageReportQuerySet(models.QuerySet["MessageReport"]):
-    def waiting(self) -> "MessageReportQuerySet":
-        """Return reports that nobody looks at yet, the oldest first."""
-        return self.filter(status="open").order_by("created_at", "id")

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from apps.reviews.models import (
         Review,  # noqa: F401 (these are named in strings below)
         ReviewInvitation,  # noqa: F401
-        ReviewReport,  # noqa: F401
         ReviewTemplate,  # noqa: F401
         UserRating,  # noqa: F401
     )
@@ -38,12 +37,6 @@ class ReviewQuerySet(SearchQuerySet["Review"]):
     def written_by(self, author_id: "UUID") -> "ReviewQuerySet":
         """Return a person's own reviews in every state, newest first."""
         return self.filter(author_id=author_id).order_by("-created_at", "-id")
-
-
-class ReviewReportQuerySet(models.QuerySet["ReviewReport"]):
-    def waiting(self) -> "ReviewReportQuerySet":
-        """Return reports that nobody looks at yet, the oldest first."""
-        return self.filter(status="open").order_by("created_at", "id")
 
 
 class ReviewInvitationQuerySet(models.QuerySet["ReviewInvitation"]):

@@ -1,6 +1,6 @@
 """Accounts: what is public and what is private."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password
@@ -9,7 +9,7 @@ from django.db import models, router
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
-from apps.accounts.managers import UserManager, UserPrivateQuerySet
+from apps.accounts.managers import IS_ERASED_NOT_DELETED, UserManager, UserPrivateQuerySet
 from apps.accounts.validators import validate_email, validate_not_blank, validate_phone_number, validate_wechat_id
 from apps.common.caching import Remembered
 from apps.common.encryption.fields import (
@@ -115,6 +115,10 @@ class User(AbstractBaseUser, PermissionsMixin, StatefulModel, Remembered):
             for marked in UserProfile.objects.using(self._state.db).filter(user=self, search_version=0):
                 marked.user = self
                 marked.index_words()
+
+    def delete(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: people are erased by `manage.py erase_person`. Raises ProtectedError."""
+        raise models.ProtectedError(IS_ERASED_NOT_DELETED, {self})
 
     def check_password(self, raw_password: str | None) -> bool:
         """Return whether this is the password. A hash of an older kind is renewed, as the person who just proved it."""

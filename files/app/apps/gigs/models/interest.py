@@ -75,11 +75,11 @@ class GigView(EventModel):
         SHARE = "share", "分享"
         DIRECT = "direct", "直接访问"
 
-    # CASCADE: figures of a gig go with it.
-    gig = models.ForeignKey(Gig, on_delete=models.CASCADE, related_name="views", verbose_name="服务", db_index=False)
-    # SET_NULL: the view still counts. NULL from the beginning: nobody was logged in.
+    # PROTECT (both): the application takes no row of a log away. A gig that was seen is archived; a person is erased by
+    # emptying the account, and the view still counts. NULL: nobody was logged in.
+    gig = models.ForeignKey(Gig, on_delete=models.PROTECT, related_name="views", verbose_name="服务", db_index=False)
     viewer = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="gig_views",
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="gig_views",
         verbose_name="浏览者", db_index=False,
     )  # fmt: skip
     # SHA-256 of the session's key: tells visitors apart without letting anybody take over a session.

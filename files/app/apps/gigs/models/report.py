@@ -53,11 +53,6 @@ class GigReport(Report):
                 condition=~Q(handled_by=F("reporter")) & ~Q(handled_by=F("freelancer")),
                 name="gigs_gigreport_handled_by_no_party",
             ),
-            models.CheckConstraint(
-                condition=Q(status__in=["open", "reviewing"]) | Q(resolution__regex=r"\S"),
-                name="gigs_gigreport_decision_is_explained",
-                violation_error_message="处理完毕的举报须有结果说明。",
-            ),
         ]
         indexes = [
             *Report.Meta.indexes,

@@ -12,8 +12,8 @@ from apps.gigs.models.gig import Gig
 class GigStat(TimestampedModel):
     """One gig on one day (Asia/Shanghai), counted by the daily roll-up."""
 
-    # CASCADE: figures of a gig go with it.
-    gig = models.ForeignKey(Gig, on_delete=models.CASCADE, related_name="stats", verbose_name="服务", db_index=False)
+    # PROTECT: a gig with figures is archived, not deleted.
+    gig = models.ForeignKey(Gig, on_delete=models.PROTECT, related_name="stats", verbose_name="服务", db_index=False)
     day = models.DateField("日期")
     view_count = models.PositiveIntegerField("浏览次数", default=0)
     visitor_count = models.PositiveIntegerField("访客数", default=0)

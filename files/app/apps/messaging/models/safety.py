@@ -5,8 +5,8 @@ from django.db import models
 from django.db.models import F, Q
 
 from apps.common.models import TimestampedModel
-from apps.common.reports import Report
-from apps.messaging.managers import BlockedUserQuerySet, MessageReportQuerySet
+from apps.common.reports import Report, ReportQuerySet
+from apps.messaging.managers import BlockedUserQuerySet
 from apps.messaging.models.message import Message
 
 
@@ -51,7 +51,7 @@ class MessageReport(Report):
         Message, on_delete=models.PROTECT, related_name="reports", verbose_name="消息", db_index=False
     )
 
-    objects = MessageReportQuerySet.as_manager()
+    objects = ReportQuerySet.as_manager()
 
     class Meta(Report.Meta):
         verbose_name = "消息举报"

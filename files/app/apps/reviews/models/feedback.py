@@ -4,8 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from apps.common.models import TimestampedModel
-from apps.common.reports import Report
-from apps.reviews.managers import ReviewReportQuerySet
+from apps.common.reports import Report, ReportQuerySet
 from apps.reviews.models.review import Review
 
 
@@ -43,7 +42,7 @@ class ReviewReport(Report):
         Review, on_delete=models.PROTECT, related_name="reports", verbose_name="评价", db_index=False
     )
 
-    objects = ReviewReportQuerySet.as_manager()
+    objects = ReportQuerySet.as_manager()
 
     class Meta(Report.Meta):
         verbose_name = "评价举报"

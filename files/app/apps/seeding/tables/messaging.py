@@ -86,7 +86,8 @@ def reports(market: Market, chance: Random) -> Iterator[Row]:
         yield (
             market.keys("messaging_messagereport", key, at), moment(at), moment(handled if done else at),
             talk.sender(place + 1).key, chance.choice(("spam", "abuse", "off_platform")), "", status,
-            chance.choice(market.staff).key if done else None, moment(handled) if done else None, "", key,
+            chance.choice(market.staff).key if done else None, moment(handled) if done else None,
+            "已核实。" if done else "", key,
         )  # fmt: skip
 
 

@@ -81,8 +81,8 @@ def reports(market: Market, chance: Random) -> Iterator[Row]:
         yield (
             market.keys("reviews_reviewreport", deal.number, at), moment(at), moment(handled if done else at),
             deal.gig.owner.key, "abuse", "", "dismissed" if done else "open",
-            chance.choice(market.staff).key if done else None, moment(handled) if done else None, "",
-            review_key(market, deal, "client"),
+            chance.choice(market.staff).key if done else None, moment(handled) if done else None,
+            "已核实。" if done else "", review_key(market, deal, "client"),
         )  # fmt: skip
 
 
