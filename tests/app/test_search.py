@@ -152,6 +152,13 @@ class TestRows:
         mine = Review.objects.filter(pk=review.pk)
         assert list(mine.matching("配色")) == list(mine.matching("合作")) == [review]
 
+    @pytest.mark.parametrize("letters", ["a" * 5000, "a1" * 2500, "9" * 2047, "ﬃ" * 1700])
+    def test_letters_without_an_end_are_kept_and_found(self, letters: str) -> None:
+        gig = make.gig("draft", title="专业标志设计服务", description=letters[:5000])
+        mine = Gig.objects.filter(pk=gig.pk)
+        assert list(mine.matching(f"设计 {letters}")) == [gig]
+        assert not mine.matching(f"{letters}b").exists()
+
     def test_the_words_are_never_loaded(self) -> None:
         gig = Gig.objects.get(pk=make.gig().pk)
         assert gig.search_vector is None
