@@ -64,7 +64,8 @@ class Order(StatefulModel):
     gig = models.ForeignKey(Gig, on_delete=models.PROTECT, related_name="orders", verbose_name="服务")
     package = models.ForeignKey(GigPackage, on_delete=models.PROTECT, related_name="orders", verbose_name="套餐")
     status = models.CharField("订单状态", max_length=16, choices=Status, default=Status.PENDING_PAYMENT)
-    # The price at the time of ordering: a later change of the package does not touch it.
+    # The price at the time of ordering: a later change of the package does not touch it. What was agreed, discounts and
+    # the platform's fee are the application's to know: the database compares neither with the package.
     unit_price = models.DecimalField("单价（元）", max_digits=12, decimal_places=2)
     quantity = models.PositiveSmallIntegerField("数量", default=1)
     service_fee = models.DecimalField("平台服务费（元）", max_digits=12, decimal_places=2, default=0)
@@ -151,14 +152,16 @@ class Order(StatefulModel):
         """Go to `status` and save; the reason lands in the history. Raises IntegrityError for an illegal step."""
         alias = router.db_for_write(Order, instance=self)
         self.status = status
-        if status == self.Status.PAID:
-            self.paid_at = timezone.now()
-        elif status == self.Status.COMPLETED:
-            self.completed_at = timezone.now()
-        with transaction.atomic(using=alias):
-            with connections[alias].cursor() as cursor:
-                cursor.execute("SELECT set_config('app.status_reason', %s, true)", [reason])
-            self.save(using=alias, update_fields=["status", "paid_at", "completed_at", "updated_at"])
+        # Nothing else of the object: it may know less than the database, where the ledger pays.
+        changed = ["status", "updated_at"]
+        if stamp := {self.Status.PAID: "paid_at", self.Status.COMPLETED: "completed_at"}.get(self.Status(status)):
+            setattr(self, stamp, timezone.now())
+            changed.append(stamp)
+        with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+            cursor.execute("SELECT set_config('app.status_reason', %s, true)", [reason])
+            self.save(using=alias, update_fields=changed)
+            # The reason of this step, not of the next one in the same transaction.
+            cursor.execute("SELECT set_config('app.status_reason', '', true)")
 
 
 class OrderStatusHistory(UUIDModel):

@@ -1,0 +1,194 @@
+"""Who is staff and a party has the rights of a party: nobody decides about, pays or settles what is their own."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import factories as make
+import factories_contracts as contracts
+import factories_people as people
+import factories_talk as talk
+import pytest
+from apps.accounts.models import User
+from apps.common.identity import acting_as
+from apps.messaging.models import MessageReport
+from apps.orders.models import Delivery, Order, OrderDispute, OrderMessage
+from apps.payments import ledger
+from apps.reviews.models import ReviewReport
+from test_constraints import refused
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def order_of_staff(make_order: Callable[..., Order], party: str) -> tuple[Order, User]:
+    """Return an order one of whose parties is staff."""
+    staff = people.staff(user_type="both")
+    if party == "client":
+        return make_order(client=staff), staff
+    return make_order(package=make.package(gig=make.gig(freelancer=staff))), staff
+
+
+# ---- money
+def test_staff_do_not_put_money_into_their_own_wallet() -> None:
+    staff, other = people.staff(), people.staff()
+    with acting_as(staff.pk):
+        refused(
+            "payments_transaction_credit_is_by_another",
+            lambda: ledger.deposit(contracts.key(), staff.pk, Decimal("1.00")),
+        )
+        assert ledger.deposit(contracts.key(), other.pk, Decimal("1.00"))
+
+
+def test_staff_do_not_release_what_is_held_for_their_own_work() -> None:
+    order, staff = order_of_staff(contracts.delivered_order, "freelancer")
+    with acting_as(staff.pk):
+        refused("payments_transaction_credit_is_by_another", lambda: ledger.release_escrow(contracts.key(), order))
+    with acting_as(people.staff().pk):
+        assert ledger.release_escrow(contracts.key(), order)
+
+
+def test_staff_do_not_pay_their_own_money_back() -> None:
+    order, staff = order_of_staff(contracts.started_order, "client")
+    asked = contracts.refund(order, "5.00")
+    with acting_as(staff.pk):
+        refused("payments_transaction_credit_is_by_another", lambda: ledger.refund(contracts.key(), asked))
+    with acting_as(order.freelancer_id):
+        assert ledger.refund(contracts.key(), asked)
+
+
+def test_staff_neither_thaw_their_own_wallet_nor_settle_their_own_withdrawal() -> None:
+    staff = contracts.person("100.00", is_staff=True)
+    withdrawal = contracts.withdrawal(staff, "5.00")
+    judge = people.staff()
+    with acting_as(judge.pk):
+        ledger.submit_payouts("alipay")
+    with acting_as(staff.pk):
+        for act in (
+            lambda: ledger.settle_withdrawal(withdrawal, "2025010122001"),
+            lambda: ledger.fail_withdrawal(contracts.key(), withdrawal, "账号有误"),
+        ):
+            refused("payments_withdrawal_is_settled_by_another", act)
+    with acting_as(judge.pk):
+        ledger.set_wallet_status(staff.pk, "frozen")
+    with acting_as(staff.pk):
+        refused("payments_wallet_status_is_set_by_another", lambda: ledger.set_wallet_status(staff.pk, "active"))
+
+
+def test_a_person_who_is_staff_takes_their_own_withdrawal_back() -> None:
+    staff = contracts.person("100.00", is_staff=True)
+    withdrawal = contracts.withdrawal(staff, "5.00")
+    with acting_as(staff.pk):
+        assert ledger.cancel_withdrawal(contracts.key(), withdrawal)
+
+
+# ---- disputes
+@pytest.mark.parametrize("party", ["client", "freelancer"])
+def test_staff_do_not_decide_about_their_own_order(party: str) -> None:
+    order, staff = order_of_staff(contracts.disputed_order, party)
+    dispute, judge = OrderDispute.objects.get(order=order), people.staff()
+    with acting_as(staff.pk):
+        refused("orders_orderdispute_handled_by_no_party", lambda: change(dispute, status="under_review"))
+    with acting_as(judge.pk):
+        refused("orders_orderdispute_handled_by_no_party", lambda: change(dispute, handled_by=staff))
+        assert change(dispute, status="under_review", handled_by=judge) == 1
+
+
+def change(row: Any, **fields: Any) -> int:
+    return int(type(row).objects.filter(pk=row.pk).update(**fields))
+
+
+def test_staff_decide_in_their_own_name() -> None:
+    order, judge, other = contracts.disputed_order(), people.staff(), people.staff()
+    decided = contracts.decided_dispute(order, "release")
+    with acting_as(judge.pk):
+        refused(
+            "orders_orderdispute_handled_by_who_acts",
+            lambda: ledger.resolve_dispute(contracts.key(), decided, other.pk),
+        )
+
+
+@pytest.mark.parametrize(
+    ("resolution", "amount", "constraint"),
+    [
+        ("refund", "50.00", "orders_orderdispute_refund_is_all_that_is_held"),
+        ("refund", "199.00", "orders_orderdispute_refund_is_all_that_is_held"),
+        ("partial_refund", "150.00", "orders_orderdispute_partial_refund_is_less_than_held"),
+    ],
+)
+def test_a_refund_is_all_that_is_held_and_a_part_is_less(resolution: str, amount: str, constraint: str) -> None:
+    order, judge = contracts.started_order(), people.staff()
+    asked = contracts.refund(order, "49.00")
+    with acting_as(order.freelancer_id):
+        ledger.refund(contracts.key(), asked)
+    contracts.dispute(order=order)
+    order.advance("disputed")
+    decided = contracts.decided_dispute(order, resolution, amount)
+    with acting_as(judge.pk):
+        refused(constraint, lambda: ledger.resolve_dispute(contracts.key(), decided, judge.pk))
+    decided = OrderDispute.objects.get(order=order)
+    decided.resolution, decided.refund_amount = resolution, Decimal("150.00" if resolution == "refund" else "149.99")
+    with acting_as(judge.pk):
+        ledger.resolve_dispute(contracts.key(), decided, judge.pk)
+
+
+# ---- reports
+def report_of_a_message() -> tuple[MessageReport, list[Any]]:
+    report = talk.message_report(talk.message(talk.conversation(people.staff(), people.staff())))
+    return report, [report.reporter_id, report.message.sender_id]
+
+
+def report_of_a_review() -> tuple[ReviewReport, list[Any]]:
+    order, _ = order_of_staff(contracts.completed_order, "client")
+    report = talk.review_report(talk.review(order), reporter=people.staff())
+    User.objects.filter(pk=order.freelancer_id).update(is_staff=True)
+    return report, [report.reporter_id, order.client_id, order.freelancer_id]
+
+
+@pytest.mark.parametrize("reported", [report_of_a_message, report_of_a_review])
+def test_a_report_is_decided_by_no_party_and_explained(reported: Callable[[], tuple[Any, list[Any]]]) -> None:
+    report, parties = reported()
+    table = report._meta.db_table
+    for party in parties:
+        refused(f"{table}_handled_by_no_party", partial(change, report, handled_by_id=party))
+    ended = {"status": "upheld", "handled_by": people.staff(), "handled_at": people.MOMENT}
+    refused(f"{table}_decision_is_explained", lambda: change(report, **ended))
+    assert change(report, **ended, resolution="已核实") == 1
+
+
+# ---- what was said stays
+def test_the_other_party_rewrites_neither_a_message_nor_a_delivery() -> None:
+    order = contracts.delivered_order()
+    message = contracts.message(order=order)
+    delivery = Delivery.objects.get(order=order)
+    with acting_as(order.freelancer_id):
+        refused("orders_ordermessage_is_final", lambda: change(message, body="同意退款"))
+        assert change(message, read_at=people.MOMENT) == 1
+    with acting_as(order.client_id):
+        refused("orders_delivery_is_final", lambda: change(delivery, files=[]))
+        assert change(delivery, status="revision_requested", feedback="请修改。", decided_at=people.MOMENT) == 1
+    assert OrderMessage.objects.get(pk=message.pk).body == message.body
+
+
+# ---- orders in memory
+def test_an_order_that_the_ledger_paid_goes_on_from_the_object_in_memory() -> None:
+    order = make.order()
+    order.refresh_from_db()
+    contracts.deposit(order.client_id, order.total_amount)
+    with acting_as(order.client_id):
+        ledger.hold_escrow(contracts.key(), order)
+    assert order.status == "pending_payment"
+    order.advance("in_progress")
+    order.refresh_from_db()
+    assert order.status == "in_progress"
+    assert order.paid_at
+
+
+def test_the_reason_of_a_step_is_not_that_of_the_next_one() -> None:
+    order = contracts.paid_order()
+    order.advance("in_progress", reason="素材已收到")
+    asked = contracts.refund(order, "199.00")
+    with acting_as(order.freelancer_id):
+        ledger.refund(contracts.key(), asked)
+    reasons = dict(order.status_history.values_list("to_status", "reason"))
+    assert (reasons["in_progress"], reasons["refunded"]) == ("素材已收到", "")
