@@ -10,6 +10,7 @@ import factories_contracts as contracts
 import factories_people as people
 import factories_talk as talk
 import pytest
+from apps.common.identity import acting_as
 from apps.reviews.models import Review, ReviewHelpful, ReviewInvitation, ReviewStat, ReviewTemplate, UserRating
 from django.db import ProgrammingError, transaction
 from django.utils import timezone
@@ -87,7 +88,8 @@ def test_a_review_of_several_lines_is_taken() -> None:
 def test_what_was_published_is_not_rewritten() -> None:
     review = talk.review()
     rows = Review.objects.filter(pk=review.pk)
-    rows.update(content="改一个错别字，仍在审核中。")
+    with acting_as(review.author_id):
+        rows.update(content="改一个错别字，仍在审核中。")
     rows.update(status="published", published_at=timezone.now())
     refused("reviews_review_is_final", lambda: rows.update(content="完全不同的评价内容"))
     refused("reviews_review_is_final", lambda: rows.update(rating_overall=1))
@@ -100,9 +102,11 @@ def test_the_parties_of_a_review_never_change() -> None:
 
 
 def test_a_review_is_replied_to_once() -> None:
-    rows = Review.objects.filter(pk=talk.review().pk)
-    rows.update(reply_text="谢谢支持！", replied_at=timezone.now())
-    refused("reviews_review_replied_once", lambda: rows.update(reply_text="再说一句"))
+    review = talk.review()
+    rows = Review.objects.filter(pk=review.pk)
+    with acting_as(review.subject_id):
+        rows.update(reply_text="谢谢支持！", replied_at=timezone.now())
+        refused("reviews_review_replied_once", lambda: rows.update(reply_text="再说一句"))
 
 
 def test_the_application_deletes_no_review() -> None:

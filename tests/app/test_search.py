@@ -12,6 +12,7 @@ import factories_talk as talk
 import pytest
 import search_corpus
 from apps.accounts.models import User, UserProfile
+from apps.common.identity import acting_as
 from apps.common.search import words
 from apps.common.search.models import RANKED_MAX
 from apps.common.search.rebuild import rebuild, searchable_models
@@ -146,9 +147,10 @@ class TestRows:
         assert list(mine.matching("摄影 插画")) == [profile]
 
     def test_a_review_is_found_by_what_it_and_its_reply_say(self) -> None:
-        review = talk.review(content="沟通顺畅，配色大胆。")
+        review = talk.review(content="沟通顺畅，配色大胆。", status="published", published_at=talk.MOMENT)
         review.reply_text, review.replied_at = "感谢支持，期待再次合作！", talk.MOMENT
-        review.save(update_fields=["reply_text", "replied_at"])
+        with acting_as(review.subject_id):
+            review.save(update_fields=["reply_text", "replied_at"])
         mine = Review.objects.filter(pk=review.pk)
         assert list(mine.matching("配色")) == list(mine.matching("合作")) == [review]
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.common.search.fields import words_query
 from apps.common.search.models import SearchQuerySet
 
 if TYPE_CHECKING:
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
     )
 
 
+class PublishedWith(models.Func):
+    """Keys of the published reviews with all words of a query, by a function of migration reviews.0013."""
+
+    template = "SELECT published_reviews_with(%(expressions)s)"
+    output_field = models.UUIDField()
+
+
 class ReviewQuerySet(SearchQuerySet["Review"]):
+    def matching(self, text: str) -> "ReviewQuerySet":
+        """Return the published reviews that have all words of a text, whoever asks."""
+        return self.filter(pk__in=PublishedWith(words_query(text)))
+
     def published(self) -> "ReviewQuerySet":
         return self.filter(status="published")
 
