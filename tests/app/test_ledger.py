@@ -4,12 +4,14 @@ from decimal import Decimal
 
 import factories as make
 import factories_contracts as contracts
+import psycopg
 import pytest
 from apps.common.identity import acting_as
 from apps.orders.models import Delivery, Order, OrderDispute
 from apps.payments import ledger
-from apps.payments.models import Escrow, PaymentRefund
-from django.db import DatabaseError, ProgrammingError, connections, transaction
+from apps.payments.models import Escrow, PaymentMethod, PaymentRefund
+from django.db import DatabaseError, IntegrityError, ProgrammingError, connections, transaction
+from sessions import told
 from test_constraints import refused
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -36,6 +38,27 @@ class TestWallets:
         ledger.deposit(key, person.pk, Decimal("100.00"))
         refused("ledger_key_is_of_one_request", lambda: ledger.deposit(key, person.pk, Decimal("100.01")))
         refused("ledger_key_is_of_one_request", lambda: ledger.deposit(key, make.user().pk, Decimal("100.00")))
+
+    def test_what_a_key_was_used_for_is_told_to_the_owner_of_the_wallet_alone(self) -> None:
+        person, key = contracts.person("100.00"), contracts.key()
+        account, other = (contracts.payment_method(user=each) for each in (person, contracts.person("9.00")))
+
+        def error_of(method: PaymentMethod) -> str:
+            with (
+                pytest.raises(IntegrityError) as caught,
+                transaction.atomic(using="default"),
+                acting_as(method.user_id),
+            ):
+                ledger.request_withdrawal(key, method, Decimal("7.50"))
+            assert isinstance(caught.value.__cause__, psycopg.Error)
+            return told(caught.value.__cause__)
+
+        with acting_as(person.pk):
+            ledger.request_withdrawal(key, account, Decimal("41.20"))
+        assert "a withdrawal of -41.20" in error_of(account)
+        refusal = error_of(other)
+        assert "used for another request" in refusal
+        assert not [secret for secret in ("41.20", "withdrawal of", str(person.pk)) if secret in refusal]
 
     @pytest.mark.parametrize(
         ("constraint", "amount"),

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import factories as make
+import factories_contracts as contracts
 import pytest
 from apps.common.materialized import ADVISORY_LOCK, materialized_views
 from apps.orders.models import CategorySummary, FreelancerSummary, Order
@@ -41,6 +42,18 @@ def test_a_refresh_brings_the_views_to_what_the_tables_say(deployed: str) -> Non
         category = CategorySummary.objects.get(category=order.gig.category_id)
         assert (category.active_gig_count, category.freelancer_count, category.order_count) == (1, 1, 1)
         assert category.average_price is None
+
+
+def test_an_average_price_says_nothing_of_one_order(deployed: str) -> None:
+    package = None
+    for number in range(1, 6):
+        with all_on(deployed), transaction.atomic(using=deployed):
+            done = contracts.completed_order(**({"package": package} if package else {}))
+            package = done.package
+        refresh(deployed)
+        category = CategorySummary.objects.using(deployed).get(category=done.gig.category_id)
+        assert category.completed_order_count == number
+        assert category.average_price == (done.total_amount if number == 5 else None)
 
 
 def test_a_reader_goes_on_while_a_view_is_refreshed(deployed: str) -> None:

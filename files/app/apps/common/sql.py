@@ -77,6 +77,8 @@ def row_trigger(table: str, name: str, event: str, *steps: str, declare: str = "
             {body}
             RETURN {"NEW" if event.startswith("BEFORE") else "NULL"};
         END $function$;
+        -- It fires without: who could run it might hang it on a table of their own.
+        REVOKE ALL ON FUNCTION {name}() FROM PUBLIC, freelance_user, freelance_staff;
         CREATE {kind} {name} {moment} ON {table}{timing}
             FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {name}();
         """,

@@ -20,6 +20,7 @@ class CategorySummary(MaterializedView):
     freelancer_count = models.PositiveIntegerField("自由职业者数")
     order_count = models.PositiveIntegerField("订单数")
     completed_order_count = models.PositiveIntegerField("完成订单数")
+    # NULL below five completed orders: an average of few says what one of them cost.
     average_price = models.DecimalField("平均成交价（元）", max_digits=12, decimal_places=2, null=True)
 
     objects = CategorySummaryQuerySet.as_manager()
