@@ -22,7 +22,8 @@ HERE = Path(__file__).resolve().parent
 APP = HERE.parents[1] / "files" / "app"
 sys.path[:0] = [str(APP), str(HERE)]
 
-import endpoints  # noqa: E402 (the path comes first)
+import access  # noqa: E402 (the path comes first)
+import endpoints  # noqa: E402 (the same)
 import keyring  # noqa: E402 (the same)
 import large_tables  # noqa: E402 (the same)
 import server as server_module  # noqa: E402 (the same)
@@ -90,6 +91,9 @@ def server() -> Iterator[server_module.Server]:
         del caches[name]
     for name in ("deployed", "seeded", "large"):
         made.sql("postgres", f"DROP DATABASE IF EXISTS freelance_{name};")
+    made.sql("postgres", access.settings_of_roles())
+    for name in ("freelance_platform", "freelance_scratch"):
+        made.sql("postgres", access.rights_in(name))
     made.sql("freelance_platform", EMPTY)
     yield made
     connections.close_all()
@@ -163,19 +167,13 @@ def _deployed_template(server: server_module.Server) -> None:
     server.sql("freelance_scratch", EMPTY)
     with _alias_of("scratch") as alias:
         call_command("deploy_release", "--release", "r1", "--database", alias, verbosity=0, stdout=io.StringIO())
-    server.sql("postgres", "CREATE DATABASE freelance_deployed TEMPLATE freelance_scratch OWNER freelance_owner;")
+    _clone(server, "scratch", "deployed")
 
 
 @pytest.fixture
 def deployed(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
     """Alias like `scratch`, whose database has release r1 already: a clone, so it is there at once."""
-    server.sql(
-        "postgres",
-        """
-        DROP DATABASE freelance_scratch WITH (FORCE);
-        CREATE DATABASE freelance_scratch TEMPLATE freelance_deployed OWNER freelance_owner;
-        """,
-    )
+    _clone(server, "deployed", "scratch")
     with _alias_of("scratch") as alias:
         yield alias
 
@@ -183,7 +181,7 @@ def deployed(server: server_module.Server, _deployed_template: None) -> Iterator
 @pytest.fixture(scope="session")
 def seeded(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
     """Alias like `deployed`, of a database of its own with a small marketplace that nobody changes."""
-    server.sql("postgres", "CREATE DATABASE freelance_seeded TEMPLATE freelance_deployed OWNER freelance_owner;")
+    _clone(server, "deployed", "seeded")
     with _alias_of("seeded") as alias:
         call_command("seed_marketplace", users=200, seed=1, database=alias, stdout=io.StringIO())
         yield alias
@@ -192,7 +190,7 @@ def seeded(server: server_module.Server, _deployed_template: None) -> Iterator[s
 @pytest.fixture(scope="session")
 def large(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
     """Alias like `seeded`, whose biggest tables have a million rows and the daily ones a week. Nobody changes it."""
-    server.sql("postgres", "CREATE DATABASE freelance_large TEMPLATE freelance_deployed OWNER freelance_owner;")
+    _clone(server, "deployed", "large")
     with _alias_of("large") as alias:
         with connections[alias].cursor() as cursor:
             cursor.execute(large_tables.MONTHS)
@@ -202,6 +200,12 @@ def large(server: server_module.Server, _deployed_template: None) -> Iterator[st
         )
         server.sql("freelance_large", large_tables.COPIES)
         yield alias
+
+
+def _clone(server: server_module.Server, template: str, alias: str) -> None:
+    name = f"freelance_{alias}"
+    made = f"CREATE DATABASE {name} TEMPLATE freelance_{template} OWNER freelance_owner;"
+    server.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE); {made} {access.rights_in(name)}")
 
 
 @contextmanager

@@ -168,6 +168,22 @@ class TestOfTheApplication:
             User.objects.filter(pk=person.pk).update(last_login=Now(), updated_at=Now())
         assert [entry.operation for entry in entries(person)] == ["insert"]
 
+    def test_a_moderation_is_noted_without_the_words_and_what_follows_from_others_is_not(self) -> None:
+        with acting_as_platform():
+            review, package = talk.review(), make.package()
+        Review.objects.filter(pk=review.pk).update(status="published", published_at=people.MOMENT, search_version=0)
+        assert entries(review)[-1].changes.keys() == {"status", "published_at"}
+        assert entries(review)[-1].person_id == review.author_id
+        Review.objects.filter(pk=review.pk).update(status="hidden", search_version=1)
+        assert entries(review)[-1].changes == {"status": ["published", "hidden"]}
+        GigPackage.objects.filter(pk=package.pk).update(price=Decimal("1.00"))
+        assert entries(package)[-1].changes == {"price": [199.0, 1.0]}
+        noted = len(entries(package.gig))
+        Gig.objects.filter(pk=package.gig_id).update(rating_average=Decimal("4.50"), rating_count=2)
+        assert len(entries(package.gig)) == noted
+        Gig.objects.filter(pk=package.gig_id).update(status="rejected", description="另一段说明")
+        assert entries(package.gig)[-1].changes == {"status": ["active", "rejected"], "description": None}
+
     def test_staff_reads_the_log_and_others_nothing(self) -> None:
         with acting_as_platform():
             person = make.user()
@@ -254,21 +270,6 @@ class TestOfTheOwner:
         assert changed.changes == {
             "quantity": [1, 2], "total_amount": [price, 2 * price], "requirements_text": None,
         }  # fmt: skip
-
-    def test_a_moderation_is_noted_without_the_words_and_what_follows_from_others_is_not(self) -> None:
-        review, package = talk.review(), make.package()
-        Review.objects.filter(pk=review.pk).update(status="published", published_at=people.MOMENT, search_version=0)
-        assert entries(review)[-1].changes.keys() == {"status", "published_at"}
-        assert entries(review)[-1].person_id == review.author_id
-        Review.objects.filter(pk=review.pk).update(status="hidden", search_version=1)
-        assert entries(review)[-1].changes == {"status": ["published", "hidden"]}
-        GigPackage.objects.filter(pk=package.pk).update(price=Decimal("1.00"))
-        assert entries(package)[-1].changes == {"price": [199.0, 1.0]}
-        noted = len(entries(package.gig))
-        Gig.objects.filter(pk=package.gig_id).update(rating_average=Decimal("4.50"), rating_count=2)
-        assert len(entries(package.gig)) == noted
-        Gig.objects.filter(pk=package.gig_id).update(status="rejected", description="另一段说明")
-        assert entries(package.gig)[-1].changes == {"status": ["active", "rejected"], "description": None}
 
     def test_a_forgotten_person_has_no_name_in_the_log_and_others_keep_theirs(self) -> None:
         person, other = make.user(nickname="旧名"), make.user(nickname="别人")

@@ -6,7 +6,6 @@ import threading
 from typing import Any
 
 import factories as make
-import factories_contracts as contracts
 import pytest
 from apps.common.materialized import ADVISORY_LOCK, materialized_views
 from apps.orders.models import CategorySummary, FreelancerSummary, Order
@@ -17,6 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import ProgrammingError, connections, transaction
 from test_deployment import other_session
 from test_routing import queries
+from test_statistics import order_at
 
 
 def refresh(alias: str, *options: str) -> dict[str, Any]:
@@ -45,13 +45,13 @@ def test_a_refresh_brings_the_views_to_what_the_tables_say(deployed: str) -> Non
 
 
 def test_an_average_price_says_nothing_of_one_order(deployed: str) -> None:
-    package = None
+    with all_on(deployed), transaction.atomic(using=deployed):
+        package = make.package()
     for number in range(1, 6):
         with all_on(deployed), transaction.atomic(using=deployed):
-            done = contracts.completed_order(**({"package": package} if package else {}))
-            package = done.package
+            done = order_at("completed", package=package)
         refresh(deployed)
-        category = CategorySummary.objects.using(deployed).get(category=done.gig.category_id)
+        category = CategorySummary.objects.using(deployed).get(category=package.gig.category_id)
         assert category.completed_order_count == number
         assert category.average_price == (done.total_amount if number == 5 else None)
 
