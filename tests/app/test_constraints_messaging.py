@@ -18,6 +18,7 @@ from apps.messaging.models import (
     MessageTemplate,
     MessagingStat,
 )
+from config.router import all_on
 from django.db import DataError, IntegrityError, ProgrammingError, connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -171,7 +172,22 @@ def test_a_message_has_a_text_or_an_attachment() -> None:
     refused(has_content, lambda: at_the_end_of_the_transaction(lambda: talk.message(talking, body="")))
     with transaction.atomic(using="default"):
         file = talk.attachment(talk.message(talking, body=""))
-    refused(has_content, lambda: at_the_end_of_the_transaction(file.delete))
+    # What was sent with a message is evidence, as its text is.
+    with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic(using="default"):
+        file.delete()
+
+
+@pytest.mark.usefixtures("owner")
+def test_not_even_the_owner_leaves_a_message_empty() -> None:
+    with all_on("direct"):
+        file = talk.attachment(talk.message(body=""))
+        with (
+            pytest.raises(IntegrityError, match="messaging_message_has_text_or_attachment"),
+            transaction.atomic(using="direct"),
+            connections["direct"].cursor() as cursor,
+        ):
+            file.delete()
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def test_a_message_is_not_rewritten_or_deleted() -> None:
@@ -183,17 +199,26 @@ def test_a_message_is_not_rewritten_or_deleted() -> None:
         rows._raw_delete("default")
 
 
-def test_a_message_is_recalled_soon_or_not_at_all() -> None:
+def test_a_recalled_message_keeps_its_text_for_moderation() -> None:
     message = talk.message()
-    rows = Message.objects.filter(pk=message.pk)
-    refused(
-        "messaging_message_recalled_within_2_minutes",
-        lambda: rows.update(recalled_at=F("created_at") + timedelta(minutes=2, seconds=1)),
-    )
-    rows.update(recalled_at=F("created_at") + timedelta(minutes=1))
-    message.refresh_from_db()
+    with acting_as(message.sender_id):
+        Message.objects.filter(pk=message.pk).update(recalled_at=Now())
+        message.refresh_from_db()
     assert message.text == ""
     assert message.body
+
+
+@pytest.mark.usefixtures("owner")
+def test_a_message_is_recalled_soon_or_not_at_all() -> None:
+    # The owner alone says when something was.
+    with all_on("direct"):
+        rows = Message.objects.filter(pk=talk.message().pk)
+        with (
+            pytest.raises(IntegrityError, match="messaging_message_recalled_within_2_minutes"),
+            transaction.atomic(using="direct"),
+        ):
+            rows.update(recalled_at=F("created_at") + timedelta(minutes=2, seconds=1))
+        assert rows.update(recalled_at=F("created_at") + timedelta(minutes=2)) == 1
 
 
 def test_a_message_is_read_after_it_was_written_and_by_the_other_one() -> None:

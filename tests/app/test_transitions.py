@@ -10,6 +10,7 @@ import factories_people as people
 import factories_talk as talk
 import pytest
 from apps.accounts.models import User, UserVerification
+from apps.common.identity import acting_as
 from apps.common.models import StatefulModel
 from apps.gigs.models import Gig, GigReport
 from apps.orders.models import Order, OrderStatusHistory
@@ -131,17 +132,15 @@ def test_the_refusal_says_what_is_allowed() -> None:
     assert hint == "Allowed next: paid, cancelled."
 
 
-def test_an_order_writes_its_own_history_with_person_and_reason(database: Any) -> None:
-    order = make.order()
-    with database.cursor() as cursor:
-        cursor.execute("SELECT set_config('app.current_user_id', %s, true)", [str(order.client_id)])
-    order.advance("paid")
-    order.advance("in_progress", reason="已确认需求")
+def test_an_order_writes_its_own_history_with_person_and_reason() -> None:
+    order = contracts.paid_order()
+    with acting_as(order.freelancer_id):
+        order.advance("in_progress", reason="已确认需求")
     history = OrderStatusHistory.objects.filter(order=order).order_by("created_at", "id")
     assert list(history.values_list("from_status", "to_status", "changed_by_id", "reason")) == [
         ("", "pending_payment", None, ""),
         ("pending_payment", "paid", order.client_id, ""),
-        ("paid", "in_progress", order.client_id, "已确认需求"),
+        ("paid", "in_progress", order.freelancer_id, "已确认需求"),
     ]
 
 

@@ -4,6 +4,18 @@ from collections.abc import Sequence
 
 from django.db.migrations import RunSQL
 
+from apps.common.parties import Side
+
+_PARTY = "SELECT FROM public.orders_order WHERE id = {row}.order_id AND actor IN"
+CLIENT = Side(name="client", acts=f"EXISTS ({_PARTY} (client_id))")
+FREELANCER = Side(name="freelancer", acts=f"EXISTS ({_PARTY} (freelancer_id))")
+PARTY = Side(name="party", acts=f"EXISTS ({_PARTY} (client_id, freelancer_id))")
+
+
+def of_other_party(name: str, *, than: str) -> Side:
+    """Return the party of the row's order that the column `than` does not name."""
+    return Side(name=name, acts=f"actor <> {{row}}.{than} AND {PARTY.acts}")
+
 
 def party_only(table: str, field: str) -> RunSQL:
     """Refuse a person in the foreign key `field` who is neither client nor freelancer of the row's order."""

@@ -43,8 +43,11 @@ def deposit(key: str, user_id: UUID, amount: Decimal, *, currency: str = "CNY", 
 
 
 def hold_escrow(key: str, order: Order) -> UUID:
-    """Pay for an order from the client's wallet into escrow; returns the entry. By the client."""
-    return _identify("ledger_hold_escrow", key, order.pk)
+    """Pay for an order from the client's wallet into escrow; returns the entry. By the client.
+
+    It is paid as the object in hand shows it: where the order has another total by now, nothing is paid.
+    """
+    return _identify("ledger_hold_escrow", key, order.pk, order.total_amount)
 
 
 def release_escrow(key: str, order: Order) -> UUID:

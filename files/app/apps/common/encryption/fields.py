@@ -31,8 +31,10 @@ class _DecryptedAttribute(DeferredAttribute):
         value = super().__get__(instance, cls)
         if instance is not None and isinstance(value, Ciphertext):
             field: EncryptedTextField = self.field  # type: ignore[assignment]  # this is its own descriptor
-            value = unseal(value, field.place(instance), rings().encryption)
+            sealed, place = value, field.place(instance)
+            value = unseal(sealed, place, rings().encryption)
             instance.__dict__[field.attname] = value
+            field.remember(instance, value, place, sealed)
         return value
 
     def __set__(self, instance: Model, value: Any) -> None:
@@ -43,6 +45,7 @@ class _DecryptedAttribute(DeferredAttribute):
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # generic for the checker alone
     """Text that is sealed for its row when the row is saved. "" is stored as NULL.
 
+    A text that is saved unchanged keeps its ciphertext: the database takes another one for another text.
     The database cannot judge the text: the validators run at each save and raise ValidationError. What knows no row
     (`update`, `bulk_update`, filters, `dumpdata`) is refused; a blind index finds rows.
     """
@@ -75,7 +78,20 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # generic
             self.run_validators(text)
         except ValidationError as error:
             raise ValidationError({self.name: error.error_list}) from None
-        return Ciphertext(seal(text, self.place(model_instance), rings().encryption))
+        place = self.place(model_instance)
+        known = model_instance.__dict__.get(self._memory)
+        if known is None or known[:2] != (text, place):
+            self.remember(model_instance, text, place, Ciphertext(seal(text, place, rings().encryption)))
+        sealed: Ciphertext = model_instance.__dict__[self._memory][2]
+        return sealed
+
+    def remember(self, instance: Model, text: str, place: Place, sealed: Ciphertext) -> None:
+        """Keep with the instance what the database has for this text."""
+        instance.__dict__[self._memory] = (text, place, sealed)
+
+    @property
+    def _memory(self) -> str:
+        return f"_sealed_{self.attname}"
 
     def get_prep_value(self, value: Any) -> Any:
         return value
