@@ -43,8 +43,9 @@ class Parties:
     final: columns that stay as they were written, whoever acts; none: the application changes no row of the table.
     by: columns of one side; in a new row the others leave them empty. steps: of `status`, by side; those of no side are
     the platform's. stamps: columns that say when the row came to one of these states. once: columns that are written
-    once, and hold that moment. new: who writes a new row on which this SQL condition holds. removed_by: who takes a row
-    away. dated: the database sets `created_at`.
+    once, and hold that moment. author: the side in whose name alone the policies let a new row be written. new: who
+    writes a new row on which this SQL condition holds. removed_by: who takes a row away. dated: the database sets
+    `created_at`.
     """
 
     table: str
@@ -53,6 +54,7 @@ class Parties:
     steps: Mapping[Side, str] = field(default_factory=dict)
     stamps: Mapping[str, str] = field(default_factory=dict)
     once: str = ""
+    author: Side | None = None
     new: Mapping[Side, str] = field(default_factory=dict)
     removed_by: Side | None = None
     dated: bool = False
@@ -100,7 +102,8 @@ class Parties:
             made.append(f"IF {condition} THEN {_unless(self._may(side, 'NEW'), refused)} END IF;")
         # What a column may hold, as text, before somebody wrote something.
         filled = "coalesce(NEW.{0}::text, '') NOT IN ('', '0', '0.00', 'false')"
-        return [*made, *(self._guard(columns, filled, side, "NEW") for side, columns in self.by.items())]
+        others = {side: columns for side, columns in self.by.items() if side != self.author}
+        return [*made, *(self._guard(columns, filled, side, "NEW") for side, columns in others.items())]
 
     def _changes(self) -> list[str]:
         changed = "NEW.{0} IS DISTINCT FROM OLD.{0}"

@@ -18,6 +18,7 @@ PARTIES = (
         table="orders_order",
         # What is agreed is not extended by the one side, nor cut by the other.
         final="id created_at number client_id freelancer_id gig_id package_id currency",
+        author=ORDERING_CLIENT,
         by={ORDERING_CLIENT: "unit_price quantity service_fee requirements_text due_at"},
         steps={
             named("client", "client_id"): "delivered>revision",
@@ -70,6 +71,7 @@ PARTIES = (
     Parties(
         table="orders_orderreview",
         final="id created_at order_id requested_by_id reviewer_id expires_at",
+        author=ASKER,
         by={ASKER: "message reminders reminded_at"},
         steps={named("reviewer", "reviewer_id"): "requested>reviewed requested>declined"},
     ),

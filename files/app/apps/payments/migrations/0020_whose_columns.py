@@ -14,6 +14,7 @@ PARTIES = (
     Parties(
         table="payments_paymentmethod",
         final="id created_at user_id",
+        author=HOLDER,
         by={HOLDER: f"{TARGET} label is_default", PLATFORM: "verified_at"},
         steps={HOLDER: "unverified>disabled active>disabled disabled>unverified"},
     ),
