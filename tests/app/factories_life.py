@@ -7,6 +7,7 @@ import factories as make
 import factories_contracts as contracts
 import factories_people as people
 import factories_talk as talk
+from apps.accounts.login import confirm_contact
 from apps.accounts.models import Skill, User, UserPrivate, UserSkill
 from apps.common.identity import acting_as, acting_as_platform
 from apps.messaging.models import BlockedUser, MessageReaction, MessageTemplate
@@ -44,9 +45,9 @@ def life() -> Life:
 def about_themselves(person: User) -> None:
     with acting_as(person.pk):
         UserPrivate.objects.create(
-            user=person, phone_number=PHONE, email=EMAIL, wechat_id=WECHAT, alipay_account=ALIPAY, real_name=NAME,
-            phone_verified_at=people.MOMENT,
-        )  # fmt: skip
+            user=person, phone_number=PHONE, email=EMAIL, wechat_id=WECHAT, alipay_account=ALIPAY, real_name=NAME
+        )
+    confirm_contact(person.pk, "phone", PHONE)
     people.profile(user=person, bio="擅长品牌设计", company_name="朱家公司", job_title="设计师")
     people.education(user=person, major="视觉传达", description="毕业设计获奖")
     people.work_experience(user=person, description="负责品牌")

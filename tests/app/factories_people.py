@@ -85,6 +85,7 @@ def verification(status: str = "submitted", **fields: Any) -> UserVerification:
 def verification_needs(status: str) -> dict[str, Any]:
     """Return the columns that a state of a verification asks for."""
     return {
+        **({"reviewer": staff()} if status in {"approved", "rejected"} else {}),
         "reviewed_at": None if status in {"submitted", "in_review"} else MOMENT,
         "rejection_reason": "证件照片不清晰" if status == "rejected" else "",
         "expires_at": MOMENT,

@@ -11,6 +11,7 @@ import factories as make
 import factories_contracts as contracts
 import factories_people as people
 import factories_talk as talk
+from apps.accounts.login import confirm_contact
 from apps.accounts.models import User, UserPrivate
 from apps.common.identity import acting_as
 from apps.messaging.models import BlockedUser, MessageReaction, MessageTemplate
@@ -18,7 +19,6 @@ from apps.orders.models import Delivery, Order, OrderStatusHistory
 from apps.payments import ledger
 from apps.payments.models import Escrow, Transaction, Wallet
 from concurrency import act_for_the_platform
-from django.utils import timezone
 
 REAL_NAME = "欧阳无名"
 
@@ -75,9 +75,10 @@ def world() -> World:
         talk.invitation(done),
     ]  # fmt: skip
     phone = f"+86154{next(_numbers):08d}"
-    private = {"phone_number": phone, "phone_verified_at": timezone.now(), "real_name": REAL_NAME}
+    private = {"phone_number": phone, "real_name": REAL_NAME}
     with acting_as(client.pk):
         alone.append(UserPrivate.objects.create(user=client, email=f"{client.username}@example.cn", **private))
+    confirm_contact(client.pk, "phone", phone)
     of_freelancer: list[Any] = [
         talk.message_report(written), talk.review_report(talk.review(done), reporter=freelancer),
         people.stat(gig=package.gig),

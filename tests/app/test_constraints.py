@@ -10,6 +10,7 @@ from apps.accounts.models import Skill, User, UserPrivate, UserSkill
 from apps.common.identity import acting_as
 from apps.gigs.models import Category, Gig, GigPackage
 from apps.orders.models import Order
+from config.router import all_on
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
 
@@ -79,11 +80,14 @@ def test_private_data_in_a_wrong_shape_is_refused_before_it_is_encrypted(code: s
         assert not UserPrivate.objects.filter(user=user).exists()
 
 
+@pytest.mark.usefixtures("owner")
 def test_a_phone_that_is_not_there_is_not_verified() -> None:
-    refused(
-        "accounts_userprivate_verified_phone_exists",
-        lambda: private(phone_verified_at="2025-01-01T00:00:00+08:00"),
-    )
+    with (
+        all_on("direct"),
+        pytest.raises(IntegrityError, match="accounts_userprivate_verified_phone_exists"),
+        transaction.atomic(using="direct"),
+    ):
+        UserPrivate.objects.create(user=make.user(), phone_verified_at="2025-01-01T00:00:00+08:00")
 
 
 @pytest.mark.parametrize("phone", ["+8613800138000", "+85291234567", "+14155550123"])

@@ -7,6 +7,7 @@ from unittest import mock
 
 import factories as make
 import pytest
+from apps.accounts.login import confirm_contact
 from apps.accounts.models import User, UserPrivate
 from apps.common.freshness import COOKIE
 from apps.common.identity import PERSON, acting_as, acting_as_platform, request_as
@@ -230,10 +231,12 @@ def account() -> Iterator[User]:
     with override_settings(PASSWORD_HASHERS=HASHERS):
         made = make.user(password=PASSWORD)
         with acting_as(made.pk):
-            UserPrivate.objects.create(
-                user=made, phone_number=f"+8613{made.pk.int % 10**9:09d}", phone_verified_at=made.created_at,
-                email=f"{made.username}@example.cn", email_verified_at=made.created_at,
-            )  # fmt: skip
+            private = UserPrivate.objects.create(
+                user=made, phone_number=f"+8613{made.pk.int % 10**9:09d}", email=f"{made.username}@example.cn"
+            )
+        with acting_as_platform():
+            assert confirm_contact(made.pk, "phone", str(private.phone_number))
+            assert confirm_contact(made.pk, "email", str(private.email))
         yield User.objects.using("default").get(pk=made.pk)
 
 
@@ -276,12 +279,14 @@ def test_a_wrong_password_and_an_unknown_name_are_answered_alike(account: User, 
 
 
 def test_a_contact_that_nobody_verified_is_no_name(account: User) -> None:
-    names = named(account)
+    phone, email = f"+8614{account.pk.int % 10**9:09d}", f"new-{account.username}@example.cn"
     with acting_as(account.pk):
-        UserPrivate.objects.filter(user=account).update(phone_verified_at=None, email_verified_at=None)
-    assert authenticate(None, username=names["phone"], password=PASSWORD) is None
-    assert authenticate(None, username=names["email"], password=PASSWORD) is None
-    assert authenticate(None, username=names["username"], password=PASSWORD) == account
+        private = UserPrivate.objects.get(user=account)
+        private.phone_number, private.email = phone, email
+        private.save()
+    assert authenticate(None, username=phone, password=PASSWORD) is None
+    assert authenticate(None, username=email, password=PASSWORD) is None
+    assert authenticate(None, username=account.username, password=PASSWORD) == account
 
 
 def test_an_older_hash_is_renewed_by_who_proved_the_password(account: User) -> None:

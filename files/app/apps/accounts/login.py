@@ -1,6 +1,7 @@
 """Logging in while nobody is anybody yet: how an account is found, and from when on its person acts."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import update_last_login
@@ -49,6 +50,19 @@ def _username_of(kind: str, value: str) -> str | None:
         )
         row = cursor.fetchone()
     return str(row[0]) if row else None
+
+
+def confirm_contact(user_id: UUID, kind: str, value: str) -> bool:
+    """Note that the person was reached at this phone number or e-mail address. By the platform.
+
+    Returns False where it is not their contact any more.
+    """
+    with connections[router.db_for_write(UserPrivate)].cursor() as cursor:
+        cursor.execute(
+            "SELECT confirm_contact(%s, %s, %s::bytea[])",
+            [user_id, kind, candidates(UserPrivate, INDEXES[kind], value)],
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def begin(sender: type[User], user: User, **kwargs: Any) -> None:

@@ -61,12 +61,14 @@ class Parties:
 
     def sides(self) -> Sequence[Side]:
         """Return everybody who has a say, each of them once."""
-        removing = [self.removed_by] if self.removed_by else []
-        return list(dict.fromkeys([*self.by, *self.steps, *self.new, *removing]))
+        named = [self.author, *self.by, *self.steps, *self.new, self.removed_by]
+        return list(dict.fromkeys(side for side in named if side))
 
     def triggers(self) -> RunSQL:
         """Return the triggers. That of a new row sorts behind `admits_who_…`, that of a change behind legal steps."""
-        bodies = {"begins_by_parties": ("INSERT", self._beginning())}
+        bodies = {}
+        if beginning := self._beginning():
+            bodies["begins_by_parties"] = ("INSERT", beginning)
         if self.final:
             bodies["whose_columns"] = ("UPDATE", self._changes())
         if self.removed_by:

@@ -84,7 +84,7 @@ WITHDRAWAL = "ledger_request_withdrawal(text, uuid, numeric, text)"
 def drop(body: str, signature: str) -> migrations.RunSQL:
     """Take a function away; the way back makes it as it was."""
     made = definer_of_the_ledger(body, signature, executed_by="freelance_user")
-    return migrations.RunSQL(made.reverse_sql, made.sql)
+    return migrations.RunSQL(f"DROP FUNCTION {signature}", made.sql)
 
 
 class Migration(migrations.Migration):

@@ -1,0 +1,64 @@
+"""What migrations declare about whose columns and steps a row has, for the tests that are made from it."""
+
+from importlib import import_module
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from apps.common.parties import Parties, Side
+
+MIGRATIONS = (
+    "orders.migrations.0017_whose_columns", "payments.migrations.0020_whose_columns",
+    "messaging.migrations.0013_whose_columns", "accounts.migrations.0019_who_decides_on_papers",
+)  # fmt: skip
+DECLARED: dict[str, Parties] = {
+    parties.table: parties for name in MIGRATIONS for parties in import_module(f"apps.{name}").PARTIES
+}
+# A value of the type that is not the one in the row. Whether the column may hold it is asked after whose it is.
+OTHER = {
+    # The order that the two have besides, or the other one of them.
+    "order_id": "%(other_order)s",
+    "sender_id": "%(freelancer)s",
+    "raised_by_id": "%(freelancer)s",
+    "uuid": "uuidv7()",
+    "timestamp with time zone": "now() - interval '1 minute'",
+    "boolean": "NOT {0}",
+    "jsonb": "{0} || '[1]'",
+    "bytea": "'\\x00'",
+    "text": "{0} || 'x'",
+    "character varying": "left({0}, 2) || 'x'",
+}
+
+
+def columns_of(of: psycopg.Connection[Any], table: str) -> dict[str, str]:
+    """Return the columns of a table that are not computed, with their types."""
+    rows = of.execute(
+        "SELECT column_name::text, data_type::text FROM information_schema.columns"
+        " WHERE table_name = %s AND is_generated = 'NEVER'",
+        [table],
+    )
+    return dict(rows.fetchall())
+
+
+def other_value(column: str, kind: str) -> str:
+    return OTHER.get(column, OTHER.get(kind, "{0} + 1")).format(column)
+
+
+def acts_as(of: Any, side: Side, table: str, key: UUID, person: UUID) -> bool:
+    """Tell whether a person is this side of a row. The connection, Django's or psycopg's, sees the row."""
+    condition = side.acts.replace("actor", "who.actor").format(row="it")
+    with of.cursor() as cursor:
+        cursor.execute(
+            f"SELECT coalesce({condition}, false) FROM {table} AS it, (SELECT %s::uuid AS actor) AS who"  # noqa: S608 (declared)
+            " WHERE it.id = %s",
+            [person, key],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def whose_column(parties: Parties) -> dict[str, Side]:
+    return {column: side for side, columns in parties.by.items() for column in columns.split()}
+
+
+def whose_step(parties: Parties) -> dict[str, Side]:
+    return {step: side for side, steps in parties.steps.items() for step in steps.split()}

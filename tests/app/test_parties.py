@@ -1,0 +1,173 @@
+"""What of a shared row is whose: each column and each step, tried by the other party and by whose it is."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from apps.common.identity import acting_as
+from apps.common.models import StatefulModel
+from apps.common.parties import PLATFORM, Parties
+from apps.messaging.models import MessageAttachment
+from declared_parties import DECLARED, acts_as, columns_of, other_value, whose_column, whose_step
+from django.apps import apps
+from django.db import DatabaseError, transaction
+from factories_world import World
+from psycopg import errors
+from server import Server
+from sessions import as_person, session
+from test_transitions import MODELS, needs, path_to, step
+
+MODEL_OF: dict[str, type[StatefulModel]] = {
+    model._meta.db_table: model for model in apps.get_models() if issubclass(model, StatefulModel)
+}
+# What another rule of the table says of such a change first, to everybody.
+EARLIER = {
+    "orders_order": {"orders_order_contract_is_fixed"},
+    "orders_orderextra": {"orders_orderextra_chosen_before_payment"},
+    "orders_ordercancellation": {"orders_ordercancellation_requested_by_is_a_party"},
+    "orders_orderreview": {"orders_orderreview_requested_by_is_a_party", "orders_orderreview_reviewer_is_a_party"},
+    "orders_orderdispute": {"orders_orderdispute_handled_by_no_party"},
+    "payments_paymentmethod": {"payments_paymentmethod_stays_while_money_is_on_its_way"},
+    "messaging_message": {
+        "messaging_message_is_final", "messaging_message_read_by_its_recipient",
+        "messaging_message_admits_who_sees_conversation",
+    },
+    "messaging_conversation": {
+        "messaging_conversation_people_and_subject_are_final", "messaging_conversation_last_message_is_counted",
+        "messaging_conversation_admits_who_acts",
+    },
+}  # fmt: skip
+# Computed by triggers, whatever is written there.
+KEPT = {"orders_order": {"extras_amount"}}
+
+CHANGED = [parties for parties in DECLARED.values() if parties.final]
+COLUMNS = [
+    pytest.param(parties, column, id=f"{parties.table}-{column}")
+    for parties in CHANGED
+    for column in [*parties.final.split(), *whose_column(parties)]
+]
+
+
+@pytest.fixture(scope="module")
+def everything(migrated: Server) -> Iterator[psycopg.Connection[Any]]:
+    """A session that sees all rows."""
+    with session(migrated, "freelance_migrator") as made:
+        made.execute("SET ROLE freelance_owner")
+        yield made
+
+
+# ---- what is declared
+def test_every_column_of_a_table_is_declared_once(everything: psycopg.Connection[Any]) -> None:
+    for parties in CHANGED:
+        declared = [*parties.final.split(), *whose_column(parties), *parties.stamps]
+        declared += ["status"] if parties.steps else []
+        kept = KEPT.get(parties.table, set())
+        assert sorted([*declared, *kept, "updated_at"]) == sorted(columns_of(everything, parties.table)), parties.table
+
+
+def test_every_declared_step_is_legal() -> None:
+    for parties in DECLARED.values():
+        for taken in whose_step(parties):
+            before, after = taken.split(">")
+            assert after in MODEL_OF[parties.table].next_statuses(before), (parties.table, taken)
+
+
+# ---- columns
+@pytest.mark.parametrize(("parties", "column"), COLUMNS)
+def test_a_column_is_written_by_whose_it_is_alone(
+    world: World,
+    application: psycopg.Connection[Any],
+    everything: psycopg.Connection[Any],
+    parties: Parties,
+    column: str,
+) -> None:
+    table, side = parties.table, whose_column(parties).get(column)
+    values = {
+        "key": world.keys[table], "freelancer": world.freelancer.pk, "other_order": other_order(everything, world),
+    }  # fmt: skip
+    value = other_value(column, columns_of(everything, table)[column])
+    change = f"UPDATE {table} SET {column} = {value} WHERE id = %(key)s"  # noqa: S608 (declared)
+    rule = f"{table}_{column}_by_{side.name}" if side else f"{table}_{column}_is_final"
+    assert len(rule) < 64
+    for person in world.seen_by[table]:
+        theirs = side is not None and acts_as(everything, side, table, world.keys[table], person)
+        with as_person(application, person):
+            refused = refusal_of(application, change, values)
+        if refused is None:
+            assert theirs, "this is not theirs to write"
+        elif refused != HIDDEN:
+            assert refused in EARLIER.get(table, set()) | (set() if theirs else {rule})
+    if not side:
+        with application.transaction(force_rollback=True):
+            application.execute("SELECT set_config('app.acts_for_platform', 'on', true)")
+            assert refusal_of(application, change, values) in {rule, *EARLIER.get(table, ())}
+
+
+def other_order(of: psycopg.Connection[Any], world: World) -> Any:
+    row = of.execute("SELECT order_id FROM orders_orderreview WHERE id = %s", [world.keys["orders_orderreview"]])
+    found = row.fetchone()
+    assert found is not None
+    return found[0]
+
+
+# A policy shows the row to who tries, and lets them change none.
+HIDDEN = "hidden"
+
+
+def refusal_of(of: psycopg.Connection[Any], change: str, values: dict[str, Any]) -> str | None:
+    """Return the rule that says whose it is, None where that is settled: what a column may hold is asked after it."""
+    try:
+        with of.transaction():
+            return None if of.execute(change, values).rowcount else HIDDEN
+    except (errors.IntegrityError, errors.InsufficientPrivilege) as refused:
+        # By a trigger, and so with the rule's name for who reads the message alone.
+        return re.findall(r"\((\w+)\)$", refused.diag.message_primary or "")[-1] if refused.diag.context else None
+
+
+# ---- steps
+STEPS = [
+    pytest.param(parties, before, after, id=f"{table}-{before}-{after}")
+    for table, parties in DECLARED.items()
+    if parties.steps
+    for before, afters in MODEL_OF[table].TRANSITIONS.items()
+    for after in afters
+    if before
+]
+# A party of the order has to hand something in with this step.
+HAS_ITS_ROW = "orders_order_step_has_its_row"
+
+
+@pytest.mark.parametrize(("parties", "before", "after"), STEPS)
+def test_a_step_is_taken_by_whose_it_is_alone(database: Any, parties: Parties, before: str, after: str) -> None:
+    table, model = parties.table, MODEL_OF[parties.table]
+    row = MODELS[model]()
+    for status in path_to(model.TRANSITIONS, before)[1:]:
+        step(model, row, status)
+    side = whose_step(parties).get(f"{before}>{after}", PLATFORM)
+    changes = {"status": after, **needs(model, row, after)}
+    for person in people_of(row):
+        theirs = acts_as(database, side, table, row.pk, person)
+        with acting_as(person):
+            refused = refused_by(lambda: model._default_manager.filter(pk=row.pk).update(**changes))
+        assert refused in ({None, HAS_ITS_ROW} if theirs else {f"{table}_status_by_{side.name}", HIDDEN})
+
+
+def people_of(row: Any) -> set[UUID]:
+    """Return who has to do with a row."""
+    about = row.message.conversation if isinstance(row, MessageAttachment) else getattr(row, "order", row)
+    names = ("client_id", "freelancer_id", "participant_low_id", "participant_high_id", "user_id")
+    return {getattr(about, name) for name in names if hasattr(about, name)}
+
+
+def refused_by(change: Callable[[], int]) -> str | None:
+    """Return the rule that refuses a change, None for one that is taken. It is undone."""
+    try:
+        with transaction.atomic(using="default"):
+            changed = change()
+            transaction.set_rollback(True, using="default")
+    except DatabaseError as refused:
+        return str(refused.__cause__.diag.constraint_name)  # type: ignore[union-attr]  # psycopg's own error
+    return None if changed else HIDDEN

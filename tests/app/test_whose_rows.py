@@ -1,0 +1,347 @@
+"""An order from the first look to the last by its two parties alone, and what neither of them does for the other."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import factories as make
+import factories_contracts as contracts
+import factories_people as people
+import factories_talk as talk
+import pytest
+from apps.accounts.login import confirm_contact
+from apps.accounts.models import UserPrivate, UserVerification
+from apps.common.identity import acting_as, acting_as_platform
+from apps.messaging.models import Message, MessageAttachment
+from apps.orders.models import Delivery, Order, OrderCancellation, OrderDispute, OrderExtra, OrderMessage
+from apps.payments import ledger
+from apps.payments.models import PaymentMethod, PaymentRefund
+from config.router import all_on
+from django.db import ProgrammingError, connections, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from test_constraints import refused
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def not_theirs(constraint: str, person: UUID, action: Callable[[], Any]) -> None:
+    """Assert that a person is told, by the constraint's name, that this is not theirs to do."""
+    with pytest.raises(ProgrammingError) as caught, acting_as(person):
+        action()
+    assert caught.value.__cause__ is not None
+    assert caught.value.__cause__.diag.constraint_name == constraint  # type: ignore[attr-defined]
+    assert f"({constraint})" in str(caught.value)
+
+
+# ---- orders
+def test_an_order_is_done_by_its_parties_alone() -> None:
+    package, client = make.package(), contracts.person("500.00")
+    offered, freelancer = contracts.gig_extra(gig=package.gig), package.gig.freelancer
+    with acting_as(client.pk):
+        order = make.order(package=package, client=client)
+        contracts.requirement(order=order, answer="深蓝色", answered_at=timezone.now())
+        extra = contracts.order_extra(order=order, gig_extra=offered)
+        extra.quantity = 2
+        extra.save()
+        contracts.order_extra(order=order, gig_extra=contracts.gig_extra(gig=package.gig, name="加急")).delete()
+        order.refresh_from_db()
+        order.due_at = timezone.now() + timedelta(days=7)
+        order.save()
+        ledger.hold_escrow(contracts.key(), order)
+        order.refresh_from_db()
+        asked = contracts.message(order=order)
+    with acting_as(freelancer.pk):
+        assert OrderMessage.objects.filter(pk=asked.pk).update(read_at=Now()) == 1
+        order.advance("in_progress")
+        first = Delivery.objects.submit(order, "初稿，请查收。")
+    with acting_as(client.pk):
+        decided = Delivery.objects.filter(pk=first.pk)
+        assert decided.update(status="revision_requested", feedback="颜色太暗", decided_at=Now()) == 1
+        order.advance("revision")
+    with acting_as(freelancer.pk):
+        Delivery.objects.submit(order, "第二稿，请查收。")
+    with acting_as(client.pk):
+        ledger.release_escrow(contracts.key(), order)
+        order.refresh_from_db()
+    assert (order.status, order.total_amount) == ("completed", Decimal("299.00"))
+    assert order.paid_at < order.completed_at  # type: ignore[operator]  # both are set by now
+    assert set(Delivery.objects.filter(order=order).values_list("status", flat=True)) == {
+        "revision_requested", "accepted",
+    }  # fmt: skip
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def test_the_freelancer_does_not_change_what_the_client_pays() -> None:
+    order = make.order()
+    offered = contracts.gig_extra(gig=order.gig)
+    extra = contracts.order_extra(order=order, gig_extra=offered)
+    rows, person = Order.objects.filter(pk=order.pk), order.freelancer_id
+    for column, value in (("unit_price", 99999), ("quantity", 9), ("service_fee", 500), ("requirements_text", "随意")):
+        not_theirs(f"orders_order_{column}_by_client_before_payment", person, lambda: rows.update(**{column: value}))  # noqa: B023 (called at once)
+    other = contracts.gig_extra(gig=order.gig, name="加急")
+    not_theirs(
+        "orders_orderextra_gig_extra_id_by_client", person, lambda: contracts.order_extra(order=order, gig_extra=other)
+    )
+    more = OrderExtra.objects.filter(pk=extra.pk)
+    not_theirs("orders_orderextra_quantity_by_client", person, lambda: more.update(quantity=9))
+    not_theirs("orders_orderextra_removed_by_client", person, more.delete)
+
+
+def test_the_client_pays_what_they_saw_or_nothing() -> None:
+    order = make.order(client=contracts.person("1000.00"))
+    with acting_as(order.client_id):
+        Order.objects.filter(pk=order.pk).update(quantity=2)
+        refused("ledger_amount_is_as_shown", lambda: ledger.hold_escrow(contracts.key(), order))
+    assert contracts.balance(order.client) == Decimal("1000.00")
+    with acting_as(order.client_id):
+        order.refresh_from_db()
+        ledger.hold_escrow(contracts.key(), order)
+    assert contracts.balance(order.client) == Decimal("602.00")
+
+
+def test_an_amount_that_was_not_shown_is_refused() -> None:
+    order = make.order(client=contracts.person("1000.00"))
+
+    def pay() -> None:
+        with connections["default"].cursor() as cursor:
+            cursor.callproc("ledger_hold_escrow", [contracts.key(), order.pk, None])
+
+    with acting_as(order.client_id):
+        refused("ledger_amount_is_as_shown", pay)
+
+
+@pytest.mark.parametrize("column", ["due_at", "requirements_text"])
+def test_what_was_agreed_stays_when_it_is_paid_for(column: str) -> None:
+    order = contracts.started_order()
+    change = {"due_at": timezone.now() + timedelta(days=99), "requirements_text": "随意"}[column]
+    for person in (order.client_id, order.freelancer_id):
+        not_theirs(
+            f"orders_order_{column}_by_client_before_payment",
+            person,
+            lambda: Order.objects.filter(pk=order.pk).update(**{column: change}),
+        )
+
+
+def test_when_an_order_was_paid_and_done_is_the_databases_to_say() -> None:
+    order = contracts.completed_order()
+    was = (order.paid_at, order.completed_at)
+    with acting_as(order.freelancer_id):
+        Order.objects.filter(pk=order.pk).update(paid_at=talk.MOMENT, completed_at=talk.MOMENT)
+    order.refresh_from_db()
+    assert (order.paid_at, order.completed_at) == was
+    # Nor does an object that does not know of the payment undo its time.
+    paid = contracts.paid_order()
+    known, paid.paid_at = paid.paid_at, None
+    with acting_as(paid.freelancer_id):
+        paid.advance("in_progress")
+    paid.refresh_from_db()
+    assert paid.paid_at == known
+
+
+def test_a_step_says_what_it_stands_on() -> None:
+    order = contracts.started_order()
+    for person, status in ((order.freelancer_id, "delivered"), (order.client_id, "disputed")):
+        with acting_as(person):
+            refused("orders_order_step_has_its_row", lambda: Order.objects.filter(pk=order.pk).update(status=status))  # noqa: B023 (called at once)
+    with acting_as(order.client_id):
+        contracts.dispute(order=order)
+        order.advance("disputed")
+    not_theirs("orders_order_status_by_platform", order.freelancer_id, lambda: order.advance("in_progress"))
+
+
+def test_nobody_accepts_their_own_delivery_or_delivers_for_the_other() -> None:
+    order = contracts.started_order()
+    not_theirs("orders_delivery_new_by_freelancer", order.client_id, lambda: contracts.delivery(order=order))
+    with acting_as(order.freelancer_id):
+        made = Delivery.objects.submit(order, "初稿，请查收。")
+    accept = {"status": "accepted", "decided_at": talk.MOMENT}
+    rows = Delivery.objects.filter(pk=made.pk)
+    not_theirs("orders_delivery_status_by_client", order.freelancer_id, lambda: rows.update(**accept))
+    with acting_as(order.client_id):
+        rows.update(**accept)
+    # Whatever is written there.
+    assert rows.get().decided_at != talk.MOMENT
+
+
+def test_nobody_speaks_for_the_other_afterwards() -> None:
+    order = make.order()
+    with acting_as(order.freelancer_id):
+        made = contracts.message(order=order, sender=order.freelancer, body="同意退款", created_at=talk.MOMENT)
+    rows = OrderMessage.objects.filter(pk=made.pk)
+    assert rows.get().created_at > timezone.now() - timedelta(minutes=5)
+    for person in (order.freelancer_id, order.client_id):
+        not_theirs("orders_ordermessage_sender_id_is_final", person, lambda: rows.update(sender_id=order.client_id))
+    not_theirs("orders_ordermessage_body_is_final", order.client_id, lambda: rows.update(body="随意"))
+    not_theirs("orders_ordermessage_read_at_by_recipient", order.freelancer_id, lambda: rows.update(read_at=Now()))
+    with acting_as_platform(), pytest.raises(ProgrammingError, match="body_is_final"), transaction.atomic("default"):
+        rows.update(body="随意")
+
+
+def test_who_asks_does_not_answer() -> None:
+    asked = contracts.cancellation()
+    answer = {"status": "accepted", "answer": "同意", "answered_at": talk.MOMENT}
+    rows, order = OrderCancellation.objects.filter(pk=asked.pk), asked.order
+    not_theirs("orders_ordercancellation_answer_by_other_party", order.client_id, lambda: rows.update(**answer))
+    not_theirs(
+        "orders_ordercancellation_status_by_other_party",
+        order.client_id,
+        lambda: rows.update(status="accepted", answered_at=talk.MOMENT),
+    )
+    not_theirs(
+        "orders_ordercancellation_status_by_asker",
+        order.freelancer_id,
+        lambda: rows.update(status="withdrawn", answered_at=talk.MOMENT),
+    )
+    with acting_as(order.freelancer_id):
+        assert rows.update(**answer) == 1
+
+
+def test_questions_are_not_taken_away_and_answered_by_the_client() -> None:
+    asked = contracts.requirement()
+    answer = {"answer": "深蓝色", "answered_at": timezone.now()}
+    order, rows = asked.order, type(asked).objects.filter(pk=asked.pk)
+    not_theirs("orders_orderrequirement_answer_by_client", order.freelancer_id, lambda: rows.update(**answer))
+    not_theirs(
+        "orders_orderrequirement_answer_by_client",
+        order.freelancer_id,
+        lambda: contracts.requirement(order=order, sort_order=1, **answer),
+    )
+    with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic("default"):
+        rows.delete()
+
+
+def test_a_dispute_is_not_rewritten_while_it_is_decided() -> None:
+    order = contracts.disputed_order()
+    rows = OrderDispute.objects.filter(order=order)
+    not_theirs(
+        "orders_orderdispute_description_is_final",
+        order.client_id,
+        lambda: rows.update(description="情况完全不同了。" * 2),
+    )
+
+
+# ---- messages
+def test_a_message_is_recalled_by_who_wrote_it_once_and_now() -> None:
+    message = talk.message(created_at=timezone.now() + timedelta(days=365))
+    assert Message.objects.get(pk=message.pk).created_at < timezone.now() + timedelta(minutes=5)
+    rows, recipient = Message.objects.filter(pk=message.pk), message.conversation.other_than(message.sender_id)
+    not_theirs("messaging_message_recalled_at_by_sender", recipient, lambda: rows.update(recalled_at=Now()))
+    with acting_as(message.sender_id):
+        rows.update(recalled_at=talk.MOMENT)
+    assert rows.get().recalled_at > talk.MOMENT + timedelta(days=1)  # type: ignore[operator]  # it was recalled
+    not_theirs("messaging_message_recalled_at_is_final", message.sender_id, lambda: rows.update(recalled_at=None))
+
+
+def test_a_file_is_scanned_by_the_platform_and_stays_what_was_scanned() -> None:
+    file = talk.attachment()
+    rows, sender = MessageAttachment.objects.filter(pk=file.pk), file.message.sender_id
+    not_theirs("messaging_messageattachment_status_by_platform", sender, lambda: rows.update(status="clean"))
+    rows.update(status="clean")
+    not_theirs("messaging_messageattachment_storage_key_is_final", sender, lambda: rows.update(storage_key="other"))
+
+
+# ---- money
+def test_an_account_is_verified_by_the_platform() -> None:
+    account = contracts.payment_method(status="unverified")
+    rows, person = PaymentMethod.objects.filter(pk=account.pk), account.user_id
+    verified = {"status": "active", "verified_at": timezone.now()}
+    not_theirs("payments_paymentmethod_verified_at_by_platform", person, lambda: rows.update(**verified))
+    rows.update(verified_at=timezone.now())
+    not_theirs("payments_paymentmethod_status_by_platform", person, lambda: rows.update(status="active"))
+    rows.update(status="active")
+    with acting_as(person):
+        rows.update(is_default=True, label="常用")
+        account.refresh_from_db()
+        account.save()
+    assert rows.get().status == "active"
+
+
+@pytest.mark.parametrize(
+    "change", [{"account_number": "other@example.cn"}, {"holder_name": "李娜"}, {"kind": "wechat_pay"}], ids=str
+)
+def test_another_account_is_verified_anew(change: dict[str, Any]) -> None:
+    with acting_as_platform():
+        made = contracts.payment_method(account_number="zhang@example.cn", holder_name="张伟", is_default=False)
+    with acting_as(made.user_id):
+        account = PaymentMethod.objects.get(pk=made.pk)
+        account.label, account.is_default = "常用", True
+        account.save()
+        account.refresh_from_db()
+        # What is saved as it was is no change.
+        assert (account.status, account.account_number) == ("active", "zhang@example.cn")
+        for column, value in change.items():
+            setattr(account, column, value)
+        account.save()
+        account.refresh_from_db()
+    assert (account.status, account.verified_at, account.is_default) == ("unverified", None, False)
+
+
+def test_an_account_stays_while_money_is_on_its_way_there() -> None:
+    person = contracts.person("100.00")
+    account = contracts.payment_method(user=person)
+    asked = contracts.withdrawal(person, "5.00", account)
+    account.account_number = "other@example.cn"
+    with acting_as(person.pk):
+        refused("payments_paymentmethod_stays_while_money_is_on_its_way", account.save)
+        ledger.cancel_withdrawal(contracts.key(), asked)
+        account.save()
+
+
+def test_a_party_does_not_stand_in_the_way_of_a_decision() -> None:
+    order, judge = contracts.disputed_order(), make.user(is_staff=True)
+    dispute = contracts.decided_dispute(order, "partial_refund", "50.00")
+    for person in (order.client, order.freelancer):
+        asks = {"requested_by": person, "reason": "dispute", "dispute": dispute}
+        not_theirs(
+            "payments_paymentrefund_new_by_platform", person.pk, lambda: contracts.refund(order, "0.01", **asks)  # noqa: B023 (called at once)
+        )  # fmt: skip
+    with acting_as(judge.pk):
+        ledger.resolve_dispute(contracts.key(), dispute, judge.pk)
+    assert PaymentRefund.objects.get(dispute=dispute).status == "completed"
+
+
+# ---- people
+def test_a_contact_is_verified_by_the_platform_and_another_one_not_yet() -> None:
+    person, phone = make.user(), "+8613800138999"
+    seen = {"phone_number": phone, "phone_verified_at": timezone.now()}
+    by_platform = "accounts_userprivate_phone_verified_at_by_platform"
+    not_theirs(by_platform, person.pk, lambda: UserPrivate.objects.create(user=person, **seen))
+    with acting_as(person.pk):
+        private = UserPrivate.objects.create(user=person, phone_number=phone)
+    rows = UserPrivate.objects.filter(pk=person.pk)
+    not_theirs(by_platform, person.pk, lambda: rows.update(phone_verified_at=timezone.now()))
+    not_theirs(
+        "accounts_userprivate_verified_by_platform", person.pk, lambda: confirm_contact(person.pk, "phone", phone)
+    )
+    assert not confirm_contact(person.pk, "phone", "+8613800138998")
+    assert confirm_contact(person.pk, "phone", phone)
+    with acting_as(person.pk):
+        private.refresh_from_db()
+        private.save()
+        assert rows.get().phone_verified_at is not None
+        private.phone_number = "+8613800138997"
+        private.save()
+        assert rows.get().phone_verified_at is None
+
+
+def test_papers_are_decided_on_by_staff_in_their_own_name() -> None:
+    papers, judge, other = people.verification("in_review"), people.staff(), people.staff()
+    rows = UserVerification.objects.filter(pk=papers.pk)
+    approve = {"status": "approved", "reviewed_at": timezone.now()}
+    in_own_name = "accounts_userverification_decided_in_own_name"
+    refused(in_own_name, lambda: rows.update(**approve))
+    with acting_as(judge.pk):
+        refused(in_own_name, lambda: rows.update(**approve))
+        refused(in_own_name, lambda: rows.update(**approve, reviewer=other))
+        assert rows.update(**approve, reviewer=judge) == 1
+
+
+@pytest.mark.usefixtures("owner")
+def test_the_owner_repairs_what_is_final() -> None:
+    with all_on("direct"):
+        made = contracts.message()
+        assert OrderMessage.objects.filter(pk=made.pk).update(body="已删除", created_at=talk.MOMENT) == 1
