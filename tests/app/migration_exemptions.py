@@ -7,6 +7,10 @@ NOBODY_ACTS = (
     "row security comes to a table: code that does not say who acts finds no row there. There is no release of overlap:"
     " the deployment that brings it stops the application (docs/changing-the-schema.md)"
 )
+SAME_BYTES = (
+    "varchar(n) and text are the same bytes: no row is written again. What is, are indexes whose condition reads the"
+    " column: part of the first release, whose tables are small"
+)
 HALF_BUILT = "a half-built index is refused by name when the deployment ends"
 
 # By migration and rule of squawk.
@@ -32,6 +36,13 @@ LINT = {
         " anyway. It is refused while a plain value is left (`encrypt_columns`)"
     ),
     ("payments.0003_methods", "ban-drop-constraint"): "replaced by the same statement's wider rule; 0006 validates it",
+    ("common.00041_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,
+    ("accounts.00061_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,
+    ("gigs.00081_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,
+    ("orders.00071_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,
+    ("payments.00091_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,
+    ("messaging.00041_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,
+    ("reviews.00051_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,
     ("gigs.0008_search_index", "prefer-robust-stmts"): HALF_BUILT,
     ("messaging.0005_inbox_indexes", "prefer-robust-stmts"): HALF_BUILT,
 }

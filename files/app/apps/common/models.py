@@ -11,6 +11,7 @@ from django.db.models.lookups import Exact
 from apps.common.expressions import JsonbTypeof, TransactionIdField
 from apps.common.keys import UUIDv7, uuid7
 from apps.common.managers import AuditLogQuerySet
+from apps.common.texts import LimitedCharField, RuledCharField
 
 # Legal next states by state; "" stands for a row that does not exist yet.
 Transitions = Mapping[str, Sequence[str]]
@@ -77,10 +78,10 @@ class AuditLog(EventModel):
         DELETE = "delete", "删除"
         TRUNCATE = "truncate", "清空"
 
-    table_name = models.CharField("表", max_length=63)
+    table_name = LimitedCharField("表", max_length=63)
     # "" where the whole table was emptied.
-    row_id = models.CharField("行编号", max_length=64, blank=True)
-    operation = models.CharField("操作", max_length=8, choices=Operation)
+    row_id = LimitedCharField("行编号", max_length=64, blank=True)
+    operation = RuledCharField("操作", max_length=8, choices=Operation)
     # The account that the row is about.
     person_id = models.UUIDField("相关用户", null=True, blank=True)
     # Column: [before, after], [before] of a deleted row, null where the values are not for this log. A new row has
@@ -90,9 +91,9 @@ class AuditLog(EventModel):
     personal_changes = models.JSONField("个人信息变更", null=True, blank=True)
     # NULL: nobody said who acts (a job, a repair).
     actor_id = models.UUIDField("操作人", null=True, blank=True)
-    login_role = models.CharField("登录角色", max_length=63)
+    login_role = LimitedCharField("登录角色", max_length=63)
     # Whose rights the statement had: of a function of the ledger, freelance_ledger.
-    statement_role = models.CharField("执行角色", max_length=63)
+    statement_role = LimitedCharField("执行角色", max_length=63)
     transaction_id = TransactionIdField("事务编号")
 
     objects = AuditLogQuerySet.as_manager()
@@ -133,11 +134,11 @@ class AuditLog(EventModel):
 class Release(UUIDModel):
     """One run of `deploy_release` that changed this database, also one that failed half-way. Append-only."""
 
-    release = models.CharField("发布版本", max_length=64)
-    fixtures_digest = models.CharField("初始数据摘要", max_length=64)
+    release = LimitedCharField("发布版本", max_length=64)
+    fixtures_digest = LimitedCharField("初始数据摘要", max_length=64)
     applied_migrations = models.JSONField("已执行迁移", default=list)
     # WAL position before the first change: where a point-in-time restore would go back to.
-    restore_point = models.CharField("恢复点", max_length=32)
+    restore_point = LimitedCharField("恢复点", max_length=32)
     created_at = models.DateTimeField("部署时间", db_default=Now(), editable=False)
 
     class Meta:

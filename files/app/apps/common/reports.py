@@ -11,6 +11,7 @@ from django.db.models.lookups import LessThanOrEqual
 
 from apps.common.models import StatefulModel, Transitions
 from apps.common.sql import refusal, refuse_if, row_trigger
+from apps.common.texts import LimitedCharField, RuledCharField
 
 ReportT = TypeVar("ReportT", bound="Report")
 
@@ -51,16 +52,16 @@ class Report(StatefulModel):
     reporter = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="%(class)ss_filed", verbose_name="举报人"
     )
-    reason = models.CharField("举报原因", max_length=16, choices=Reason)
+    reason = RuledCharField("举报原因", max_length=16, choices=Reason)
     details = models.TextField("详细说明", max_length=1000, blank=True)
-    status = models.CharField("处理状态", max_length=16, choices=Status, default=Status.OPEN)
+    status = RuledCharField("处理状态", max_length=16, choices=Status, default=Status.OPEN)
     # SET_NULL: the decision stands without the member of staff who took it.
     handled_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True,
         related_name="%(class)ss_handled", verbose_name="处理人",
     )  # fmt: skip
     handled_at = models.DateTimeField("处理时间", null=True, blank=True)
-    resolution = models.CharField("处理说明", max_length=500, blank=True)
+    resolution = LimitedCharField("处理说明", max_length=500, blank=True)
 
     class Meta:
         abstract = True

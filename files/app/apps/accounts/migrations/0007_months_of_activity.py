@@ -4,5 +4,5 @@ from apps.common.partman import kept_by_partman
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0006_search")]
+    dependencies = [("accounts", "00062_limits_of_texts_hold")]
     operations = [kept_by_partman("accounts_useractivitylog")]

@@ -8,6 +8,7 @@ from apps.accounts.managers import UserActivityLogQuerySet
 from apps.accounts.models.user import User
 from apps.common.expressions import JsonbTypeof
 from apps.common.models import EventModel
+from apps.common.texts import LimitedCharField, RuledCharField
 
 
 class UserActivityLog(EventModel):
@@ -39,10 +40,10 @@ class UserActivityLog(EventModel):
     user = models.ForeignKey(
         User, on_delete=models.CASCADE, related_name="activities", verbose_name="用户", db_index=False
     )
-    action = models.CharField("行为", max_length=32, choices=Action)
-    channel = models.CharField("客户端", max_length=16, choices=Channel)
+    action = RuledCharField("行为", max_length=32, choices=Action)
+    channel = RuledCharField("客户端", max_length=16, choices=Channel)
     ip_address = models.GenericIPAddressField("IP 地址", null=True, blank=True)
-    user_agent = models.CharField("浏览器标识", max_length=300, blank=True)
+    user_agent = LimitedCharField("浏览器标识", max_length=300, blank=True)
     details = models.JSONField("详情", default=dict, blank=True)
 
     objects = UserActivityLogQuerySet.as_manager()

@@ -9,6 +9,7 @@ from apps.accounts.managers import CareerQuerySet, PortfolioQuerySet
 from apps.accounts.models.user import User
 from apps.common.expressions import JsonbTypeof
 from apps.common.models import TimestampedModel
+from apps.common.texts import LimitedCharField, LimitedURLField, RuledCharField
 
 
 class Education(TimestampedModel):
@@ -26,13 +27,13 @@ class Education(TimestampedModel):
     user = models.ForeignKey(
         User, on_delete=models.CASCADE, related_name="educations", verbose_name="用户", db_index=False
     )
-    school = models.CharField("学校", max_length=100)
-    degree = models.CharField("学历", max_length=16, choices=Degree)
-    major = models.CharField("专业", max_length=100, blank=True)
+    school = LimitedCharField("学校", max_length=100)
+    degree = RuledCharField("学历", max_length=16, choices=Degree)
+    major = LimitedCharField("专业", max_length=100, blank=True)
     started_on = models.DateField("入学日期")
     # NULL: still there.
     ended_on = models.DateField("毕业日期", null=True, blank=True)
-    description = models.CharField("说明", max_length=500, blank=True)
+    description = LimitedCharField("说明", max_length=500, blank=True)
 
     objects = CareerQuerySet["Education"].as_manager()
 
@@ -73,9 +74,9 @@ class WorkExperience(TimestampedModel):
     user = models.ForeignKey(
         User, on_delete=models.CASCADE, related_name="work_experiences", verbose_name="用户", db_index=False
     )
-    company = models.CharField("公司", max_length=100)
-    title = models.CharField("职位", max_length=50)
-    employment_type = models.CharField(
+    company = LimitedCharField("公司", max_length=100)
+    title = LimitedCharField("职位", max_length=50)
+    employment_type = RuledCharField(
         "工作性质", max_length=16, choices=EmploymentType, default=EmploymentType.FULL_TIME
     )
     started_on = models.DateField("入职日期")
@@ -123,13 +124,13 @@ class Portfolio(TimestampedModel):
     user = models.ForeignKey(
         User, on_delete=models.CASCADE, related_name="portfolios", verbose_name="用户", db_index=False
     )
-    title = models.CharField("作品名称", max_length=100)
+    title = LimitedCharField("作品名称", max_length=100)
     description = models.TextField("作品说明", max_length=2000, blank=True)
-    cover_url = models.URLField("封面图", max_length=500, blank=True)
+    cover_url = LimitedURLField("封面图", max_length=500, blank=True)
     # Addresses of pictures, clips and documents, in the order in which they are shown.
     media_urls = models.JSONField("作品文件", default=list, blank=True)
-    project_url = models.URLField("项目链接", max_length=500, blank=True)
-    client_name = models.CharField("客户名称", max_length=100, blank=True)
+    project_url = LimitedURLField("项目链接", max_length=500, blank=True)
+    client_name = LimitedCharField("客户名称", max_length=100, blank=True)
     completed_on = models.DateField("完成日期", null=True, blank=True)
     is_public = models.BooleanField("公开", default=True)
     sort_order = models.PositiveSmallIntegerField("排序", default=0)

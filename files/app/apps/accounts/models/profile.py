@@ -13,6 +13,7 @@ from apps.accounts.managers import UserProfileQuerySet
 from apps.accounts.models.user import User
 from apps.common.expressions import JsonbTypeof
 from apps.common.search.models import Searchable
+from apps.common.texts import LimitedCharField, LimitedURLField, RuledCharField
 
 
 class UserProfile(Searchable):
@@ -48,17 +49,17 @@ class UserProfile(Searchable):
         User, on_delete=models.CASCADE, primary_key=True, related_name="profile", verbose_name="用户"
     )
     bio = models.TextField("个人简介", max_length=2000, blank=True)
-    availability = models.CharField("接单状态", max_length=16, choices=Availability, default=Availability.AVAILABLE)
+    availability = RuledCharField("接单状态", max_length=16, choices=Availability, default=Availability.AVAILABLE)
     # NULL: by agreement.
     hourly_rate = models.DecimalField("时薪（元）", max_digits=12, decimal_places=2, null=True, blank=True)
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
     weekly_hours = models.PositiveSmallIntegerField("每周可用小时数", null=True, blank=True)
     languages = models.JSONField("工作语言", default=list, blank=True)
     # GB/T 2260, as in User.region_code: where the person works, not where they come from.
-    working_city_code = models.CharField("工作城市代码", max_length=6, blank=True)
-    company_name = models.CharField("公司名称", max_length=100, blank=True)
-    job_title = models.CharField("职位", max_length=50, blank=True)
-    portfolio_url = models.URLField("作品网站", max_length=500, blank=True)
+    working_city_code = LimitedCharField("工作城市代码", max_length=6, blank=True)
+    company_name = LimitedCharField("公司名称", max_length=100, blank=True)
+    job_title = LimitedCharField("职位", max_length=50, blank=True)
+    portfolio_url = LimitedURLField("作品网站", max_length=500, blank=True)
     # Median of the last month, kept by the daily roll-up; NULL until somebody was answered.
     response_time_minutes = models.PositiveIntegerField("平均响应时间（分钟）", null=True, blank=True, editable=False)
     created_at = models.DateTimeField("创建时间", db_default=Now(), editable=False)

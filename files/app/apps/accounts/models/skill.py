@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from apps.accounts.models.user import User
 from apps.common.models import TimestampedModel
+from apps.common.texts import LimitedCharField, RuledCharField
 
 
 class Skill(TimestampedModel):
@@ -22,9 +23,9 @@ class Skill(TimestampedModel):
         BUSINESS = "business", "商务服务"
         EDUCATION = "education", "教育咨询"
 
-    name = models.CharField("技能名称", max_length=50)
-    slug = models.CharField("拼音标识", max_length=80)
-    area = models.CharField("领域", max_length=16, choices=Area)
+    name = LimitedCharField("技能名称", max_length=50)
+    slug = LimitedCharField("拼音标识", max_length=80)
+    area = RuledCharField("领域", max_length=16, choices=Area)
     sort_order = models.PositiveSmallIntegerField("排序", default=0)
     is_active = models.BooleanField("启用", default=True)
 
@@ -69,7 +70,7 @@ class UserSkill(TimestampedModel):
     skill = models.ForeignKey(
         Skill, on_delete=models.PROTECT, related_name="user_skills", verbose_name="技能", db_index=False
     )
-    level = models.CharField("熟练程度", max_length=16, choices=Level, default=Level.INTERMEDIATE)
+    level = RuledCharField("熟练程度", max_length=16, choices=Level, default=Level.INTERMEDIATE)
     years_of_experience = models.PositiveSmallIntegerField("从业年限", default=0)
 
     class Meta:

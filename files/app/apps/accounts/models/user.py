@@ -8,6 +8,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models, router
 from django.db.models import F, Q
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.managers import IS_ERASED_NOT_DELETED, UserManager, UserPrivateQuerySet
 from apps.accounts.validators import validate_email, validate_not_blank, validate_phone_number, validate_wechat_id
@@ -22,6 +23,7 @@ from apps.common.encryption.fields import (
 )
 from apps.common.identity import acting_as
 from apps.common.models import StatefulModel, Transitions
+from apps.common.texts import LimitedCharField, LimitedURLField, RuledCharField
 
 if TYPE_CHECKING:
     from apps.accounts.models.skill import Skill, UserSkill
@@ -50,14 +52,16 @@ class User(AbstractBaseUser, PermissionsMixin, StatefulModel, Remembered):
         "deactivated": ("active", "erased"),
     }
 
-    username = models.CharField("用户名", max_length=64)
-    nickname = models.CharField("昵称", max_length=50, blank=True)
-    user_type = models.CharField("用户类型", max_length=16, choices=Type, default=Type.CLIENT)
-    status = models.CharField("账户状态", max_length=16, choices=Status, default=Status.PENDING)
-    avatar_url = models.URLField("头像", max_length=500, blank=True)
-    headline = models.CharField("一句话简介", max_length=120, blank=True)
+    # As Django has it.
+    password = LimitedCharField(_("password"), max_length=128)
+    username = LimitedCharField("用户名", max_length=64)
+    nickname = LimitedCharField("昵称", max_length=50, blank=True)
+    user_type = RuledCharField("用户类型", max_length=16, choices=Type, default=Type.CLIENT)
+    status = RuledCharField("账户状态", max_length=16, choices=Status, default=Status.PENDING)
+    avatar_url = LimitedURLField("头像", max_length=500, blank=True)
+    headline = LimitedCharField("一句话简介", max_length=120, blank=True)
     # GB/T 2260 administrative division, two digits of the province and four more to the county.
-    region_code = models.CharField("所在地区代码", max_length=6, blank=True)
+    region_code = LimitedCharField("所在地区代码", max_length=6, blank=True)
     is_staff = models.BooleanField("后台人员", default=False)
     skills: "models.ManyToManyField[Skill, UserSkill]" = models.ManyToManyField(
         "Skill", through="UserSkill", related_name="users", verbose_name="技能"

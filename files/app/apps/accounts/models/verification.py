@@ -19,6 +19,7 @@ from apps.common.encryption.fields import (
 )
 from apps.common.expressions import JsonbTypeof
 from apps.common.models import StatefulModel, Transitions
+from apps.common.texts import LimitedCharField, RuledCharField
 
 
 class UserVerification(EncryptedModel, StatefulModel):
@@ -52,8 +53,8 @@ class UserVerification(EncryptedModel, StatefulModel):
     user = models.ForeignKey(
         User, on_delete=models.PROTECT, related_name="verifications", verbose_name="用户", db_index=False
     )
-    kind = models.CharField("认证类型", max_length=16, choices=Kind)
-    status = models.CharField("认证状态", max_length=16, choices=Status, default=Status.SUBMITTED)
+    kind = RuledCharField("认证类型", max_length=16, choices=Kind)
+    status = RuledCharField("认证状态", max_length=16, choices=Status, default=Status.SUBMITTED)
     # Of the papers: 居民身份证 number and the name on them.
     identity_number = EncryptedTextField(
         "证件号码", max_length=18, db_column="identity_number_sealed", validators=[validate_identity_number]
@@ -70,7 +71,7 @@ class UserVerification(EncryptedModel, StatefulModel):
         verbose_name="审核人", db_index=False,
     )  # fmt: skip
     reviewed_at = models.DateTimeField("审核时间", null=True, blank=True)
-    rejection_reason = models.CharField("未通过原因", max_length=500, blank=True)
+    rejection_reason = LimitedCharField("未通过原因", max_length=500, blank=True)
     # End of the validity of the papers; NULL: they are valid for ever.
     expires_at = models.DateTimeField("有效期至", null=True, blank=True)
 

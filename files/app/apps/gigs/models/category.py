@@ -5,6 +5,7 @@ from django.db.models import F, Q
 
 from apps.common.caching import Remembered
 from apps.common.models import TimestampedModel
+from apps.common.texts import LimitedCharField
 from apps.gigs.managers import CategoryQuerySet
 
 
@@ -25,9 +26,9 @@ class Category(TimestampedModel, Remembered):
         expression=F("level") - 1, output_field=models.PositiveSmallIntegerField(), db_persist=True,
         verbose_name="上级层级",
     )  # fmt: skip
-    name = models.CharField("分类名称", max_length=50)
-    slug = models.CharField("拼音标识", max_length=80)
-    description = models.CharField("分类说明", max_length=300, blank=True)
+    name = LimitedCharField("分类名称", max_length=50)
+    slug = LimitedCharField("拼音标识", max_length=80)
+    description = LimitedCharField("分类说明", max_length=300, blank=True)
     sort_order = models.PositiveSmallIntegerField("排序", default=0)
     is_active = models.BooleanField("启用", default=True)
 

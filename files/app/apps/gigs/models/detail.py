@@ -9,6 +9,7 @@ from django.db.models.lookups import Exact, LessThanOrEqual
 from apps.common.caching import Remembered, RememberedQuerySet
 from apps.common.expressions import JsonbTypeof
 from apps.common.models import TimestampedModel
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.gigs.models.gig import Gig
 
 
@@ -26,8 +27,8 @@ class GigRequirement(TimestampedModel, Remembered):
     gig = models.ForeignKey(
         Gig, on_delete=models.CASCADE, related_name="requirements", verbose_name="服务", db_index=False
     )
-    kind = models.CharField("回答方式", max_length=16, choices=Kind, default=Kind.TEXT)
-    question = models.CharField("问题", max_length=300)
+    kind = RuledCharField("回答方式", max_length=16, choices=Kind, default=Kind.TEXT)
+    question = LimitedCharField("问题", max_length=300)
     options = models.JSONField("选项", default=list, blank=True)
     allows_several = models.BooleanField("可多选", default=False)
     is_required = models.BooleanField("必填", default=True)
@@ -74,7 +75,7 @@ class GigFAQ(TimestampedModel, Remembered):
 
     # CASCADE: a part of its gig.
     gig = models.ForeignKey(Gig, on_delete=models.CASCADE, related_name="faqs", verbose_name="服务", db_index=False)
-    question = models.CharField("问题", max_length=200)
+    question = LimitedCharField("问题", max_length=200)
     answer = models.TextField("回答", max_length=2000)
     sort_order = models.PositiveSmallIntegerField("排序", default=0)
 
@@ -107,10 +108,10 @@ class GigExtra(TimestampedModel):
 
     # CASCADE: an extra is a part of its gig; one that was ordered is protected by the order.
     gig = models.ForeignKey(Gig, on_delete=models.CASCADE, related_name="extras", verbose_name="服务", db_index=False)
-    name = models.CharField("附加服务名称", max_length=50)
-    description = models.CharField("附加服务说明", max_length=300, blank=True)
+    name = LimitedCharField("附加服务名称", max_length=50)
+    description = LimitedCharField("附加服务说明", max_length=300, blank=True)
     price = models.DecimalField("价格（元）", max_digits=12, decimal_places=2, validators=[MinValueValidator(1)])
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
     # Negative: the work is delivered sooner.
     additional_days = models.SmallIntegerField("增加的交付天数", default=0)
     is_active = models.BooleanField("启用", default=True)

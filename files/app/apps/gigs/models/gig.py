@@ -14,6 +14,7 @@ from django.db.models.lookups import LessThanOrEqual
 from apps.common.caching import Remembered, RememberedQuerySet
 from apps.common.models import StatefulModel, TimestampedModel, Transitions
 from apps.common.search.models import Searchable
+from apps.common.texts import LimitedCharField, LimitedURLField, RuledCharField
 from apps.gigs.managers import HIGH_RATING, GigQuerySet
 from apps.gigs.models.category import Category
 
@@ -48,10 +49,10 @@ class Gig(Searchable, StatefulModel, Remembered):
     category = models.ForeignKey(
         Category, on_delete=models.PROTECT, related_name="gigs", verbose_name="分类", db_index=False
     )
-    title = models.CharField("标题", max_length=80)
+    title = RuledCharField("标题", max_length=80)
     description = models.TextField("服务描述", max_length=5000, blank=True)
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.DRAFT)
-    cover_url = models.URLField("封面图", max_length=500, blank=True)
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.DRAFT)
+    cover_url = LimitedURLField("封面图", max_length=500, blank=True)
     rating_average = models.DecimalField("平均评分", max_digits=3, decimal_places=2, default=0)
     rating_count = models.PositiveIntegerField("评价数", default=0)
     published_at = models.DateTimeField("上架时间", null=True, blank=True)
@@ -118,11 +119,11 @@ class GigPackage(TimestampedModel, Remembered):
 
     # CASCADE: a package is a part of its gig; one that was ordered is protected by the order.
     gig = models.ForeignKey(Gig, on_delete=models.CASCADE, related_name="packages", verbose_name="服务", db_index=False)
-    tier = models.CharField("套餐级别", max_length=16, choices=Tier)
-    name = models.CharField("套餐名称", max_length=50)
-    description = models.CharField("套餐内容", max_length=500, blank=True)
+    tier = RuledCharField("套餐级别", max_length=16, choices=Tier)
+    name = LimitedCharField("套餐名称", max_length=50)
+    description = LimitedCharField("套餐内容", max_length=500, blank=True)
     price = models.DecimalField("价格（元）", max_digits=12, decimal_places=2, validators=[MinValueValidator(1)])
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
     delivery_days = models.PositiveSmallIntegerField(
         "交付天数", validators=[MinValueValidator(1), MaxValueValidator(365)]
     )

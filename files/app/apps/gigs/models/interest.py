@@ -8,6 +8,7 @@ from django.db.models.lookups import Exact
 from apps.common.expressions import JsonbTypeof
 from apps.common.models import EventModel, TimestampedModel
 from apps.common.rollup import by_day
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.gigs.managers import GigFavoriteQuerySet, GigSearchHistoryQuerySet, GigViewQuerySet
 from apps.gigs.models.gig import Gig
 
@@ -83,8 +84,8 @@ class GigView(EventModel):
         verbose_name="浏览者", db_index=False,
     )  # fmt: skip
     # SHA-256 of the session's key: tells visitors apart without letting anybody take over a session.
-    session_digest = models.CharField("会话摘要", max_length=64)
-    source = models.CharField("来源", max_length=16, choices=Source)
+    session_digest = LimitedCharField("会话摘要", max_length=64)
+    source = RuledCharField("来源", max_length=16, choices=Source)
 
     objects = GigViewQuerySet.as_manager()
 
@@ -125,9 +126,9 @@ class GigSearchHistory(EventModel):
         verbose_name="用户", db_index=False,
     )  # fmt: skip
     # As in GigView.
-    session_digest = models.CharField("会话摘要", max_length=64)
+    session_digest = LimitedCharField("会话摘要", max_length=64)
     # Empty: only filters were chosen.
-    query_text = models.CharField("检索词", max_length=200, blank=True)
+    query_text = LimitedCharField("检索词", max_length=200, blank=True)
     filters = models.JSONField("筛选条件", default=dict, blank=True)
     result_count = models.PositiveIntegerField("结果数")
 

@@ -5,6 +5,7 @@ from django.db.models import F, Q
 
 from apps.common.models import TimestampedModel
 from apps.common.money import are_numbers
+from apps.common.texts import RuledCharField
 from apps.gigs.managers import GigStatQuerySet
 from apps.gigs.models.gig import Gig
 
@@ -22,7 +23,7 @@ class GigStat(TimestampedModel):
     completed_order_count = models.PositiveIntegerField("完成订单数", default=0)
     # Of the orders that were completed on this day.
     revenue_amount = models.DecimalField("收入（元）", max_digits=12, decimal_places=2, default=0)
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
 
     objects = GigStatQuerySet.as_manager()
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     # An index of a big table is built beside its writers, which no transaction can do.
     atomic = False
-    dependencies = [("messaging", "0004_integrity")]
+    dependencies = [("messaging", "00042_limits_of_texts_hold")]
     operations = [
         AddIndexConcurrently("conversation", models.Index(fields=["participant_high"], name="conversations_of_high")),
         # No plan takes an inbox's order from them, and for them each message changed an index of its conversation.

@@ -11,6 +11,7 @@ from django.db.models.lookups import LessThanOrEqual
 
 from apps.common.models import StatefulModel, TimestampedModel, Transitions
 from apps.common.rollup import by_day
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.messaging.managers import MessageQuerySet
 from apps.messaging.models.conversation import Conversation
 
@@ -108,12 +109,12 @@ class MessageAttachment(StatefulModel):
         Message, on_delete=models.CASCADE, related_name="attachments", verbose_name="消息", db_index=False
     )
     position = models.PositiveSmallIntegerField("顺序", default=1)
-    file_name = models.CharField("文件名", max_length=255)
-    mime_type = models.CharField("文件类型", max_length=100)
+    file_name = LimitedCharField("文件名", max_length=255)
+    mime_type = LimitedCharField("文件类型", max_length=100)
     size_bytes = models.PositiveIntegerField("大小（字节）")
-    sha256 = models.CharField("SHA-256 摘要", max_length=64)
-    storage_key = models.CharField("存储位置", max_length=500)
-    status = models.CharField("扫描状态", max_length=16, choices=Status, default=Status.PENDING)
+    sha256 = LimitedCharField("SHA-256 摘要", max_length=64)
+    storage_key = LimitedCharField("存储位置", max_length=500)
+    status = RuledCharField("扫描状态", max_length=16, choices=Status, default=Status.PENDING)
 
     class Meta:
         verbose_name = "消息附件"
@@ -180,7 +181,7 @@ class MessageReaction(TimestampedModel):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="message_reactions", verbose_name="用户"
     )
-    emoji = models.CharField("表情", max_length=8, choices=Emoji)
+    emoji = RuledCharField("表情", max_length=8, choices=Emoji)
 
     class Meta:
         verbose_name = "消息表情"

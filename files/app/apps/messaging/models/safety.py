@@ -6,6 +6,7 @@ from django.db.models import F, Q
 
 from apps.common.models import TimestampedModel
 from apps.common.reports import Report, ReportQuerySet
+from apps.common.texts import LimitedCharField
 from apps.messaging.managers import BlockedUserQuerySet
 from apps.messaging.models.message import Message
 
@@ -21,7 +22,7 @@ class BlockedUser(TimestampedModel):
     blocked = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="blocks_received", verbose_name="被屏蔽人"
     )
-    note = models.CharField("备注", max_length=200, blank=True)
+    note = LimitedCharField("备注", max_length=200, blank=True)
 
     objects = BlockedUserQuerySet.as_manager()
 

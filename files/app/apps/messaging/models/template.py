@@ -7,6 +7,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
 from apps.common.models import TimestampedModel
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.messaging.managers import MessageTemplateQuerySet
 
 
@@ -27,8 +28,8 @@ class MessageTemplate(TimestampedModel):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="message_templates",
         verbose_name="所有者", db_index=False,
     )  # fmt: skip
-    occasion = models.CharField("场合", max_length=16, choices=Occasion)
-    title = models.CharField("标题", max_length=50)
+    occasion = RuledCharField("场合", max_length=16, choices=Occasion)
+    title = LimitedCharField("标题", max_length=50)
     body = models.TextField("内容", max_length=1000)
     sort_order = models.PositiveSmallIntegerField("排序", default=0)
     is_active = models.BooleanField("启用", default=True)

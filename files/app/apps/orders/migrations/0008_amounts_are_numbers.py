@@ -8,7 +8,7 @@ LARGEST_OF_THE_PLATFORM = Decimal("9999999999999999.99")
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0007_integrity")]
+    dependencies = [("orders", "00072_limits_of_texts_hold")]
     operations = [
         # New rows only: old ones are looked at by the next migration, beside their readers and writers.
         AddConstraintNotValid(

@@ -40,7 +40,7 @@ def one_to_one(to: str, verbose_name: str) -> "models.OneToOneField[Any, Any]":
 class Migration(migrations.Migration):
     dependencies = [
         ("orders", "0010_audit"),
-        ("gigs", "0008_search_index"),
+        ("gigs", "00082_limits_of_texts_hold"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
     operations = [

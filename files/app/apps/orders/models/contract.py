@@ -6,6 +6,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
 from apps.common.models import TimestampedModel
+from apps.common.texts import LimitedCharField, LimitedURLField, RuledCharField
 from apps.gigs.models import GigExtra, GigRequirement
 from apps.orders.managers import OrderRequirementQuerySet
 from apps.orders.models.order import Order
@@ -27,7 +28,7 @@ class OrderExtra(TimestampedModel):
         GigExtra, on_delete=models.PROTECT, related_name="order_extras", verbose_name="服务附加项"
     )
     # Copies from the time of ordering: a later change of the gig does not touch them.
-    name = models.CharField("名称", max_length=50)
+    name = LimitedCharField("名称", max_length=50)
     unit_price = models.DecimalField("单价（元）", max_digits=12, decimal_places=2)
     quantity = models.PositiveSmallIntegerField("数量", default=1)
     amount = models.GeneratedField(
@@ -35,7 +36,7 @@ class OrderExtra(TimestampedModel):
         output_field=models.DecimalField(max_digits=12, decimal_places=2), db_persist=True,
         verbose_name="金额（元）",
     )  # fmt: skip
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
     # Negative: the work is delivered sooner.
     additional_days = models.SmallIntegerField("增加的交付天数", default=0)
 
@@ -83,12 +84,12 @@ class OrderRequirement(TimestampedModel):
         verbose_name="服务需求项",
     )  # fmt: skip
     # Copies from the time of ordering.
-    question = models.CharField("问题", max_length=300)
-    kind = models.CharField("回答方式", max_length=16, choices=Kind, default=Kind.TEXT)
+    question = LimitedCharField("问题", max_length=300)
+    kind = RuledCharField("回答方式", max_length=16, choices=Kind, default=Kind.TEXT)
     is_required = models.BooleanField("必填", default=True)
     sort_order = models.PositiveSmallIntegerField("排序", default=0)
     answer = models.TextField("回答", max_length=5000, blank=True)
-    answer_file_url = models.URLField("回答附件", max_length=500, blank=True)
+    answer_file_url = LimitedURLField("回答附件", max_length=500, blank=True)
     answered_at = models.DateTimeField("回答时间", null=True, blank=True)
 
     objects = OrderRequirementQuerySet.as_manager()

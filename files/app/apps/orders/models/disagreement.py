@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.common.models import StatefulModel, Transitions
 from apps.common.money import are_numbers
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.orders.managers import OrderDisputeQuerySet
 from apps.orders.models.order import Order
 
@@ -53,12 +54,12 @@ class OrderDispute(StatefulModel):
     raised_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="disputes_raised", verbose_name="发起人"
     )
-    reason = models.CharField("原因", max_length=16, choices=Reason)
+    reason = RuledCharField("原因", max_length=16, choices=Reason)
     description = models.TextField("情况说明", max_length=5000)
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.OPEN)
-    resolution = models.CharField("裁决", max_length=16, choices=Resolution, blank=True)
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.OPEN)
+    resolution = RuledCharField("裁决", max_length=16, choices=Resolution, blank=True)
     refund_amount = models.DecimalField("退款金额（元）", max_digits=12, decimal_places=2, default=0)
-    resolution_note = models.CharField("裁决说明", max_length=1000, blank=True)
+    resolution_note = LimitedCharField("裁决说明", max_length=1000, blank=True)
     # SET_NULL: the case is kept when somebody of the staff leaves.
     handled_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="disputes_handled",
@@ -161,10 +162,10 @@ class OrderCancellation(StatefulModel):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="cancellations_requested",
         verbose_name="申请人",
     )  # fmt: skip
-    reason = models.CharField("原因", max_length=16, choices=Reason)
-    note = models.CharField("说明", max_length=1000, blank=True)
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.REQUESTED)
-    answer = models.CharField("答复", max_length=1000, blank=True)
+    reason = RuledCharField("原因", max_length=16, choices=Reason)
+    note = LimitedCharField("说明", max_length=1000, blank=True)
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.REQUESTED)
+    answer = LimitedCharField("答复", max_length=1000, blank=True)
     answered_at = models.DateTimeField("答复时间", null=True, blank=True)
 
     class Meta:

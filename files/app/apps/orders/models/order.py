@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.common.models import StatefulModel, Transitions, UUIDModel
 from apps.common.money import are_numbers
 from apps.common.rollup import by_day
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.gigs.models import Gig, GigPackage
 from apps.orders.managers import OrderQuerySet
 
@@ -51,7 +52,7 @@ class Order(StatefulModel):
         "disputed": ("in_progress", "completed", "refunded"),
     }
 
-    number = models.CharField("订单号", max_length=18, default=new_order_number, editable=False)
+    number = LimitedCharField("订单号", max_length=18, default=new_order_number, editable=False)
     # PROTECT (all four): an order is a contract that its parties, gig and package must outlive.
     client = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="orders_placed", verbose_name="客户",
@@ -63,7 +64,7 @@ class Order(StatefulModel):
     )  # fmt: skip
     gig = models.ForeignKey(Gig, on_delete=models.PROTECT, related_name="orders", verbose_name="服务")
     package = models.ForeignKey(GigPackage, on_delete=models.PROTECT, related_name="orders", verbose_name="套餐")
-    status = models.CharField("订单状态", max_length=16, choices=Status, default=Status.PENDING_PAYMENT)
+    status = RuledCharField("订单状态", max_length=16, choices=Status, default=Status.PENDING_PAYMENT)
     # The price at the time of ordering: a later change of the package does not touch it. What was agreed, discounts and
     # the platform's fee are the application's to know: the database compares neither with the package.
     unit_price = models.DecimalField("单价（元）", max_digits=12, decimal_places=2)
@@ -78,7 +79,7 @@ class Order(StatefulModel):
         output_field=models.DecimalField(max_digits=12, decimal_places=2), db_persist=True,
         verbose_name="订单总额（元）",
     )  # fmt: skip
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
     requirements_text = models.TextField("需求说明", max_length=5000, blank=True)
     due_at = models.DateTimeField("约定交付时间", null=True, blank=True)
     paid_at = models.DateTimeField("付款时间", null=True, blank=True)
@@ -171,14 +172,14 @@ class OrderStatusHistory(UUIDModel):
     order = models.ForeignKey(
         Order, on_delete=models.PROTECT, related_name="status_history", verbose_name="订单", db_index=False
     )
-    from_status = models.CharField("原状态", max_length=16, blank=True)
-    to_status = models.CharField("新状态", max_length=16, choices=Order.Status)
+    from_status = LimitedCharField("原状态", max_length=16, blank=True)
+    to_status = LimitedCharField("新状态", max_length=16, choices=Order.Status)
     # PROTECT: an append-only row cannot be set to NULL. Empty when no person was known (a job, a repair).
     changed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="order_status_changes",
         verbose_name="操作人",
     )  # fmt: skip
-    reason = models.CharField("原因", max_length=500, blank=True)
+    reason = LimitedCharField("原因", max_length=500, blank=True)
     created_at = models.DateTimeField("时间", db_default=Now(), editable=False)
 
     class Meta:

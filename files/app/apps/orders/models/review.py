@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from apps.common.models import StatefulModel, Transitions
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.orders.managers import OrderReviewQuerySet
 from apps.orders.models.order import Order
 
@@ -37,8 +38,8 @@ class OrderReview(StatefulModel):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="review_requests", verbose_name="评价人",
         db_index=False,
     )  # fmt: skip
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.REQUESTED)
-    message = models.CharField("附言", max_length=500, blank=True)
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.REQUESTED)
+    message = LimitedCharField("附言", max_length=500, blank=True)
     reminders = models.PositiveSmallIntegerField("提醒次数", default=0)
     reminded_at = models.DateTimeField("最近提醒时间", null=True, blank=True)
     expires_at = models.DateTimeField("截止时间")

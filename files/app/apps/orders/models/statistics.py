@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from apps.common.models import TimestampedModel
 from apps.common.money import are_numbers
+from apps.common.texts import RuledCharField
 from apps.gigs.models import Category
 from apps.orders.managers import OrderStatQuerySet
 
@@ -27,7 +28,7 @@ class OrderStat(TimestampedModel):
     # Of the whole platform: 16 digits before the point, where one person's money has 10.
     paid_amount = models.DecimalField("付款金额（元）", max_digits=18, decimal_places=2, default=0)
     completed_amount = models.DecimalField("完成金额（元）", max_digits=18, decimal_places=2, default=0)
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
 
     objects = OrderStatQuerySet.as_manager()
 

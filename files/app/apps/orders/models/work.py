@@ -9,6 +9,7 @@ from django.db.models.functions import Length, Now
 from django.db.models.lookups import LessThanOrEqual
 
 from apps.common.models import StatefulModel, Transitions, UUIDModel
+from apps.common.texts import LimitedURLField, RuledCharField
 from apps.orders.managers import DeliveryQuerySet, OrderMessageQuerySet
 from apps.orders.models.order import Order
 
@@ -35,7 +36,7 @@ class Delivery(StatefulModel):
         Order, on_delete=models.PROTECT, related_name="deliveries", verbose_name="订单", db_index=False
     )
     number = models.PositiveSmallIntegerField("交付序号")
-    status = models.CharField("状态", max_length=20, choices=Status, default=Status.SUBMITTED)
+    status = RuledCharField("状态", max_length=20, choices=Status, default=Status.SUBMITTED)
     message = models.TextField("交付说明", max_length=5000)
     files = models.JSONField("交付文件", default=list, blank=True)
     feedback = models.TextField("客户意见", max_length=5000, blank=True)
@@ -106,7 +107,7 @@ class OrderMessage(UUIDModel):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="order_messages", verbose_name="发送人"
     )
     body = models.TextField("内容", max_length=5000)
-    attachment_url = models.URLField("附件", max_length=500, blank=True)
+    attachment_url = LimitedURLField("附件", max_length=500, blank=True)
     read_at = models.DateTimeField("已读时间", null=True, blank=True)
     created_at = models.DateTimeField("发送时间", db_default=Now(), editable=False)
 

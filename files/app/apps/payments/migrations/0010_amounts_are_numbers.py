@@ -12,7 +12,7 @@ FIGURES = (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0009_ledger_payouts")]
+    dependencies = [("payments", "00092_limits_of_texts_hold")]
     operations = [
         # New rows only: old ones are looked at by the next migration, beside their readers and writers.
         AddConstraintNotValid(

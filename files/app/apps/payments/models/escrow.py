@@ -9,6 +9,7 @@ from django.db.models import F, Q
 
 from apps.common.models import StatefulModel, Transitions
 from apps.common.money import are_numbers
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.orders.models import Order, OrderDispute
 from apps.payments.managers import EscrowQuerySet, PaymentRefundQuerySet
 from apps.payments.models.wallet import Transaction
@@ -42,8 +43,8 @@ class Escrow(StatefulModel):
         output_field=models.DecimalField(max_digits=12, decimal_places=2), db_persist=True,
         verbose_name="托管余额（元）",
     )  # fmt: skip
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.HELD)
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.HELD)
     closed_at = models.DateTimeField("结清时间", null=True, blank=True)
 
     objects = EscrowQuerySet.as_manager()
@@ -125,10 +126,10 @@ class PaymentRefund(StatefulModel):
         Transaction, on_delete=models.PROTECT, null=True, blank=True, related_name="refund", verbose_name="退款流水"
     )
     amount = models.DecimalField("金额（元）", max_digits=12, decimal_places=2)
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
-    reason = models.CharField("原因", max_length=16, choices=Reason)
-    note = models.CharField("说明", max_length=500, blank=True)
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.REQUESTED)
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
+    reason = RuledCharField("原因", max_length=16, choices=Reason)
+    note = LimitedCharField("说明", max_length=500, blank=True)
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.REQUESTED)
     closed_at = models.DateTimeField("处理时间", null=True, blank=True)
 
     objects = PaymentRefundQuerySet.as_manager()

@@ -9,6 +9,7 @@ from django.db.models import Q
 from apps.accounts.validators import validate_account_number, validate_not_blank
 from apps.common.encryption.fields import EncryptedModel, EncryptedTextField, IsSealed, SealedShape
 from apps.common.models import StatefulModel, Transitions
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.payments.managers import PaymentMethodQuerySet
 
 
@@ -38,8 +39,8 @@ class PaymentMethod(EncryptedModel, StatefulModel):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="payment_methods", verbose_name="用户",
         db_index=False,
     )  # fmt: skip
-    kind = models.CharField("类型", max_length=16, choices=Kind)
-    label = models.CharField("名称", max_length=50, blank=True)
+    kind = RuledCharField("类型", max_length=16, choices=Kind)
+    label = LimitedCharField("名称", max_length=50, blank=True)
     # Where withdrawals go: number of the card, or name of the account.
     account_number = EncryptedTextField(
         "账号", max_length=100, db_column="account_number_sealed", validators=[validate_account_number]
@@ -48,11 +49,11 @@ class PaymentMethod(EncryptedModel, StatefulModel):
         "户名", max_length=50, db_column="holder_name_sealed", validators=[validate_not_blank]
     )
     # Enough for the person to tell their accounts apart.
-    last_characters = models.CharField("账号末四位", max_length=4)
+    last_characters = LimitedCharField("账号末四位", max_length=4)
     # 中国人民银行 financial institution code, 12 digits; of bank cards only.
-    bank_code = models.CharField("联行号", max_length=12, blank=True)
-    bank_name = models.CharField("开户银行", max_length=60, blank=True)
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.UNVERIFIED)
+    bank_code = LimitedCharField("联行号", max_length=12, blank=True)
+    bank_name = LimitedCharField("开户银行", max_length=60, blank=True)
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.UNVERIFIED)
     is_default = models.BooleanField("默认", default=False)
     verified_at = models.DateTimeField("验证时间", null=True, blank=True)
 

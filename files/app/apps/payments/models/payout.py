@@ -8,6 +8,7 @@ from django.db.models import F, Q
 
 from apps.common.models import StatefulModel, Transitions
 from apps.common.money import are_numbers
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.payments.managers import WithdrawalQuerySet
 from apps.payments.models.method import PaymentMethod
 from apps.payments.models.wallet import Transaction
@@ -28,11 +29,11 @@ class PayoutBatch(StatefulModel):
         "submitted": ("settled",),
     }
 
-    kind = models.CharField("渠道", max_length=16, choices=PaymentMethod.Kind)
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.SUBMITTED)
+    kind = RuledCharField("渠道", max_length=16, choices=PaymentMethod.Kind)
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.SUBMITTED)
     withdrawal_count = models.PositiveIntegerField("笔数")
     total_amount = models.DecimalField("总额（元）", max_digits=12, decimal_places=2)
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
     settled_at = models.DateTimeField("完成时间", null=True, blank=True)
 
     class Meta:
@@ -106,13 +107,13 @@ class Withdrawal(StatefulModel):
         verbose_name="退回流水",
     )  # fmt: skip
     # The account's kind when it was asked for: batches are made by it.
-    kind = models.CharField("渠道", max_length=16, choices=PaymentMethod.Kind)
+    kind = RuledCharField("渠道", max_length=16, choices=PaymentMethod.Kind)
     amount = models.DecimalField("金额（元）", max_digits=12, decimal_places=2)
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.REQUESTED)
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.REQUESTED)
     # The provider's own number of the payment.
-    provider_reference = models.CharField("渠道流水号", max_length=64, null=True, blank=True)
-    failure_reason = models.CharField("失败原因", max_length=200, blank=True)
+    provider_reference = models.TextField("渠道流水号", max_length=64, null=True, blank=True)
+    failure_reason = LimitedCharField("失败原因", max_length=200, blank=True)
     closed_at = models.DateTimeField("完结时间", null=True, blank=True)
 
     objects = WithdrawalQuerySet.as_manager()

@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from apps.common.models import TimestampedModel
 from apps.common.money import are_numbers
+from apps.common.texts import RuledCharField
 
 
 class PaymentStat(TimestampedModel):
@@ -24,7 +25,7 @@ class PaymentStat(TimestampedModel):
     withdrawal_amount = models.DecimalField("提现金额（元）", max_digits=18, decimal_places=2, default=0)
     wallet_balance = models.DecimalField("日终钱包余额（元）", max_digits=18, decimal_places=2, default=0)
     escrow_balance = models.DecimalField("日终托管余额（元）", max_digits=18, decimal_places=2, default=0)
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
 
     class Meta:
         verbose_name = "支付日统计"

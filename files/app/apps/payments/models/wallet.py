@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from apps.common.models import StatefulModel, Transitions, UUIDModel
 from apps.common.money import are_numbers
 from apps.common.rollup import by_day
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.orders.models import Order
 from apps.payments.managers import TransactionQuerySet
 
@@ -33,8 +34,8 @@ class Wallet(StatefulModel):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="wallet", verbose_name="用户"
     )
     balance = models.DecimalField("余额（元）", max_digits=12, decimal_places=2, default=0, editable=False)
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.ACTIVE)
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.ACTIVE)
 
     class Meta:
         verbose_name = "钱包"
@@ -80,13 +81,13 @@ class Transaction(UUIDModel):
     order = models.ForeignKey(
         Order, on_delete=models.PROTECT, null=True, blank=True, related_name="transactions", verbose_name="订单"
     )
-    kind = models.CharField("类型", max_length=16, choices=Kind)
+    kind = RuledCharField("类型", max_length=16, choices=Kind)
     # Positive into the wallet, negative out of it.
     amount = models.DecimalField("金额（元）", max_digits=12, decimal_places=2)
-    currency = models.CharField("币种", max_length=3, default="CNY", db_default="CNY")
+    currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
     # Sent by the caller: the same request arriving twice is posted once.
-    idempotency_key = models.CharField("幂等键", max_length=64)
-    note = models.CharField("备注", max_length=200, blank=True)
+    idempotency_key = LimitedCharField("幂等键", max_length=64)
+    note = LimitedCharField("备注", max_length=200, blank=True)
     created_at = models.DateTimeField("时间", db_default=Now(), editable=False)
 
     objects = TransactionQuerySet.as_manager()

@@ -4,5 +4,5 @@ from apps.common.sql import staff_only
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0005_search")]
+    dependencies = [("reviews", "00052_limits_of_texts_hold")]
     operations = [staff_only("reviews_reviewreport", "handled_by")]

@@ -12,6 +12,7 @@ from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
 from apps.common.models import StatefulModel, TimestampedModel, Transitions
+from apps.common.texts import LimitedCharField, RuledCharField
 from apps.orders.models import Order
 from apps.reviews.managers import ReviewInvitationQuerySet, ReviewTemplateQuerySet
 from apps.reviews.models.review import AuthorRole, Review
@@ -54,7 +55,7 @@ class ReviewInvitation(StatefulModel):
     review = models.OneToOneField(
         Review, on_delete=models.PROTECT, null=True, blank=True, related_name="invitation", verbose_name="评价"
     )
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.PENDING)
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.PENDING)
     sent_at = models.DateTimeField("发送时间", null=True, blank=True)
     reminders_sent = models.PositiveSmallIntegerField("提醒次数", default=0)
     expires_at = models.DateTimeField("过期时间", default=new_expiry)
@@ -101,9 +102,9 @@ class ReviewInvitation(StatefulModel):
 class ReviewTemplate(TimestampedModel):
     """A text of the platform to start a review from, for a role and a number of stars."""
 
-    author_role = models.CharField("评价人身份", max_length=16, choices=AuthorRole)
+    author_role = RuledCharField("评价人身份", max_length=16, choices=AuthorRole)
     rating = models.PositiveSmallIntegerField("评分", validators=[MinValueValidator(1), MaxValueValidator(5)])
-    title = models.CharField("标题", max_length=50)
+    title = LimitedCharField("标题", max_length=50)
     body = models.TextField("内容", max_length=500)
     is_active = models.BooleanField("启用", default=True)
 

@@ -14,6 +14,7 @@ from django.db.models.lookups import LessThanOrEqual
 from apps.common.models import StatefulModel, Transitions
 from apps.common.rollup import by_day
 from apps.common.search.models import Searchable
+from apps.common.texts import RuledCharField
 from apps.gigs.models import Gig
 from apps.orders.models import Order
 from apps.reviews.managers import ReviewQuerySet
@@ -61,14 +62,14 @@ class Review(Searchable, StatefulModel):
         db_index=False,
     )  # fmt: skip
     # Set by the database from the order.
-    author_role = models.CharField("评价人身份", max_length=16, choices=AuthorRole, db_default="client", editable=False)
+    author_role = RuledCharField("评价人身份", max_length=16, choices=AuthorRole, db_default="client", editable=False)
     rating_overall = models.PositiveSmallIntegerField("总体评分", validators=STARS)
     rating_communication = models.PositiveSmallIntegerField("沟通评分", validators=STARS)
     rating_quality = models.PositiveSmallIntegerField("质量评分", validators=STARS)
     rating_timeliness = models.PositiveSmallIntegerField("时效评分", validators=STARS)
     content = models.TextField("评价内容", max_length=2000)
     is_anonymous = models.BooleanField("匿名评价", default=False)
-    status = models.CharField("状态", max_length=16, choices=Status, default=Status.PENDING)
+    status = RuledCharField("状态", max_length=16, choices=Status, default=Status.PENDING)
     published_at = models.DateTimeField("发布时间", null=True, blank=True)
     reply_text = models.TextField("回复内容", max_length=1000, blank=True)
     replied_at = models.DateTimeField("回复时间", null=True, blank=True)

@@ -6,6 +6,7 @@ from django.db.models import F, Q
 from django.db.models.expressions import CombinedExpression
 
 from apps.common.models import TimestampedModel
+from apps.common.texts import RuledCharField
 from apps.reviews.managers import UserRatingQuerySet
 
 
@@ -24,7 +25,7 @@ class UserRating(TimestampedModel):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="ratings", verbose_name="用户", db_index=False
     )
-    role = models.CharField("身份", max_length=16, choices=Role)
+    role = RuledCharField("身份", max_length=16, choices=Role)
     review_count = models.PositiveIntegerField("评价数", default=0)
     rating_overall = models.DecimalField("总体评分", max_digits=3, decimal_places=2, default=0)
     rating_communication = models.DecimalField("沟通评分", max_digits=3, decimal_places=2, default=0)
