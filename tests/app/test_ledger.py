@@ -1,6 +1,7 @@
 """Money moves by the ledger alone: once per request, by the person whose right it is, and never more than there is."""
 
 from decimal import Decimal
+from typing import Any
 
 import factories as make
 import factories_contracts as contracts
@@ -10,7 +11,7 @@ from apps.common.identity import acting_as
 from apps.orders.models import Delivery, Order, OrderDispute
 from apps.payments import ledger
 from apps.payments.models import Escrow, PaymentMethod, PaymentRefund
-from django.db import DatabaseError, IntegrityError, ProgrammingError, connections, transaction
+from django.db import IntegrityError, ProgrammingError, connections, transaction
 from sessions import told
 from test_constraints import refused
 
@@ -83,8 +84,21 @@ class TestWallets:
     @pytest.mark.parametrize("key", ["short", "with space", "k" * 65])
     def test_a_key_has_8_to_60_characters(self, key: str) -> None:
         person = make.user()
-        with pytest.raises(DatabaseError, match=r"idempotency_key_shape|value too long"), transaction.atomic("default"):
-            ledger.deposit(key, person.pk, Decimal("5.00"))
+        refused("payments_transaction_idempotency_key_shape", lambda: ledger.deposit(key, person.pk, Decimal("5.00")))
+
+    @pytest.mark.parametrize(
+        ("constraint", "missing"),
+        [
+            ("payments_transaction_idempotency_key_is_given", {"key": None}),
+            ("payments_wallet_user_id_is_given", {"user_id": None}),
+            ("payments_transaction_amount_is_given", {"amount": None}),
+            ("payments_transaction_currency_is_given", {"currency": None}),
+            ("payments_transaction_note_is_given", {"note": None}),
+        ],
+    )
+    def test_nothing_is_left_out(self, constraint: str, missing: dict[str, None]) -> None:
+        given: dict[str, Any] = {"key": contracts.key(), "user_id": make.user().pk, "amount": Decimal("5.00")}
+        refused(constraint, lambda: ledger.deposit(**{**given, **missing}))
 
     def test_a_frozen_wallet_moves_no_money_until_it_is_thawed(self) -> None:
         person = contracts.person("10.00")

@@ -57,7 +57,8 @@ def test_functions_with_the_owners_rights_are_few_and_known(migrated: Server) ->
         "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"
         " AND prorettype <> 'trigger'::regtype AND has_function_privilege('freelance_user', oid, 'EXECUTE')",
     ).split()
-    # Those of the ledger ask who acts themselves (test_ledger_rights); confirm_contact is for the platform alone; the last finds what is published.
+    # Those of the ledger ask who acts themselves (test_ledger_rights).
+    # confirm_contact is for the platform alone, published_reviews_with finds what is published.
     assert set(callable_ones) == {
         "ledger_cancel_withdrawal", "ledger_close_refund", "ledger_deposit", "ledger_fail_withdrawal",
         "ledger_hold_escrow", "ledger_open_wallet", "ledger_refund", "ledger_release_escrow",

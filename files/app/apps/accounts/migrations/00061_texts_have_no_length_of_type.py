@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
         TextColumns(
             "user", ["password", "username", "nickname", "user_type", "status", "avatar_url", "headline", "region_code"]
         ),
-        *limits("accounts_user", password=128, username=64, nickname=50, avatar_url=500, headline=120, region_code=6),
+        *limits("accounts_user", password=128, username=64, nickname=50, avatar_url=500, headline=120),
         TextColumns("useractivitylog", ["action", "channel", "user_agent"]),
         *limits("accounts_useractivitylog", user_agent=300),
         TextColumns("education", ["school", "degree", "major", "description"]),
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             "userprofile",
             ["availability", "currency", "working_city_code", "company_name", "job_title", "portfolio_url"],
         ),
-        *limits("accounts_userprofile", working_city_code=6, company_name=100, job_title=50, portfolio_url=500),
+        *limits("accounts_userprofile", company_name=100, job_title=50, portfolio_url=500),
         TextColumns("skill", ["name", "slug", "area"]),
         *limits("accounts_skill", name=50, slug=80),
         TextColumns("userskill", ["level"]),

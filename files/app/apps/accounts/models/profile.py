@@ -56,7 +56,7 @@ class UserProfile(Searchable):
     weekly_hours = models.PositiveSmallIntegerField("每周可用小时数", null=True, blank=True)
     languages = models.JSONField("工作语言", default=list, blank=True)
     # GB/T 2260, as in User.region_code: where the person works, not where they come from.
-    working_city_code = LimitedCharField("工作城市代码", max_length=6, blank=True)
+    working_city_code = RuledCharField("工作城市代码", max_length=6, blank=True)
     company_name = LimitedCharField("公司名称", max_length=100, blank=True)
     job_title = LimitedCharField("职位", max_length=50, blank=True)
     portfolio_url = LimitedURLField("作品网站", max_length=500, blank=True)

@@ -61,7 +61,7 @@ class User(AbstractBaseUser, PermissionsMixin, StatefulModel, Remembered):
     avatar_url = LimitedURLField("头像", max_length=500, blank=True)
     headline = LimitedCharField("一句话简介", max_length=120, blank=True)
     # GB/T 2260 administrative division, two digits of the province and four more to the county.
-    region_code = LimitedCharField("所在地区代码", max_length=6, blank=True)
+    region_code = RuledCharField("所在地区代码", max_length=6, blank=True)
     is_staff = models.BooleanField("后台人员", default=False)
     skills: "models.ManyToManyField[Skill, UserSkill]" = models.ManyToManyField(
         "Skill", through="UserSkill", related_name="users", verbose_name="技能"

@@ -12,7 +12,6 @@ class Migration(migrations.Migration):
         *limits_hold("gigs_gigrequirement", question=300),
         *limits_hold("gigs_gigfaq", question=200),
         *limits_hold("gigs_gigextra", name=50, description=300),
-        *limits_hold("gigs_gigview", session_digest=64),
-        *limits_hold("gigs_gigsearchhistory", session_digest=64, query_text=200),
+        *limits_hold("gigs_gigsearchhistory", query_text=200),
         *limits_hold("gigs_gigreport", resolution=500),
     ]

@@ -84,7 +84,7 @@ class GigView(EventModel):
         verbose_name="浏览者", db_index=False,
     )  # fmt: skip
     # SHA-256 of the session's key: tells visitors apart without letting anybody take over a session.
-    session_digest = LimitedCharField("会话摘要", max_length=64)
+    session_digest = RuledCharField("会话摘要", max_length=64)
     source = RuledCharField("来源", max_length=16, choices=Source)
 
     objects = GigViewQuerySet.as_manager()
@@ -126,7 +126,7 @@ class GigSearchHistory(EventModel):
         verbose_name="用户", db_index=False,
     )  # fmt: skip
     # As in GigView.
-    session_digest = LimitedCharField("会话摘要", max_length=64)
+    session_digest = RuledCharField("会话摘要", max_length=64)
     # Empty: only filters were chosen.
     query_text = LimitedCharField("检索词", max_length=200, blank=True)
     filters = models.JSONField("筛选条件", default=dict, blank=True)

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     dependencies = [("messaging", "0004_integrity")]
     operations = [
         TextColumns("messageattachment", ["file_name", "mime_type", "sha256", "storage_key", "status"]),
-        *limits("messaging_messageattachment", file_name=255, mime_type=100, sha256=64, storage_key=500),
+        *limits("messaging_messageattachment", file_name=255, mime_type=100, storage_key=500),
         TextColumns("messagereaction", ["emoji"]),
         TextColumns("blockeduser", ["note"]),
         *limits("messaging_blockeduser", note=200),

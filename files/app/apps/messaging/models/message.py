@@ -112,7 +112,7 @@ class MessageAttachment(StatefulModel):
     file_name = LimitedCharField("文件名", max_length=255)
     mime_type = LimitedCharField("文件类型", max_length=100)
     size_bytes = models.PositiveIntegerField("大小（字节）")
-    sha256 = LimitedCharField("SHA-256 摘要", max_length=64)
+    sha256 = RuledCharField("SHA-256 摘要", max_length=64)
     storage_key = LimitedCharField("存储位置", max_length=500)
     status = RuledCharField("扫描状态", max_length=16, choices=Status, default=Status.PENDING)
 

@@ -7,7 +7,6 @@ class Migration(migrations.Migration):
     dependencies = [("orders", "0007_integrity")]
     operations = [
         TextColumns("order", ["number", "status", "currency"]),
-        *limits("orders_order", number=18),
         TextColumns("orderstatushistory", ["from_status", "to_status", "reason"]),
         *limits("orders_orderstatushistory", from_status=16, to_status=16, reason=500),
         TextColumns("orderextra", ["name", "currency"]),

@@ -6,7 +6,6 @@ from apps.common.text_columns import limits_hold
 class Migration(migrations.Migration):
     dependencies = [("orders", "00071_texts_have_no_length_of_type")]
     operations = [
-        *limits_hold("orders_order", number=18),
         *limits_hold("orders_orderstatushistory", from_status=16, to_status=16, reason=500),
         *limits_hold("orders_orderextra", name=50),
         *limits_hold("orders_orderrequirement", question=300, answer_file_url=500),

@@ -52,7 +52,7 @@ class Order(StatefulModel):
         "disputed": ("in_progress", "completed", "refunded"),
     }
 
-    number = LimitedCharField("订单号", max_length=18, default=new_order_number, editable=False)
+    number = RuledCharField("订单号", max_length=18, default=new_order_number, editable=False)
     # PROTECT (all four): an order is a contract that its parties, gig and package must outlive.
     client = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="orders_placed", verbose_name="客户",

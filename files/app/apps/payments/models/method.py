@@ -49,9 +49,9 @@ class PaymentMethod(EncryptedModel, StatefulModel):
         "户名", max_length=50, db_column="holder_name_sealed", validators=[validate_not_blank]
     )
     # Enough for the person to tell their accounts apart.
-    last_characters = LimitedCharField("账号末四位", max_length=4)
+    last_characters = RuledCharField("账号末四位", max_length=4)
     # 中国人民银行 financial institution code, 12 digits; of bank cards only.
-    bank_code = LimitedCharField("联行号", max_length=12, blank=True)
+    bank_code = RuledCharField("联行号", max_length=12, blank=True)
     bank_name = LimitedCharField("开户银行", max_length=60, blank=True)
     status = RuledCharField("状态", max_length=16, choices=Status, default=Status.UNVERIFIED)
     is_default = models.BooleanField("默认", default=False)

@@ -86,7 +86,7 @@ class Transaction(UUIDModel):
     amount = models.DecimalField("金额（元）", max_digits=12, decimal_places=2)
     currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
     # Sent by the caller: the same request arriving twice is posted once.
-    idempotency_key = LimitedCharField("幂等键", max_length=64)
+    idempotency_key = RuledCharField("幂等键", max_length=64)
     note = LimitedCharField("备注", max_length=200, blank=True)
     created_at = models.DateTimeField("时间", db_default=Now(), editable=False)
 
