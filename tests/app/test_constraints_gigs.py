@@ -1,13 +1,16 @@
 """Bad data around gigs is refused by the database itself, under a name that says what is wrong."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import factories as make
 import factories_people as people
 import pytest
+from apps.common.identity import acting_as
 from apps.gigs.models import GigFavorite, GigReport
 from django.db.models import ProtectedError
+from django.utils import timezone
 from test_constraints import refused
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -185,3 +188,15 @@ def test_a_gig_that_was_reported_is_not_deleted() -> None:
     row = people.report()
     with pytest.raises(ProtectedError):
         row.gig.delete()
+
+
+@pytest.mark.parametrize("days", [-2, 2, 3650])
+def test_a_log_is_written_as_things_happen(days: int) -> None:
+    moment, person, gig = timezone.now() + timedelta(days=days), make.user(), make.gig()
+    with acting_as(person.pk):
+        refused("gigs_gigsearchhistory_written_as_it_happens", lambda: people.search(user=person, created_at=moment))
+        refused("gigs_gigview_written_as_it_happens", lambda: people.view(gig=gig, viewer=person, created_at=moment))
+        refused(
+            "accounts_useractivitylog_written_as_it_happens", lambda: people.activity(user=person, created_at=moment)
+        )
+        people.search(user=person, created_at=timezone.now() - timedelta(hours=20))

@@ -237,7 +237,7 @@ class TestDisagreement:
 
     def test_an_order_is_cancelled_once_and_not_when_it_is_over(self) -> None:
         first = contracts.cancellation()
-        refused("orders_ordercancellation_order_id_key", lambda: contracts.cancellation(order=first.order))
+        refused("orders_ordercancellation_once_per_order", lambda: contracts.cancellation(order=first.order))
         over = make.order()
         over.advance("cancelled")
         refused("orders_ordercancellation_order_is_not_over", lambda: contracts.cancellation(order=over))

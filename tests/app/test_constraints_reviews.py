@@ -11,8 +11,10 @@ import factories_people as people
 import factories_talk as talk
 import pytest
 from apps.common.identity import acting_as
+from apps.orders.models import Order
 from apps.reviews.models import Review, ReviewHelpful, ReviewInvitation, ReviewStat, ReviewTemplate, UserRating
-from django.db import ProgrammingError, transaction
+from config.router import all_on
+from django.db import DatabaseError, IntegrityError, ProgrammingError, transaction
 from django.utils import timezone
 from test_constraints import refused
 
@@ -27,12 +29,23 @@ def test_a_review_before_the_order_is_completed_is_refused(status: list[str]) ->
     refused("reviews_review_order_is_completed", lambda: talk.review(order))
 
 
-def test_a_review_without_an_order_is_refused() -> None:
-    review = talk.review()
-    # The application is told no more of an order that is missing than of a stranger's.
-    missing = pytest.raises(ProgrammingError, match="reviews_review_admits_who_sees_order")
-    with missing, transaction.atomic(using="default"):
-        talk.review(review.order, order_id=make.user().pk, order=None)
+@pytest.mark.parametrize("missing", [None, Order()], ids=["none", "unknown"])
+@pytest.mark.parametrize(
+    ("alias", "constraint", "kind"),
+    [
+        # The application is told no more of an order that is missing than of a stranger's.
+        ("default", "reviews_review_admits_who_sees_order", ProgrammingError),
+        ("direct", "reviews_review_order_is_completed", IntegrityError),
+    ],
+)
+@pytest.mark.usefixtures("owner")
+def test_a_review_without_an_order_is_refused(
+    alias: str, constraint: str, kind: type[DatabaseError], missing: Order | None
+) -> None:
+    with all_on(alias):
+        order = contracts.completed_order() if alias == "default" else make.order()
+        with pytest.raises(kind, match=constraint), transaction.atomic(using=alias):
+            talk.review(order, order=missing)
 
 
 def test_both_parties_review_each_other_once() -> None:

@@ -86,6 +86,7 @@ def test_a_payout_is_settled_or_failed_once() -> None:
     withdrawal = contracts.withdrawal(contracts.person("100.00"), "40.00")
     refused("ledger_withdrawal_is_processing", lambda: ledger.settle_withdrawal(withdrawal, "2025010122001"))
     ledger.submit_payouts("alipay")
+    refused("payments_withdrawal_paid_under_a_number", lambda: ledger.settle_withdrawal(withdrawal, None))  # type: ignore[arg-type]  # the mistake
     ledger.settle_withdrawal(withdrawal, "2025010122001")
     refused("ledger_withdrawal_is_processing", lambda: ledger.settle_withdrawal(withdrawal, "2025010122002"))
     refused(

@@ -134,6 +134,20 @@ def test_the_ledger_makes_nothing_of_its_own_and_nobody_else_writes_for_it(owner
     assert writers == [("freelance_ledger",), ("freelance_owner",)]
 
 
+def test_no_rule_of_ours_is_named_by_its_columns(owner: Any) -> None:
+    # Django makes the tables of many-to-many fields itself.
+    unnamed = rows(
+        owner,
+        """
+        SELECT conname::text FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace AND contype = 'u' AND conname ~ '_(key|uniq)$'
+            AND conrelid::regclass::text ~ '^(common|accounts|gigs|orders|payments|messaging|reviews)_'
+            AND conrelid::regclass::text !~ '^accounts_user_(groups|user_permissions)$'
+        """,
+    )
+    assert unnamed == []
+
+
 def test_every_foreign_key_of_ours_is_indexed(owner: Any) -> None:
     bare = rows(
         owner,

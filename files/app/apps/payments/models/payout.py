@@ -147,6 +147,11 @@ class Withdrawal(StatefulModel):
                 | (~Q(status="paid") & Q(provider_reference__isnull=True)),
                 name="payments_withdrawal_paid_has_reference",
             ),
+            # What is NULL has no shape: the rule above does not refuse it.
+            models.CheckConstraint(
+                condition=~Q(status="paid") | Q(provider_reference__isnull=False),
+                name="payments_withdrawal_paid_under_a_number",
+            ),
             models.CheckConstraint(
                 condition=Q(status__in=["failed", "cancelled"], reversal__isnull=False)
                 | Q(status__in=["requested", "processing", "paid"], reversal__isnull=True),

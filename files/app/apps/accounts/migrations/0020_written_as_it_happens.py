@@ -1,0 +1,8 @@
+from django.db import migrations
+
+from apps.common.rules import written_as_it_happens
+
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "0013_login")]
+    operations = [written_as_it_happens("accounts_useractivitylog")]
