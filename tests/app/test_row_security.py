@@ -161,6 +161,22 @@ def test_nobody_writes_in_anothers_name(world: World, application: psycopg.Conne
         application.execute(statement, values)
 
 
+def test_who_sent_a_message_does_not_move_it_out_of_their_sight(
+    world: World, application: psycopg.Connection[Any]
+) -> None:
+    (order,) = (statement for statement in NEW_ROWS if statement.startswith("INSERT INTO orders_order ("))
+    move = "UPDATE orders_ordermessage SET order_id = %s WHERE sender_id = %s AND order_id = %s"
+    with application.transaction(force_rollback=True):
+        application.execute("SELECT set_config('app.acts_for_platform', 'on', true)")
+        values = {"other": world.stranger.pk, "order": world.order.pk}
+        elsewhere = application.execute(f"{order} RETURNING id", values).fetchone()
+        application.execute("SELECT set_config('app.current_user_id', %s, true)", [str(world.client.pk)])
+        assert elsewhere
+        assert not seen(application, "orders_order", elsewhere[0])
+        with pytest.raises(errors.InsufficientPrivilege, match="there is no orders_order"):
+            application.execute(move, [elsewhere[0], world.client.pk, world.order.pk])
+
+
 def test_a_party_does_not_decide_their_own_dispute(world: World, application: psycopg.Connection[Any]) -> None:
     with as_person(application, world.client.pk), pytest.raises(errors.InsufficientPrivilege):
         application.execute(

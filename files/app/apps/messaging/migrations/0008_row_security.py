@@ -2,10 +2,11 @@
 
 from django.db import migrations
 
-from apps.common.row_security import PLATFORM, admits_who_sees, own, row_security, seen
+from apps.common.row_security import ME, PLATFORM, admits_who_sees, own, row_security, seen
 from apps.common.sql import privileges
 
-OF_CONVERSATION = seen("messaging_conversation", "messaging_message", "conversation_id")
+# Who sent a message takes part in its conversation for ever (0004): one's own half of a page is seen without asking.
+OF_CONVERSATION = f"sender_id = {ME} OR {seen('messaging_conversation', 'messaging_message', 'conversation_id')}"
 
 
 def of_message(table: str) -> str:
@@ -25,7 +26,8 @@ class Migration(migrations.Migration):
             "messaging_message",
             {
                 "SELECT": OF_CONVERSATION,
-                "INSERT": f"{OF_CONVERSATION} AND ({own('sender_id')})",
+                # That the conversation is theirs is asked before it, by `admits_who_sees` below.
+                "INSERT": own("sender_id"),
                 # The other person marks it as read.
                 "UPDATE": OF_CONVERSATION,
             },

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from apps.common.row_security import PLATFORM, admits_who_sees, own, row_security, seen
+from apps.common.row_security import ME, PLATFORM, admits_who_sees, own, row_security, seen
 from apps.common.sql import privileges
 
 
@@ -13,6 +13,10 @@ def of_order(table: str) -> str:
 def by(column: str, table: str) -> str:
     """Return the condition of a new row: of an order that is seen, and in nobody else's name."""
     return f"{of_order(table)} AND ({own(column)})"
+
+
+# Who sent a message is a party of its order for ever (0007): one's own half of a page is seen without asking.
+OF_MESSAGE = f"sender_id = {ME} OR {of_order('orders_ordermessage')}"
 
 
 class Migration(migrations.Migration):
@@ -35,10 +39,11 @@ class Migration(migrations.Migration):
         row_security(
             "orders_ordermessage",
             {
-                "SELECT": of_order("orders_ordermessage"),
-                "INSERT": by("sender_id", "orders_ordermessage"),
+                "SELECT": OF_MESSAGE,
+                # That the order is theirs is asked before it, by `admits_who_sees` below.
+                "INSERT": own("sender_id"),
                 # The other party marks it as read.
-                "UPDATE": of_order("orders_ordermessage"),
+                "UPDATE": OF_MESSAGE,
             },
         ),
         row_security(
