@@ -8,13 +8,10 @@ KEEP_APP_HOST=1 keeps the host after the run: the next one starts faster.
 import io
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import django
 import psycopg
 import pytest
 
@@ -23,72 +20,31 @@ APP = HERE.parents[1] / "files" / "app"
 sys.path[:0] = [str(APP), str(HERE)]
 
 import access  # noqa: E402 (the path comes first)
+import aliases  # noqa: E402 (the same)
 import endpoints  # noqa: E402 (the same)
 import keyring  # noqa: E402 (the same)
 import large_tables  # noqa: E402 (the same)
 import server as server_module  # noqa: E402 (the same)
+from aliases import EMPTY, alias_of  # noqa: E402 (the same)
 
-_CA_FILE = Path(tempfile.mkdtemp(prefix="app-tests-")) / "ca.crt"
-_CA_FILE.touch()
-os.environ.update(
-    {
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DJANGO_SECRET_KEY": "for-tests-only",
-        "ENV_FILE": os.devnull,
-        "DB_NAME": "freelance_platform",
-        "DB_USER": "freelance_user",
-        "DB_PASSWORD": "test-freelance_user",
-        "DB_HOST": "pooled.test",
-        "DB_HOSTADDR": "192.0.2.1",  # the real one is known when the host is there
-        "DB_PORT": "6432",
-        "DB_SSLROOTCERT": str(_CA_FILE),
-        # The same pooler by the name that leads to replicas.
-        "DB_REPLICA_NAME": "freelance_platform_replica",
-        "DB_DIRECT_HOST": "rw.test",
-        "DB_DIRECT_HOSTADDR": "192.0.2.1",
-        "DB_DIRECT_PORT": "5000",
-        "DB_DIRECT_USER": "freelance_migrator",
-        "DB_DIRECT_PASSWORD": "test-freelance_migrator",
-        "CACHE_URL": "rediss://freelance@192.0.2.1:6379/0",
-        "CACHE_PASSWORD": endpoints.CACHE_PASSWORD,
-        "ENCRYPTION_KEY_FILE": str(keyring.write(_CA_FILE.with_name("keys.json"))),
-    }
-)
-django.setup()
+aliases.set_up()
 
-from apps.common.identity import PLATFORM  # noqa: E402 (settings need the environment above)
+from apps.common.identity import PLATFORM  # noqa: E402 (Django comes first)
 from concurrency import act_for_nobody  # noqa: E402 (the same)
 from django.conf import settings  # noqa: E402
-from django.core.cache import caches  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connections, transaction  # noqa: E402
 from factories_world import World  # noqa: E402
 from factories_world import world as make_world  # noqa: E402
 from sessions import session  # noqa: E402
 
-# Whatever waits for a lock here waits for a mistake.
-for _alias in settings.DATABASES.values():
-    _alias["OPTIONS"]["connect_timeout"] = 10
-# A machine under load is no cache that is gone.
-for _cache in settings.CACHES.values():
-    _cache["OPTIONS"] |= {"socket_connect_timeout": 10, "socket_timeout": 10}
-
-EMPTY = (HERE / "postgresql_host.sh").read_text().split("<< 'EOF' || true\n")[1].split("\nEOF\n")[0]
-
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[server_module.Server]:
     """A PostgreSQL 17 host whose two databases are empty."""
     made, authority = server_module.create()
-    _CA_FILE.write_text(authority)
     endpoints.start(made)
-    for alias in settings.DATABASES.values():
-        alias["OPTIONS"]["hostaddr"] = made.address
-    for name, cache in settings.CACHES.items():
-        cache["LOCATION"] = cache["LOCATION"].replace("192.0.2.1", made.address)
-        # Collecting the tests has looked at it already.
-        caches[name].close()
-        del caches[name]
+    aliases.lead_to(made, authority)
     for name in ("deployed", "seeded", "large"):
         made.sql("postgres", f"DROP DATABASE IF EXISTS freelance_{name};")
     made.sql("postgres", access.settings_of_roles())
@@ -158,14 +114,14 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def scratch(server: server_module.Server) -> Iterator[str]:
     """Alias of an empty database, as the owner, on the direct endpoint."""
     server.sql("freelance_scratch", EMPTY)
-    with _alias_of("scratch") as alias:
+    with alias_of("scratch") as alias:
         yield alias
 
 
 @pytest.fixture(scope="session")
 def _deployed_template(server: server_module.Server) -> None:
     server.sql("freelance_scratch", EMPTY)
-    with _alias_of("scratch") as alias:
+    with alias_of("scratch") as alias:
         call_command("deploy_release", "--release", "r1", "--database", alias, verbosity=0, stdout=io.StringIO())
     _clone(server, "scratch", "deployed")
 
@@ -174,7 +130,7 @@ def _deployed_template(server: server_module.Server) -> None:
 def deployed(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
     """Alias like `scratch`, whose database has release r1 already: a clone, so it is there at once."""
     _clone(server, "deployed", "scratch")
-    with _alias_of("scratch") as alias:
+    with alias_of("scratch") as alias:
         yield alias
 
 
@@ -182,7 +138,7 @@ def deployed(server: server_module.Server, _deployed_template: None) -> Iterator
 def seeded(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
     """Alias like `deployed`, of a database of its own with a small marketplace that nobody changes."""
     _clone(server, "deployed", "seeded")
-    with _alias_of("seeded") as alias:
+    with alias_of("seeded") as alias:
         call_command("seed_marketplace", users=200, seed=1, database=alias, stdout=io.StringIO())
         yield alias
 
@@ -191,7 +147,7 @@ def seeded(server: server_module.Server, _deployed_template: None) -> Iterator[s
 def large(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
     """Alias like `seeded`, whose biggest tables have a million rows and the daily ones a week. Nobody changes it."""
     _clone(server, "deployed", "large")
-    with _alias_of("large") as alias:
+    with alias_of("large") as alias:
         with connections[alias].cursor() as cursor:
             cursor.execute(large_tables.MONTHS)
         call_command("seed_marketplace", users=3000, seed=1, database=alias, stdout=io.StringIO())
@@ -206,16 +162,3 @@ def _clone(server: server_module.Server, template: str, alias: str) -> None:
     name = f"freelance_{alias}"
     made = f"CREATE DATABASE {name} TEMPLATE freelance_{template} OWNER freelance_owner;"
     server.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE); {made} {access.rights_in(name)}")
-
-
-@contextmanager
-def _alias_of(alias: str) -> Iterator[str]:
-    """Alias of the database of that name, as the owner, on the direct endpoint."""
-    direct = settings.DATABASES["direct"]
-    settings.DATABASES[alias] = {**direct, "NAME": f"freelance_{alias}", "OPTIONS": dict(direct["OPTIONS"])}
-    try:
-        yield alias
-    finally:
-        connections[alias].close()
-        del connections[alias]
-        del settings.DATABASES[alias]

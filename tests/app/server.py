@@ -33,9 +33,9 @@ class Server:
         return self.run("-u", "postgres", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", database, script=statement).strip()
 
 
-def create() -> tuple[Server, str]:
+def create(name: str = NAME) -> tuple[Server, str]:
     """Make the host, or take the one that is there, and return it with its authority's certificate."""
-    host = json.loads(_lab("create"))[0]
+    host = json.loads(_lab("create", name))[0]
     ssh = (
         "ssh", "-i", host["private_key_file"], "-o", f"UserKnownHostsFile={host['known_hosts_file']}",
         "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlMaster=auto", "-o", "ControlPersist=60",
@@ -43,18 +43,18 @@ def create() -> tuple[Server, str]:
     )  # fmt: skip
     server = Server(address=host["address"], ssh=ssh)
     script = (Path(__file__).parent / "postgresql_host.sh").read_text()
-    names = ("rw.test", "ro.test", "pooled.test", NAME, server.address)
+    names = ("rw.test", "ro.test", "pooled.test", name, server.address)
     return server, server.run("bash", "-s", "--", CLIENTS, *names, script=script)
 
 
-def destroy() -> None:
+def destroy(name: str = NAME) -> None:
     """Remove the host."""
-    _lab("destroy")
+    _lab("destroy", name)
 
 
-def _lab(action: str) -> str:
-    command = [str(ROOT / "lab/run"), "hosts", action, "--network", "molecule", "--name", NAME]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DB_", "DJANGO_"))}
+def _lab(action: str, name: str) -> str:
+    command = [str(ROOT / "lab/run"), "hosts", action, "--network", "molecule", "--name", name]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DB_", "DJANGO_"))}
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
     if result.returncode:
         raise AssertionError(f"{' '.join(command)} failed: {result.stderr.strip()}. `make up` starts the lab.")
