@@ -134,7 +134,7 @@ def bench(*, small: bool) -> Iterator[Bench]:
         endpoints.start(made)
         aliases.lead_to(made, authority)
         made.sql("freelance_platform", aliases.EMPTY)
-        call_command("deploy_release", release="bench", stdout=io.StringIO())
+        call_command("deploy_release", release="bench", verbosity=0, stdout=io.StringIO())
         yield Bench(server=made, small=small)
     finally:
         connections.close_all()
