@@ -78,13 +78,13 @@ class LabelledQuery(NamedTuple):
     gigs: int
 
 
-def gigs() -> list[tuple[str, str]]:
-    """Return titles and descriptions, always the same ones."""
+def gigs(count: int = GIGS) -> list[tuple[str, str]]:
+    """Return titles and descriptions, always the same ones; more of them begin with those of fewer."""
     chance = random.Random(20_261_128)  # noqa: S311 (not for secrets)
     trades = [(things.split(), deeds.split()) for things, deeds in TRADES.items()]
     styles, benefits = STYLES.split(), BENEFITS.split()
     made: dict[str, str] = {}
-    while len(made) < GIGS:
+    while len(made) < count:
         things, deeds = chance.choice(trades)
         thing, deed = chance.choice(things), chance.choice(deeds)
         style, benefit = chance.choice(styles), chance.choice(benefits)

@@ -13,6 +13,7 @@ processes, of which there are more, not the database.
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from apps.common.keys import uuid7
@@ -70,15 +71,20 @@ def made(alias: str, kind: str, rows: int) -> float:
 def generators(bench: Bench, alias: str, count: int) -> Iterator[tuple[str, float]]:
     """Microseconds that a key takes each generator."""
     for kind, make in MODEL_KEYS.items():
-        yield f"{kind}_orm_us", bench.median_ms(lambda make=make: [make() for _ in range(count)], 3) * 1000 / count
-
-    def of_database(expression: str) -> float:
-        query = f"SELECT count({expression}) FROM generate_series(1, {count})"  # noqa: S608 (named here)
-        return bench.median_ms(lambda: bench.rows(alias, query), 3) * 1000 / count
-
-    floor = of_database("1")
+        yield f"{kind}_orm_us", bench.median_ms(partial(_take, make, count), 3) * 1000 / count
+    floor = _database_us(bench, alias, "1", count)
     for kind, expression in DATABASE_KEYS.items():
-        yield f"{kind}_database_us", of_database(expression) - floor
+        yield f"{kind}_database_us", _database_us(bench, alias, expression, count) - floor
+
+
+def _take(make: Callable[[], uuid.UUID], count: int) -> None:
+    for _ in range(count):
+        make()
+
+
+def _database_us(bench: Bench, alias: str, expression: str, count: int) -> float:
+    query = f"SELECT count({expression}) FROM generate_series(1, {count})"  # noqa: S608 (named here)
+    return bench.median_ms(lambda: bench.rows(alias, query), 3) * 1000 / count
 
 
 def measure(bench: Bench, small: bool) -> dict[str, float]:
