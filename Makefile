@@ -54,7 +54,7 @@ report: ## Host verification as an HTML page
 	@source activate.sh && pytest tests/host --environment $(ENVIRONMENT) --report dist/report.html
 proofs-all: ## The long ones too: killed runs, new certificates, a host added and retired
 	@$(TEST) proofs-all
-bench: ## Speed and memory in a clone of its own (25 min; needs `make down`), into docs/results
+bench: ## Speed and memory of site and application (45 min; needs `make down`), into docs/results
 	@$(TEST) bench
 
 # ---- tools

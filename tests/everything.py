@@ -28,6 +28,7 @@ FAILURE_LINES = 8
 FAILURE_COLUMNS = 300
 TEST_PACKAGES = "packages of the tests"
 NEW_LAB = "check of the new lab"
+BENCH_SITE = "bench site"
 CARD = STATE / "card.json"
 ON_PURPOSE = ("molecule-all", "proofs-all", "bench")
 
@@ -106,8 +107,12 @@ def groups() -> dict[str, list[Step]]:
         "proofs-all": [tool("proofs", ["pytest", "tests/proofs"], needs=[up.CARD])],
         "bench": [
             tool("bench pulumi", ["python", "tests/bench/bench_pulumi.py", "--json", "docs/results/pulumi.json"]),
-            # Not beside the other: each wants the machine for itself.
-            replace(tool("bench site", ["python", "-m", "tests.bench.bench_site"]), after=["bench pulumi"]),
+            # Not beside each other: each wants the machine for itself.
+            replace(tool(BENCH_SITE, ["python", "-m", "tests.bench.bench_site"]), after=["bench pulumi"]),
+            replace(
+                tool("bench application", ["python", "-m", "tests.bench.application"], needs=["packages image"]),
+                after=[BENCH_SITE],
+            ),
         ],
     }
 
@@ -134,6 +139,10 @@ def chosen(names: Iterable[str]) -> list[Step]:
         by_name[NEW_LAB] = tool(NEW_LAB, ["pytest", "-s", "tests/proofs/test_0_new_lab.py"], needs=["hosts"])
         by_name["site"] = replace(by_name["site"], after=[NEW_LAB])
         wanted.add(NEW_LAB)
+    if "bench" in names:
+        # That one has a lab in a clone of its own, and a machine has room for one. Nor is anything built beside it.
+        for name in ("host image", "sandbox"):
+            by_name[name] = replace(by_name[name], after=[BENCH_SITE])
     quiet = [step for step in tests if step.name not in LIVE]
     live = [step for step in tests if step.name in LIVE]
     ordered = [step for step in by_name.values() if step.name in wanted] + quiet

@@ -49,8 +49,8 @@ def plots(results: Mapping[str, Any]) -> dict[str, str]:
 
 
 def number(value: float) -> str:
-    """A figure with four digits at most that say something."""
-    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
+    """A figure in whole numbers, a small one to three digits."""
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def page(results: Mapping[str, Any]) -> str:
@@ -65,8 +65,10 @@ def page(results: Mapping[str, Any]) -> str:
 
 
 def write(results: Mapping[str, Any], folder: Path) -> None:
-    """Write application.json, application.md and the plots."""
+    """Write application.json, application.md and the plots, in the place of those of a run before."""
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("application-*.svg"):
+        old.unlink()
     (folder / "application.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     (folder / "application.md").write_text(page(results), encoding="utf-8")
     for name, plot in plots(results).items():

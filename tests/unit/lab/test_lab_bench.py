@@ -7,6 +7,7 @@ import pytest
 
 from lab.paths import ROOT
 from tests.bench import bench_pulumi, bench_site, site_page
+from tests.bench.application import page as application_page
 
 PRINTED = """
 Saturday 28 November 2026  02:11:02 +0000 (0:00:00.500)       0:00:07.000 *****
@@ -43,11 +44,54 @@ def test_the_pulumi_page_has_ratios_and_limits(seconds: float, held: bool) -> No
     assert f"| {bench_pulumi.LIMITED_CASE}, seconds | {seconds:.2f} | 3.00 | {verdict} |" in page
 
 
+def subject(**changed: Any) -> dict[str, Any]:
+    part = {"title": "Keys", "about": "", "limits": {}, "figures": {}, "failed": "", "date": "x", "seconds": 1.0}
+    return part | {"postgresql": {"server_version": "17", "shared_buffers": "128MB"}} | changed
+
+
+def results(**subjects: dict[str, Any]) -> dict[str, Any]:
+    return {"command": "x", "machine": "x", "load_before": 1, "date": "x", "trial": False, "subjects": subjects}
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "held", "row"),
+    [
+        (["max", 50.0], 50.0, True, "| median_ms | 50 | ≤ 50 | held |"),
+        (["max", 50.0], 50.1, False, "| median_ms | 50.1 | ≤ 50 | **exceeded** |"),
+        (["min", 2.0], 2.0, True, "| median_ms | 2 | ≥ 2 | held |"),
+        (["min", 2.0], 1.96, False, "| median_ms | 1.96 | ≥ 2 | **exceeded** |"),
+    ],
+)
+def test_a_figure_of_the_application_stands_beside_its_limit(
+    limit: list[Any], value: float, held: bool, row: str
+) -> None:
+    found = results(keys=subject(figures={"median_ms": value, "rows": 1_234_567}, limits={"median_ms": limit}))
+    page = application_page.page(found)
+    assert application_page.held(found) is held
+    assert row in page
+    assert "| rows | 1,234,567 |  |  |" in page
+    assert "`shared_buffers` 128MB" in page
+
+
+def test_a_subject_that_failed_leaves_the_others_their_figures_and_is_told() -> None:
+    fine = subject(figures={"v4_rows_per_s": 100.0, "v7_rows_per_s": 250.0})
+    found = results(keys=fine, pages=subject(title="Pages", limits={"ratio": ["min", 1.0]}, failed="Error: no room"))
+    assert "**Failed:** Error: no room" in application_page.page(found)
+    assert "| v7_rows_per_s | 250 |" in application_page.page(found)
+    assert not application_page.held(found)
+    assert application_page.plots(found).keys() == {"application-keys"}
+
+
 def test_the_pages_that_are_kept_are_those_of_the_figures_beside_them() -> None:
-    results = ROOT / "docs/results"
-    kept = json.loads((results / "pulumi.json").read_text(encoding="utf-8"))
-    assert (results / "pulumi.md").read_text(encoding="utf-8") == bench_pulumi.page(kept)
-    kept = json.loads((results / "site.json").read_text(encoding="utf-8"))
-    assert (results / "site.md").read_text(encoding="utf-8") == site_page.page(kept)
-    for plot, (figures, unit) in site_page.PLOTS.items():
-        assert (results / f"{plot}.svg").read_text(encoding="utf-8") == site_page.bars(kept[figures], unit)
+    folder = ROOT / "docs/results"
+    kept = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json")}
+    assert kept.keys() >= {"pulumi", "site"}
+    pages = {"pulumi": bench_pulumi.page, "site": site_page.page, "application": application_page.page}
+    assert {name: (folder / f"{name}.md").read_text(encoding="utf-8") for name in kept} == {
+        name: pages[name](figures) for name, figures in kept.items()
+    }
+    plots = {plot: site_page.bars(kept["site"][figures], unit) for plot, (figures, unit) in site_page.PLOTS.items()}
+    if "application" in kept:
+        assert not kept["application"]["trial"]
+        plots |= application_page.plots(kept["application"])
+    assert {file.stem: file.read_text(encoding="utf-8") for file in folder.glob("*.svg")} == plots

@@ -73,3 +73,11 @@ def test_what_is_left_out_on_purpose_is_named_with_the_command_that_runs_it(
     assert part in line
     assert everything.main([f"{group}-all"]) == 0
     assert "Left out" not in capsys.readouterr().out
+
+
+def test_the_benches_want_the_machine_one_after_the_other_and_one_lab_at_a_time() -> None:
+    steps = {step.name: step for step in everything.chosen(["bench"])}
+    assert "bench pulumi" in steps["bench site"].after
+    # Its lab is in a clone of its own: ours starts when that one is gone.
+    assert all("bench site" in steps[name].after for name in ("host image", "sandbox", "bench application"))
+    assert "packages image" in steps["bench application"].needs
