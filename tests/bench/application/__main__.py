@@ -51,7 +51,8 @@ def measured(name: str, bench: host.Bench) -> dict[str, Any]:
     except Exception as error:  # whatever it is, the others' figures are kept
         traceback.print_exc()
         part["failed"] = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-    return part | {"date": date, "seconds": round(time.monotonic() - began, 1), "postgresql": bench.postgresql()}
+        bench.let_go()
+    return part | {"date": date, "seconds": round(time.monotonic() - began, 1), "postgresql": dict(bench.postgresql)}
 
 
 def _about(subject: object) -> str:

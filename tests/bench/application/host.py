@@ -9,7 +9,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,11 +53,12 @@ class Seed:
 class Bench:
     """The host with the application's schema in freelance_platform, behind the aliases `default`, `replica`, `direct`.
 
-    small: sizes for a trial, seconds a subject.
+    small: sizes for a trial, seconds a subject. postgresql: version and settings of the server, as it runs with them.
     """
 
     server: Server
     small: bool
+    postgresql: Mapping[str, str]
 
     @cached_property
     def seed(self) -> Seed:
@@ -107,11 +108,9 @@ class Bench:
             yield alias
         self.server.sql("postgres", drop)
 
-    def postgresql(self) -> dict[str, str]:
-        """Version and settings of the server, as it runs with them."""
-        names = ", ".join(f"'{name}'" for name in ("server_version", *POSTGRESQL, "data_checksums"))
-        query = f"SELECT name || '=' || current_setting(name) FROM pg_settings WHERE name IN ({names}) ORDER BY name"  # noqa: S608 (named here)
-        return dict(line.split("=", 1) for line in self.server.sql("postgres", query).splitlines())
+    def let_go(self) -> None:
+        """Close the connections: whoever failed may have left one in the middle of something."""
+        connections.close_all()
 
 
 @contextmanager
@@ -135,8 +134,14 @@ def bench(*, small: bool) -> Iterator[Bench]:
         aliases.lead_to(made, authority)
         made.sql("freelance_platform", aliases.EMPTY)
         call_command("deploy_release", release="bench", verbosity=0, stdout=io.StringIO())
-        yield Bench(server=made, small=small)
+        yield Bench(server=made, small=small, postgresql=_postgresql(made))
     finally:
         connections.close_all()
         if not os.environ.get("KEEP_APP_HOST"):
             server_module.destroy(NAME)
+
+
+def _postgresql(made: Server) -> dict[str, str]:
+    names = ", ".join(f"'{name}'" for name in ("server_version", *POSTGRESQL, "data_checksums"))
+    query = f"SELECT name || '=' || current_setting(name) FROM pg_settings WHERE name IN ({names}) ORDER BY name"  # noqa: S608 (named here)
+    return dict(line.split("=", 1) for line in made.sql("postgres", query).splitlines())

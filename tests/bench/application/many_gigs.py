@@ -1,8 +1,9 @@
 """Two hundred thousand gigs in one category: what searching and paging are measured on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
+from uuid import UUID
 
 import search_corpus
 from apps.accounts.models import User
@@ -34,20 +35,20 @@ def many_gigs(bench: Bench) -> Category:
         with transaction.atomic(using="direct"), connections["direct"].cursor() as cursor:
             # A new gig is a draft; these have been put on sale already.
             drafts_only = ("gigs_gig", "gigs_gig_status_transition_on_insert")
+            sellers = list(User.objects.using("direct").filter(user_type="freelancer").values_list("pk", flat=True))
             with triggers_off(cursor, [drafts_only]), cursor.copy(COPY) as copy:
-                for row in _rows(category, wanted):
+                for row in _rows(category, sellers, wanted):
                     copy.write_row(row)
         bench.server.sql("freelance_platform", "VACUUM ANALYZE gigs_gig;")
     return category
 
 
-def _rows(category: Category, count: int) -> Iterator[tuple[object, ...]]:
-    """Texts that all differ, of everybody who sells something in turn, cut into words as saving does."""
-    people = cycle(User.objects.using("direct").filter(user_type="freelancer").values_list("pk", flat=True))
-    version = dictionary_version()
+def _rows(category: Category, sellers: Sequence[UUID], count: int) -> Iterator[tuple[object, ...]]:
+    """Texts that all differ, of each seller in turn, cut into words as saving does."""
+    version, owners = dictionary_version(), cycle(sellers)
     for place, (title, description) in enumerate(search_corpus.gigs(count)):
         at = NEWEST - timedelta(minutes=place)
         words = tsvector(Gig(title=title, description=description).search_texts())
         yield (
-            uuid7(), at, at, words, version, next(people), category.pk, title, description, "active", "", 0, 0, at,
+            uuid7(), at, at, words, version, next(owners), category.pk, title, description, "active", "", 0, 0, at,
         )  # fmt: skip
