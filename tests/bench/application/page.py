@@ -17,6 +17,7 @@ PLOTS = {
     "application-partitions": ("partitions", "_s", "s"),
     "application-searching": ("searching", "_ms", "ms"),
     "application-routing": ("routing", "_statements", "statements"),
+    "application-routing-visits": ("routing", "_ms", "ms"),
     "application-safeguards": ("safeguards", "_ms", "ms"),
 }
 
