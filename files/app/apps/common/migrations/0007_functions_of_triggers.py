@@ -24,12 +24,12 @@ class Migration(migrations.Migration):
     # After all that have such functions; `row_trigger` closes those of later ones itself.
     dependencies = [
         ("common", "0004_sessions_are_private"),
-        ("accounts", "0016_shown_or_kept"),
-        ("gigs", "0019_audit_of_moderation"),
-        ("messaging", "0010_decisions_are_explained"),
-        ("orders", "0013_no_party_decides"),
-        ("payments", "0022_keys_tell_nothing"),
-        ("reviews", "0014_audit_of_moderation"),
+        ("accounts", "0020_written_as_it_happens"),
+        ("gigs", "0020_written_as_it_happens"),
+        ("messaging", "0013_whose_columns"),
+        ("orders", "0021_freelancer_is_active"),
+        ("payments", "0024_paid_under_a_number"),
+        ("reviews", "0015_speaking_names"),
     ]
     operations = [
         migrations.RunSQL(

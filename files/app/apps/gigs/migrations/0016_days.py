@@ -7,7 +7,7 @@ from apps.common.rollup import by_day
 class Migration(migrations.Migration):
     # An index of a big table is built beside its writers, which no transaction can do.
     atomic = False
-    dependencies = [("gigs", "0013_row_security")]
+    dependencies = [("gigs", "0015_rights")]
     operations = [
         AddIndexConcurrently("gigfavorite", by_day("favorites_by_day", "created_at")),
     ]

@@ -19,7 +19,7 @@ APPROVALS = "('pending_review', 'active'), ('pending_review', 'rejected'), ('act
 
 
 class Migration(migrations.Migration):
-    dependencies = [("gigs", "0015_rights")]
+    dependencies = [("gigs", "0016_days")]
     operations = [
         row_trigger(
             "gigs_gig", "gigs_gig_is_approved_by_the_platform", "BEFORE UPDATE", APPROVED,

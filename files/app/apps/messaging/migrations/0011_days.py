@@ -7,7 +7,7 @@ from apps.common.rollup import by_day
 class Migration(migrations.Migration):
     # An index of a big table is built beside its writers, which no transaction can do.
     atomic = False
-    dependencies = [("messaging", "0008_row_security")]
+    dependencies = [("messaging", "0010_decisions_are_explained")]
     operations = [
         AddIndexConcurrently("message", by_day("messages_by_day", "created_at")),
     ]

@@ -41,7 +41,7 @@ PARTIES = (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("messaging", "0008_row_security"), ("accounts", "0012_row_security")]
+    dependencies = [("messaging", "0011_days"), ("accounts", "0012_row_security")]
     operations = [
         *(parties.triggers() for parties in PARTIES),
         # Evidence, as the message that it belongs to.

@@ -105,7 +105,7 @@ CREATE TRIGGER orders_order_step_has_its_row BEFORE UPDATE ON orders_order
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0012_row_security"), ("accounts", "0012_row_security")]
+    dependencies = [("orders", "0015_days"), ("accounts", "0012_row_security")]
     operations = [
         *(parties.triggers() for parties in PARTIES),
         migrations.RunSQL(

@@ -12,5 +12,5 @@ DROP = "DROP MATERIALIZED VIEW orders_categorysummary;"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0013_no_party_decides")]
+    dependencies = [("orders", "0017_whose_columns")]
     operations = [migrations.RunSQL(DROP + CATEGORY_SUMMARY, DROP + BEFORE)]

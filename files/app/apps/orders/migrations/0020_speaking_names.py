@@ -4,7 +4,7 @@ from apps.common.rules import renamed
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0012_row_security")]
+    dependencies = [("orders", "0019_averages_of_several")]
     operations = [
         renamed(
             "orders_ordercancellation", "orders_ordercancellation_order_id_key",

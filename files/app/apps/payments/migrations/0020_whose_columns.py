@@ -45,7 +45,7 @@ def of(row: str) -> str:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0015_row_security"), ("accounts", "0012_row_security")]
+    dependencies = [("payments", "0018_days"), ("accounts", "0012_row_security")]
     operations = [
         *(parties.triggers() for parties in PARTIES),
         # The name sorts it behind the rules about who may: what it writes is nobody's.

@@ -42,5 +42,5 @@ def drop(body: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0016_nobody_pays_themselves")]
+    dependencies = [("payments", "0021_amount_as_shown")]
     operations = [drop(BEFORE), definer_of_the_ledger(ALREADY_POSTED, SIGNATURE)]

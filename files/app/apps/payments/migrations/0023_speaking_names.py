@@ -5,7 +5,7 @@ from apps.common.rules import is_given, renamed
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0015_row_security")]
+    dependencies = [("payments", "0022_keys_tell_nothing")]
     operations = [
         renamed("payments_wallet", "payments_wallet_user_id_key", "payments_wallet_one_per_person"),
         renamed("payments_escrow", "payments_escrow_order_id_key", "payments_escrow_one_per_order"),

@@ -27,7 +27,7 @@ REVOKE ALL ON FUNCTION published_reviews_with(tsquery) FROM PUBLIC, freelance_st
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0010_decisions_are_explained")]
+    dependencies = [("reviews", "0011_days")]
     operations = [
         policy_condition("reviews_review", "SELECT", "USING", "true", SEEN),
         migrations.RunSQL(PUBLISHED_WITH_WORDS, "DROP FUNCTION published_reviews_with(tsquery)"),

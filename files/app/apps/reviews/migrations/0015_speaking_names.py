@@ -4,7 +4,7 @@ from apps.common.rules import renamed
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0008_row_security")]
+    dependencies = [("reviews", "0014_audit_of_moderation")]
     operations = [
         renamed(
             "reviews_reviewinvitation", "reviews_reviewinvitation_review_id_key",
