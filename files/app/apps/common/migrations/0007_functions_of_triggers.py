@@ -23,7 +23,7 @@ def functions_of_triggers(change: str) -> str:
 class Migration(migrations.Migration):
     # After all that have such functions; `row_trigger` closes those of later ones itself.
     dependencies = [
-        ("common", "0004_sessions_are_private"),
+        ("common", "00042_limits_of_texts_hold"),
         ("accounts", "0020_written_as_it_happens"),
         ("gigs", "0020_written_as_it_happens"),
         ("messaging", "0013_whose_columns"),
