@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import factories as make
+import factories_contracts as contracts
 import factories_people as people
 import factories_talk as talk
 import pytest
@@ -84,13 +85,13 @@ def test_each_column_of_a_review_is_written_by_whose_it_is(column: str) -> None:
 
 def test_a_review_is_not_moved_to_another_order() -> None:
     review = talk.review()
-    other = talk.completed_order(client=review.author)
+    other = contracts.completed_order(client=review.author)
     with acting_as(review.author_id):
         refused(FINAL, lambda: write(review, "order_id", other.pk))
 
 
 def test_nobody_reviews_in_the_name_of_the_other_party() -> None:
-    order = talk.completed_order()
+    order = contracts.completed_order()
     with (
         pytest.raises(ProgrammingError, match="row-level security"),
         transaction.atomic(using="default"),
@@ -108,7 +109,7 @@ def test_nobody_reviews_in_the_name_of_the_other_party() -> None:
     ],
 )
 def test_an_author_neither_publishes_nor_replies_at_once(constraint: str, fields: dict[str, Any]) -> None:
-    order = talk.completed_order()
+    order = contracts.completed_order()
     with acting_as(order.client_id):
         refused(constraint, lambda: talk.review(order, **fields))
         assert talk.review(order).status == "pending"

@@ -38,7 +38,7 @@ SIGNATURE = "ledger_already_posted(text, text, uuid, uuid, numeric)"
 def drop(body: str) -> migrations.RunSQL:
     """Take the function away; the way back makes it as it was."""
     made = definer_of_the_ledger(body, SIGNATURE)
-    return migrations.RunSQL(made.reverse_sql, made.sql)
+    return migrations.RunSQL(made.reverse_sql or "", made.sql)
 
 
 class Migration(migrations.Migration):
