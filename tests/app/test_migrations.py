@@ -13,6 +13,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
+from test_audit import AUDITED
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OWN_APPS = ("common", "accounts", "gigs", "orders", "payments", "messaging", "reviews")
@@ -119,9 +120,8 @@ def test_the_functions_of_the_audit_belong_to_it_and_serve_the_owner_alone(owner
         " WHERE pronamespace = 'public'::regnamespace AND starts_with(proname, 'audit_') ORDER BY 1",
     )
     settings = '{"search_path=pg_catalog, pg_temp"}'
-    assert functions == [
-        (name, "audit_owner", True, settings, ["freelance_owner"]) for name in ("audit_forget", "audit_write")
-    ]
+    names = sorted(["audit_forget", "audit_write", *(f"audit_update_of_{table}" for table in AUDITED)])
+    assert functions == [(name, "audit_owner", True, settings, ["freelance_owner"]) for name in names]
     assert rows(owner, "SELECT has_schema_privilege('audit_owner', 'public', 'CREATE')") == [(False,)]
 
 

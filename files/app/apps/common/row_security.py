@@ -23,7 +23,9 @@ Condition = str | tuple[str, str]
 
 def own(*columns: str) -> str:
     """Return the condition that one of these columns is the person who acts, or that the platform does."""
-    return " OR ".join([*(f"{column} = {ME}" for column in columns), PLATFORM])
+    # Each subquery is planned for itself, in every statement: the person is asked once for all columns.
+    person = f"{columns[0]} = {ME}" if len(columns) == 1 else f"{ME} = ANY (ARRAY[{', '.join(columns)}])"
+    return f"{person} OR {PLATFORM}"
 
 
 def seen(parent: str, table: str, column: str) -> str:

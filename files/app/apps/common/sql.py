@@ -7,6 +7,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import CreateModel, RunSQL, SeparateDatabaseAndState
 from django.db.migrations.state import ProjectState
 
+from apps.common.audit_sql import note_of_update
 from apps.common.partman import CLOSE_PARTITIONS
 
 # What every new table gives each role (role postgresql_access).
@@ -147,20 +148,23 @@ def audited(  # noqa: PLR0913 (what is noted of a table, by name)
     added later keeps its values to itself. A change of nothing but `ignored` columns leaves no entry.
     """
     arguments = ", ".join(f"'{argument}'" for argument in (key, person, *map(" ".join, (shown, personal, ignored))))
+    update = f"audit_update_of_{table}"
+    body = note_of_update(update, table, key=key, person=person, shown=shown, personal=personal, ignored=ignored)
+    function = definer_of_the_audit(body, f"{update}()")
     # One after the other in the order of their names: nothing runs between the note of the role and the entry.
-    names = [f"{table}_audit_{number}" for number in range(1, 6)]
+    names = [f"{table}_audit_{number}" for number in range(1, 7)]
     events = (
         f"AFTER INSERT OR TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION note_role_of_statement()",
         f"AFTER INSERT ON {table} REFERENCING NEW TABLE AS new_rows"
         f" FOR EACH STATEMENT EXECUTE FUNCTION audit_write({arguments})",
         f"AFTER UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION note_role_of_statement()",
-        f"AFTER UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION audit_write({arguments})",
+        f"AFTER UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {update}()",
+        f"AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION audit_write({arguments})",
         f"AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION audit_write({arguments})",
     )
-    return RunSQL(
-        " ".join(f"CREATE TRIGGER {name} {event};" for name, event in zip(names, events, strict=True)),
-        " ".join(f"DROP TRIGGER {name} ON {table};" for name in names),
-    )
+    creates = " ".join(f"CREATE TRIGGER {name} {event};" for name, event in zip(names, events, strict=True))
+    drops = " ".join(f"DROP TRIGGER {name} ON {table};" for name in names)
+    return RunSQL(f"{function.sql}{creates}", f"{drops} {function.reverse_sql}")
 
 
 def sealed_values_are_kept(table: str, *columns: str) -> RunSQL:

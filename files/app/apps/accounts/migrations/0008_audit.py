@@ -24,7 +24,9 @@ class Migration(migrations.Migration):
             shown=["user_id", "kind", "status", "reviewer_id", "reviewed_at", "expires_at"],
         ),
         # Rights of the staff.
-        audited("accounts_user_groups", person="user_id", shown=["user_id", "group_id"]),
-        audited("accounts_user_user_permissions", person="user_id", shown=["user_id", "permission_id"]),
-        audited("auth_group_permissions", shown=["group_id", "permission_id"]),
+        audited("accounts_user_groups", person="user_id", shown=["user_id", "group_id"], ignored=[]),
+        audited(
+            "accounts_user_user_permissions", person="user_id", shown=["user_id", "permission_id"], ignored=[]
+        ),
+        audited("auth_group_permissions", shown=["group_id", "permission_id"], ignored=[]),
     ]  # fmt: skip

@@ -20,17 +20,16 @@ END $function$;
 WRITE = """
 -- Arguments: the table's key, the column of the person that its rows are about ('' for none), and with spaces between
 -- them the columns whose values are shown, those that are personal, and those whose changes are not noted.
--- New rows come many at a time, by COPY: they are noted a statement at a time. Others change one by one.
+-- New rows come many at a time, by COPY: they are noted a statement at a time. Rows go one by one; what changes in them
+-- is noted by a function of each table (apps.common.audit_sql).
 CREATE FUNCTION audit_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     shown text[] := TG_ARGV[0] || string_to_array(TG_ARGV[2], ' ');
     personal text[] := string_to_array(TG_ARGV[3], ' ');
-    ignored text[] := string_to_array(TG_ARGV[4], ' ');
     actor uuid := nullif(current_setting('app.current_user_id', true), '')::uuid;
     role_of_statement text := current_setting('app.role_of_statement');
     image jsonb := '{}';
-    later jsonb;
     noted jsonb;
     noted_of_person jsonb;
 BEGIN
@@ -41,26 +40,6 @@ BEGIN
             session_user, role_of_statement, pg_current_xact_id()
         -- OFFSET: each image is made once.
         FROM (SELECT to_jsonb(new_rows) AS image FROM new_rows OFFSET 0) AS n;
-        RETURN NULL;
-    ELSIF TG_OP = 'UPDATE' THEN
-        image := to_jsonb(OLD);
-        later := to_jsonb(NEW);
-        -- One statement, and of most columns a comparison alone: this is what each UPDATE waits for.
-        INSERT INTO public.common_auditlog
-            (table_name, row_id, operation, person_id, changes, personal_changes, actor_id, login_role, statement_role,
-             transaction_id)
-        SELECT TG_TABLE_NAME, image ->> TG_ARGV[0], 'update', (image ->> TG_ARGV[1])::uuid, n.changes, n.personal,
-            actor, session_user, role_of_statement, pg_current_xact_id()
-        FROM (
-            SELECT
-                jsonb_object_agg(name, CASE WHEN name = ANY (shown) THEN jsonb_build_array(value, later -> name) END)
-                    AS changes,
-                jsonb_object_agg(name, jsonb_build_array(value, later -> name)) FILTER (WHERE name = ANY (personal))
-                    AS personal
-            FROM jsonb_each(image) AS before (name, value)
-            WHERE value IS DISTINCT FROM later -> name AND name <> ALL (ignored)
-        ) AS n
-        WHERE n.changes IS NOT NULL;
         RETURN NULL;
     ELSIF TG_OP = 'DELETE' THEN
         image := to_jsonb(OLD);
