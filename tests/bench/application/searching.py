@@ -1,9 +1,9 @@
 """Full-text search against LIKE on 200,000 gigs.
 
-`Gig.objects.active().search(text)`, its best 20 rows, by the application's role through PgBouncer: the 376 labelled
+`Gig.objects.active().search(text)`, its best 20 rows, by the application's role through PgBouncer: the 374 labelled
 queries of `tests/app/data/search_queries.json`, on texts of the same making. Each one counts with the median of three
-runs, and the figures are of all queries. LIKE asks a sample of them for the newest 20 rows. The words' index and the
-table are larger than `shared_buffers`, the rest lies in the system's cache.
+runs, and the figures are of all queries. LIKE asks a sample of them for the newest 20 rows. The table is larger than
+`shared_buffers`; what is not there lies in the system's cache.
 """
 
 import statistics
