@@ -20,7 +20,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / "files" / "app"), str(ROOT / "tests" / "app")]
 
-import aliases  # noqa: E402 (the path comes first)
+import access  # noqa: E402 (the path comes first)
+import aliases  # noqa: E402 (the same)
 import endpoints  # noqa: E402 (the same)
 import large_tables  # noqa: E402 (the same)
 import server as server_module  # noqa: E402 (the same)
@@ -102,7 +103,8 @@ class Bench:
     def database(self, name: str) -> Iterator[str]:
         """Alias of a new, empty database freelance_<name>, as the tables' owner. It is gone afterwards."""
         drop = f"DROP DATABASE IF EXISTS freelance_{name} WITH (FORCE);"
-        self.server.sql("postgres", f"{drop} CREATE DATABASE freelance_{name} OWNER freelance_owner;")
+        made = f"CREATE DATABASE freelance_{name} OWNER freelance_owner;"
+        self.server.sql("postgres", f"{drop} {made} {access.rights_in(f'freelance_{name}')}")
         self.server.sql(f"freelance_{name}", aliases.EMPTY)
         with aliases.alias_of(name) as alias:
             yield alias
@@ -132,6 +134,7 @@ def bench(*, small: bool) -> Iterator[Bench]:
         made.run("systemctl", "restart", "postgresql@17-main")
         endpoints.start(made)
         aliases.lead_to(made, authority)
+        made.sql("postgres", access.settings_of_roles() + access.rights_in("freelance_platform"))
         made.sql("freelance_platform", aliases.EMPTY)
         call_command("deploy_release", release="bench", verbosity=0, stdout=io.StringIO())
         yield Bench(server=made, small=small, postgresql=_postgresql(made))
