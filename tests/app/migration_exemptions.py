@@ -50,6 +50,7 @@ LINT = {
     ("payments.0018_days", "prefer-robust-stmts"): HALF_BUILT,
     ("messaging.0011_days", "prefer-robust-stmts"): HALF_BUILT,
     ("reviews.0011_days", "prefer-robust-stmts"): HALF_BUILT,
+    ("orders.0022_what_waits_too_long", "prefer-robust-stmts"): HALF_BUILT,
 }
 
 # By migration and table: all rows are written anew, under a lock that stops readers.

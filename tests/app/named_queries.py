@@ -32,7 +32,7 @@ from apps.gigs.models import (
     GigView,
 )
 from apps.messaging.models import Conversation, Message, MessageReport
-from apps.orders.models import Order, OrderDispute, OrderMessage, OrderReview, OrderStat, OrderStatusHistory
+from apps.orders.models import Delivery, Order, OrderDispute, OrderMessage, OrderReview, OrderStat, OrderStatusHistory
 from apps.payments.models import Escrow, PaymentMethod, PaymentRefund, Transaction, Wallet, Withdrawal
 from apps.reviews.models import Review, ReviewInvitation, ReviewReport, UserRating
 from django.db import connections
@@ -52,15 +52,19 @@ def _middle(alias: str, model: type[Model], column: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Who and what the queries ask about: of each column the value that is in the middle, by the number of its rows."""
+    """Who and what the queries ask about: of each column the value that is in the middle, by the number of its rows.
+
+    `alias` is the owner's, who looks these up; `reader` is that of the role which asks.
+    """
 
     alias: str
+    reader: str
 
     def __call__(self, model: type[Model], column: str) -> Any:
         return _middle(self.alias, model, column)
 
     def of(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.using(self.alias)
+        return rows.using(self.reader)
 
     def one(self, model: type[Model], key: UUID) -> Any:
         return model._base_manager.using(self.alias).get(pk=key)
@@ -73,7 +77,7 @@ def _unread(a: Asked) -> QuerySet[Any]:
 
 def _latest(a: Asked) -> QuerySet[Any]:
     conversation = a.one(Conversation, a(Message, "conversation_id"))
-    newest = a.of(Message.objects.filter(conversation=conversation)).order_by("-created_at")[PAGE].created_at
+    newest = Message.objects.using(a.alias).filter(conversation=conversation).order_by("-created_at")[PAGE].created_at
     return a.of(Message.objects.since(conversation, newest))
 
 
@@ -83,11 +87,11 @@ def _unread_of_order(a: Asked) -> QuerySet[Any]:
 
 
 def _verifications(a: Asked) -> QuerySet[Any]:
-    return a.of(UserVerification.objects.of_user(a(UserVerification, "user_id"), "identity"))
+    return a.of(UserVerification.objects.of_user(a(UserVerification, "user_id"), "real_name"))
 
 
 def _some_gigs(a: Asked) -> list[UUID]:
-    return list(a.of(Gig.objects.active()).order_by("-created_at").values_list("pk", flat=True)[:PAGE])
+    return list(Gig.objects.using(a.alias).active().order_by("-created_at").values_list("pk", flat=True)[:PAGE])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,12 +155,14 @@ QUERIES: dict[str, Callable[[Asked], Query]] = {
     "views_of_gig_newest": lambda a: a.of(GigView.objects.of_gig(a(GigView, "gig_id"), END - timedelta(days=7), END)),
     "views_of_viewer_newest": lambda a: a.of(GigView.objects.of_viewer(a(GigView, "viewer_id")))[:PAGE],
     # orders
+    "deliveries_unanswered_oldest": lambda a: a.of(Delivery.objects.unanswered(END - timedelta(days=7)))[:PAGE],
     "disputes_waiting_oldest": lambda a: a.of(OrderDispute.objects.waiting())[:PAGE],
     "order_messages_newest": lambda a: a.of(OrderMessage.objects.of_order(a(OrderMessage, "order_id")))[:PAGE],
     "order_messages_unread": _unread_of_order,
     "order_stats_of_day_by_amount": lambda a: a.of(OrderStat.objects.of_day(LAST_DAY))[:PAGE],
     "orders_by_day": _counted("gigs_gigstat"),
     "orders_in_work_by_due_date": lambda a: a.of(Order.objects.overdue())[:PAGE],
+    "orders_not_begun_oldest": lambda a: a.of(Order.objects.not_begun(END - timedelta(days=1)))[:PAGE],
     "orders_of_client_newest": lambda a: a.of(Order.objects.of_client(a(Order, "client_id"), "completed"))[:PAGE],
     "orders_of_freelancer_newest": lambda a: a.of(Order.objects.of_freelancer(a(Order, "freelancer_id"), "completed"))[
         :PAGE
@@ -180,7 +186,7 @@ QUERIES: dict[str, Callable[[Asked], Query]] = {
     )[:PAGE],
     "withdrawals_of_batch": lambda a: a.of(Withdrawal.objects.of_batch(a(Withdrawal, "batch_id"), "processing")),
     "withdrawals_of_user_newest": lambda a: a.of(Withdrawal.objects.of_user(a(Withdrawal, "user_id")))[:PAGE],
-    # The function ledger_make_batch of migration payments.0009.
+    # What ledger_submit_payouts asks (migration payments.0009).
     "withdrawals_to_pay_oldest": lambda a: a.of(
         Withdrawal.objects.filter(kind="alipay", status="requested").order_by("created_at", "id")
     )[:PAGE],
@@ -201,6 +207,64 @@ QUERIES: dict[str, Callable[[Asked], Query]] = {
     "reviews_of_gig_newest": lambda a: a.of(Review.objects.of_gig(a(Review, "gig_id")))[:PAGE],
     "reviews_written_by_newest": lambda a: a.of(Review.objects.written_by(a(Review, "author_id")))[:PAGE],
 }
+
+# Who asks, by the column that names the person; the party of an order or a conversation by the one that names it.
+ASKED_BY: dict[str, tuple[type[Model], str]] = {
+    "activities_of_user_newest": (UserActivityLog, "user_id"),
+    "portfolios_of_user_in_order": (Portfolio, "user_id"),
+    "verifications_of_user_newest": (UserVerification, "user_id"),
+    "favorites_of_user_newest": (GigFavorite, "user_id"),
+    "gigs_of_freelancer_newest": (Gig, "freelancer_id"),
+    "searches_of_user_newest": (GigSearchHistory, "user_id"),
+    "views_of_viewer_newest": (GigView, "viewer_id"),
+    "order_messages_newest": (OrderMessage, "order_id"),
+    "order_messages_unread": (OrderMessage, "order_id"),
+    "orders_of_client_newest": (Order, "client_id"),
+    "orders_of_freelancer_newest": (Order, "freelancer_id"),
+    "review_requests_of_reviewer": (OrderReview, "reviewer_id"),
+    "status_history_of_order": (OrderStatusHistory, "order_id"),
+    "payment_methods_of_user": (PaymentMethod, "user_id"),
+    "refunds_of_escrow": (PaymentRefund, "escrow_id"),
+    "transactions_of_wallet_newest": (Transaction, "wallet_id"),
+    "withdrawals_of_user_newest": (Withdrawal, "user_id"),
+    "messages_of_conversation": (Message, "conversation_id"),
+    "messages_sent_newest": (Message, "sender_id"),
+    "messages_unread": (Message, "conversation_id"),
+    "reviews_written_by_newest": (Review, "author_id"),
+    "a page of a conversation": (Message, "conversation_id"),
+    "the inbox with its people": (Conversation, "participant_low_id"),
+}
+# What waits for staff or a job. Everything else is shown to everybody: a client asks.
+ASKED_BY_THE_PLATFORM = {
+    "verifications_by_end", "verifications_of_reviewer", "verifications_waiting", "gigreports_of_gig_newest",
+    "gigreports_waiting", "searches_without_result", "stats_of_day_most_viewed", "views_of_gig_newest",
+    "disputes_waiting_oldest", "order_stats_of_day_by_amount", "orders_in_work_by_due_date", "orders_not_begun_oldest",
+    "deliveries_unanswered_oldest", "review_requests_run_out",
+    "escrows_held_oldest", "refunds_waiting_oldest", "withdrawals_of_batch", "withdrawals_to_pay_oldest",
+    "messagereports_waiting", "invitations_open_by_expiry", "reviewreports_waiting", "the views of a gig in a month",
+}  # fmt: skip
+# Roll-ups, and what a function asks with the owner's rights.
+ASKED_BY_THE_OWNER = {
+    "favorites_by_day", "messages_by_day", "orders_by_day", "reviews_by_day", "status_history_by_day",
+    "transactions_by_day", "reviews_by_words",
+}  # fmt: skip
+# Not the application's to read.
+ASKED_BY_STAFF = {"audit_about_person_newest", "audit_by_actor_newest", "audit_of_row_newest"}
+
+
+def who_asks(a: Asked, name: str) -> UUID | None:
+    """Return the person who asks a query; None is the platform."""
+    if name in ASKED_BY_THE_PLATFORM:
+        return None
+    model, column = ASKED_BY.get(name, (Order, "client_id"))
+    key: UUID = a(model, column)
+    owner = {"order_id": (Order, "client_id"), "conversation_id": (Conversation, "participant_low_id"),
+             "escrow_id": (Escrow, "order__client_id"), "wallet_id": (Wallet, "user_id")}.get(column)  # fmt: skip
+    if owner:
+        of, person = owner
+        key = of._base_manager.using(a.alias).values_list(person, flat=True).get(pk=key)
+    return key
+
 
 # Lists that no index of their own serves, but one of a constraint: named here, so that they are held to the same limit.
 BESIDES: dict[str, Callable[[Asked], Query]] = {

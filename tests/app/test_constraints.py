@@ -12,7 +12,7 @@ from apps.gigs.models import Category, Gig, GigPackage
 from apps.orders.models import Order
 from config.router import all_on
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -79,6 +79,28 @@ def test_private_data_in_a_wrong_shape_is_refused_before_it_is_encrypted(code: s
     assert [error.code for error in caught.value.error_dict[next(iter(fields))]] == [code]
     with acting_as(user.pk):
         assert not UserPrivate.objects.filter(user=user).exists()
+
+
+def test_of_a_sealed_phone_number_the_database_holds_shape_index_and_owner() -> None:
+    """It sees no number. Who writes past the application meets a rule all the same."""
+    there, here = private(phone_number="+8613800138000"), make.user()
+    with acting_as(there.pk), connections["default"].cursor() as cursor:
+        cursor.execute("SELECT phone_number_sealed, phone_number_index FROM accounts_userprivate")
+        ((sealed, index),) = cursor.fetchall()
+
+    def written(sealed: bytes, index: bytes | None) -> None:
+        with acting_as(here.pk), connections["default"].cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO accounts_userprivate (user_id, phone_number_sealed, phone_number_index)"
+                " VALUES (%s, %s, %s)",
+                [here.pk, sealed, index],
+            )
+
+    plain = b"+8613800138000"
+    refused("accounts_userprivate_phone_is_sealed", lambda: written(plain, b"0" * 33))
+    refused("accounts_userprivate_phone_is_sealed", lambda: written(sealed[:70], index))
+    refused("accounts_userprivate_phone_is_sealed", lambda: written(sealed, None))
+    refused("accounts_userprivate_phone_of_one_person", lambda: written(sealed, index))
 
 
 @pytest.mark.usefixtures("owner")

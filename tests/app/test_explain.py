@@ -1,4 +1,7 @@
-"""On a million rows every index serves the query that it is named after, and no query reads a big table as a whole."""
+"""On a million rows every index serves the query that it is named after, and no query reads a big table as a whole.
+
+Each is asked by the role and as the person that asks it: policies stand in its plan.
+"""
 
 import json
 from collections.abc import Iterator
@@ -6,8 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
-from named_queries import BESIDES, QUERIES, Asked, Query
+from apps.common.identity import acting_as, acting_as_platform
+from django.conf import settings
+from django.db import connections
+from django.db.models import QuerySet
+from named_queries import ASKED_BY_STAFF, ASKED_BY_THE_OWNER, BESIDES, QUERIES, Asked, Query, who_asks
 
 BIG_TABLES = ("gigs_gigview", "messaging_message")
 SEQUENTIAL_BYTES_MAX = 100_000_000
@@ -61,22 +67,53 @@ def bytes_read_through(alias: str, plan: list[dict[str, Any]]) -> int:
     )
 
 
-@contextmanager
-def small_tables_by_index(alias: str, index: str) -> Iterator[None]:
-    """Have the planner prefer indexes where the index's table is small."""
+def prefer_indexes_of_small_tables(asked: Asked, index: str) -> None:
+    """Have the planner prefer indexes for the rest of the transaction where the index's table is small."""
     pages = """
         SELECT coalesce(sum(relpages), 0) FROM pg_index JOIN pg_class AS t
             ON indrelid IN (t.oid, pg_partition_root(t.oid)) AND t.relkind = 'r' WHERE indexrelid = %s::regclass
     """
-    with transaction.atomic(using=alias):
-        if rows(alias, pages, index)[0][0] < SMALL_PAGES:
-            rows(alias, "SELECT set_config('enable_seqscan', 'off', true)")
-        yield
+    if rows(asked.alias, pages, index)[0][0] < SMALL_PAGES:
+        rows(asked.reader, "SELECT set_config('enable_seqscan', 'off', true)")
+
+
+@contextmanager
+def reading(large: str, role: str) -> Iterator[Asked]:
+    """A session of a role in the large database."""
+    alias, owner = f"large_{role}", settings.DATABASES[large]
+    settings.DATABASES[alias] = {
+        **owner, "USER": role, "PASSWORD": f"test-{role}",
+        "OPTIONS": {name: value for name, value in owner["OPTIONS"].items() if name != "assume_role"},
+    }  # fmt: skip
+    try:
+        yield Asked(alias=large, reader=alias)
+    finally:
+        connections[alias].close()
+        del connections[alias]
+        del settings.DATABASES[alias]
 
 
 @pytest.fixture(scope="session")
-def asked(large: str) -> Asked:
-    return Asked(alias=large)
+def application(large: str) -> Iterator[Asked]:
+    with reading(large, "freelance_user") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def staff(large: str) -> Iterator[Asked]:
+    with reading(large, "freelance_staff") as made:
+        yield made
+
+
+@contextmanager
+def asking(application: Asked, staff: Asked, name: str) -> Iterator[Asked]:
+    """Run a transaction of who asks the query of this name."""
+    asked = staff if name in ASKED_BY_STAFF else application
+    if name in ASKED_BY_THE_OWNER:
+        asked = Asked(alias=asked.alias, reader=asked.alias)
+    person = who_asks(asked, name)
+    with acting_as_platform(asked.reader) if person is None else acting_as(person, asked.reader):
+        yield asked
 
 
 def test_the_big_tables_have_a_million_rows(large: str) -> None:
@@ -91,23 +128,47 @@ def test_there_is_no_index_without_a_query(large: str) -> None:
 
 
 @pytest.mark.parametrize("index", QUERIES)
-def test_an_index_serves_the_query_that_it_is_named_after(asked: Asked, index: str) -> None:
-    query = QUERIES[index](asked)
-    with small_tables_by_index(asked.alias, index):
+def test_an_index_serves_the_query_that_it_is_named_after(application: Asked, staff: Asked, index: str) -> None:
+    with asking(application, staff, index) as asked:
+        query = QUERIES[index](asked)
+        prefer_indexes_of_small_tables(asked, index)
         plan = plan_of(query)
     shown = [{name: node[name] for name in SHOWN if name in node} for node in plan]
     assert index in indexes_in(asked.alias, plan), json.dumps(shown, indent=1, ensure_ascii=False)
 
 
 @pytest.mark.parametrize("name", [*QUERIES, *BESIDES])
-def test_no_query_reads_a_big_table_from_end_to_end(asked: Asked, name: str) -> None:
-    plan = plan_of((QUERIES | BESIDES)[name](asked))
+def test_no_query_reads_a_big_table_from_end_to_end(application: Asked, staff: Asked, name: str) -> None:
+    with asking(application, staff, name) as asked:
+        plan = plan_of((QUERIES | BESIDES)[name](asked))
     assert bytes_read_through(asked.alias, plan) < SEQUENTIAL_BYTES_MAX
 
 
-def test_a_query_without_an_index_is_found_out(asked: Asked) -> None:
+def test_a_query_without_an_index_is_found_out(application: Asked) -> None:
     """The limit refuses what it is there for: a filter that no index serves."""
     from apps.messaging.models import Message  # noqa: PLC0415 (this test alone asks it)
 
-    plan = plan_of(Message.objects.using(asked.alias).filter(body="没有人写过"))
-    assert bytes_read_through(asked.alias, plan) > SEQUENTIAL_BYTES_MAX
+    with acting_as_platform(application.reader):
+        plan = plan_of(Message.objects.using(application.reader).filter(body="没有人写过"))
+    assert bytes_read_through(application.alias, plan) > SEQUENTIAL_BYTES_MAX
+
+
+def counted(asked: Asked, name: str) -> int:
+    query = (QUERIES | BESIDES)[name](asked)
+    assert isinstance(query, QuerySet)
+    return query.count()
+
+
+@pytest.mark.parametrize("name", [name for name in [*QUERIES, *BESIDES] if name not in ASKED_BY_THE_OWNER])
+def test_who_asks_loses_no_row(application: Asked, staff: Asked, name: str) -> None:
+    with asking(application, staff, name) as asked:
+        found = counted(asked, name)
+    assert found == counted(Asked(alias=asked.alias, reader=asked.alias), name)
+
+
+def test_the_ledger_asks_what_is_explained(owner: Any) -> None:
+    with owner.cursor() as cursor:
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = 'ledger_submit_payouts'")
+        ((source,),) = cursor.fetchall()
+    asked = "WHERE kind = p_kind AND status = 'requested' ORDER BY created_at, id LIMIT p_limit"
+    assert asked in " ".join(source.split())

@@ -10,7 +10,7 @@ from apps.common.caching import STATISTICS_SECONDS, any_stamp, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+    from datetime import date, datetime
     from uuid import UUID
 
     # Some are named in strings below only.
@@ -48,6 +48,10 @@ class OrderQuerySet(models.QuerySet["Order"]):
         """Return orders in work whose date has passed, the oldest first."""
         return self.filter(status__in=["in_progress", "revision"], due_at__lt=Now()).order_by("due_at")
 
+    def not_begun(self, paid_before: "datetime") -> "OrderQuerySet":
+        """Return orders that were paid before a moment and are not in work yet, the oldest first."""
+        return self.filter(status="paid", paid_at__lt=paid_before).order_by("paid_at")
+
 
 class OrderRequirementQuerySet(models.QuerySet["OrderRequirement"]):
     def missing(self, order_id: "UUID") -> "OrderRequirementQuerySet":
@@ -59,6 +63,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def of_order(self, order_id: "UUID") -> "DeliveryQuerySet":
         """Return an order's deliveries, first to last."""
         return self.filter(order_id=order_id).order_by("number")
+
+    def unanswered(self, before: "datetime") -> "DeliveryQuerySet":
+        """Return what was delivered before a moment and waits for the client, the oldest first, with its order."""
+        return self.filter(status="submitted", created_at__lt=before).select_related("order").order_by("created_at")
 
     def submit(self, order: "Order", message: str, files: "Sequence[dict[str, Any]]" = ()) -> "Delivery":
         """Hand work over under the order's next number and take the order to "delivered".

@@ -144,6 +144,8 @@ class Order(StatefulModel):
             ),
             # The daily roll-up.
             by_day("orders_by_day", "created_at", "completed_at"),
+            # OrderQuerySet.not_begun.
+            models.Index(fields=["paid_at"], name="orders_not_begun_oldest", condition=Q(status="paid")),
         ]
 
     def __str__(self) -> str:

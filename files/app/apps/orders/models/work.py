@@ -90,6 +90,10 @@ class Delivery(StatefulModel):
                 name="orders_delivery_decided_at_fits_status",
             ),
         ]
+        indexes = [
+            # DeliveryQuerySet.unanswered.
+            models.Index(fields=["created_at"], name="deliveries_unanswered_oldest", condition=Q(status="submitted")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.order_id} #{self.number}"
