@@ -25,6 +25,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.db import ProgrammingError, connections, models, transaction
 from django.db.models.functions import Now
+from server import Server
 
 # Who a person is to the platform, what they may do, their money and contracts, and what staff decide.
 AUDITED = {
@@ -223,6 +224,15 @@ def test_only_the_owner_calls_what_the_audit_is_made_of(call: str) -> None:
     for role in ("freelance_user", "freelance_staff", "reporting_user"):
         with alias_of(role), pytest.raises(ProgrammingError, match="permission denied for function audit_"):
             run(role, call)
+
+
+def test_the_migrator_alone_can_take_the_part_of_the_audit_or_the_ledger_and_has_their_rights_in_no_other_way(
+    migrated: Server,
+) -> None:
+    can = "SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper AND pg_has_role(oid, '{}', '{}') ORDER BY 1"
+    for role in ("audit_owner", "freelance_ledger", "freelance_owner"):
+        assert migrated.sql("freelance_platform", can.format(role, "SET")) == "freelance_migrator"
+        assert migrated.sql("freelance_platform", can.format(role, "USAGE")) == ""
 
 
 @pytest.mark.usefixtures("as_owner")

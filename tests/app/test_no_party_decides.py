@@ -13,7 +13,7 @@ import pytest
 from apps.accounts.models import User
 from apps.common.identity import acting_as
 from apps.messaging.models import MessageReport
-from apps.orders.models import Delivery, Order, OrderDispute, OrderMessage
+from apps.orders.models import Order, OrderDispute
 from apps.payments import ledger
 from apps.reviews.models import ReviewReport
 from test_constraints import refused
@@ -154,20 +154,6 @@ def test_a_report_is_decided_by_no_party_and_explained(reported: Callable[[], tu
     ended = {"status": "upheld", "handled_by": people.staff(), "handled_at": people.MOMENT}
     refused(f"{table}_decision_is_explained", lambda: change(report, **ended))
     assert change(report, **ended, resolution="已核实") == 1
-
-
-# ---- what was said stays
-def test_the_other_party_rewrites_neither_a_message_nor_a_delivery() -> None:
-    order = contracts.delivered_order()
-    message = contracts.message(order=order)
-    delivery = Delivery.objects.get(order=order)
-    with acting_as(order.freelancer_id):
-        refused("orders_ordermessage_is_final", lambda: change(message, body="同意退款"))
-        assert change(message, read_at=people.MOMENT) == 1
-    with acting_as(order.client_id):
-        refused("orders_delivery_is_final", lambda: change(delivery, files=[]))
-        assert change(delivery, status="revision_requested", feedback="请修改。", decided_at=people.MOMENT) == 1
-    assert OrderMessage.objects.get(pk=message.pk).body == message.body
 
 
 # ---- orders in memory

@@ -1,4 +1,4 @@
-"""Who decides about an order is no party of it, and what was said and delivered stays as it was."""
+"""Who decides about an order is no party of it."""
 
 from django.db import migrations
 
@@ -9,10 +9,12 @@ from apps.common.sql import refusal, refuse_if, row_trigger
 ACTOR = "actor uuid := nullif(current_setting('app.current_user_id', true), '')::uuid;"
 BY_THE_APPLICATION = "current_user <> 'freelance_owner'"
 
+# Who is not of the platform is refused by the policies: these speak to staff.
 READ_PARTIES = """
             SELECT client_id, freelancer_id INTO contract FROM public.orders_order WHERE id = NEW.order_id;"""
 BY_NO_PARTY = refuse_if(
-    """contract.client_id IN (actor, NEW.handled_by_id) OR contract.freelancer_id IN (actor, NEW.handled_by_id)""",
+    """public.acts_for_platform() AND (contract.client_id IN (actor, NEW.handled_by_id)
+                OR contract.freelancer_id IN (actor, NEW.handled_by_id))""",
     refusal(
         "orders_orderdispute_handled_by_no_party", "handled_by_id",
         "the dispute %s is not handled by a party of its order", "NEW.id",
@@ -20,26 +22,13 @@ BY_NO_PARTY = refuse_if(
     ),
 )  # fmt: skip
 BY_WHO_ACTS = refuse_if(
-    "actor <> NEW.handled_by_id AND NEW.handled_by_id IS DISTINCT FROM OLD.handled_by_id",
+    """public.acts_for_platform() AND actor <> NEW.handled_by_id
+                AND NEW.handled_by_id IS DISTINCT FROM OLD.handled_by_id""",
     refusal(
         "orders_orderdispute_handled_by_who_acts", "handled_by_id",
         "%s does not decide in the name of %s", "actor", "NEW.handled_by_id", hint="Name the person who acts.",
     ),
 )  # fmt: skip
-
-MESSAGE_IS_FINAL = refusal(
-    "orders_ordermessage_is_final", "body", "the message %s of the order %s cannot be rewritten",
-    "OLD.id", "OLD.order_id", hint="Write another one.",
-)  # fmt: skip
-DELIVERY_IS_FINAL = refusal(
-    "orders_delivery_is_final", "message", "what the delivery %s of the order %s says cannot be rewritten",
-    "OLD.number", "OLD.order_id", hint="Deliver again.",
-)  # fmt: skip
-
-
-def changed(*columns: str) -> str:
-    new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
-    return f"({new}) IS DISTINCT FROM ({old}) AND {BY_THE_APPLICATION}"
 
 
 class Migration(migrations.Migration):
@@ -54,21 +43,6 @@ class Migration(migrations.Migration):
             BY_WHO_ACTS,
             declare=f"contract record; {ACTOR}",
             when=f"(NEW.handled_by_id IS NOT NULL OR NEW.status IN ('under_review', 'resolved')) AND {BY_THE_APPLICATION}",
-        ),
-        # The owner may replace texts: that is how a person's data is erased.
-        row_trigger(
-            "orders_ordermessage",
-            "orders_ordermessage_keep",
-            "BEFORE UPDATE",
-            MESSAGE_IS_FINAL,
-            when=changed("order_id", "sender_id", "body", "attachment_url", "created_at"),
-        ),
-        row_trigger(
-            "orders_delivery",
-            "orders_delivery_keep",
-            "BEFORE UPDATE",
-            DELIVERY_IS_FINAL,
-            when=changed("order_id", "number", "message", "files"),
         ),
         # The whole platform's figures, counted by the roll-up.
         row_security("orders_orderstat", written_by(PLATFORM, sees=PLATFORM)),
