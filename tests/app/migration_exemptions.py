@@ -35,6 +35,7 @@ LINT = {
         "contract of 0009 without a release between: the deployment that brings row security stops the application"
         " anyway. It is refused while a plain value is left (`encrypt_columns`)"
     ),
+    ("accounts.0014_rights_are_given", "ban-drop-function"): "of a trigger, which goes with it; a narrower one comes",
     ("payments.0003_methods", "ban-drop-constraint"): "replaced by the same statement's wider rule; 0006 validates it",
     ("common.00041_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,
     ("accounts.00061_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,

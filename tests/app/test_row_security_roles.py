@@ -171,12 +171,25 @@ def test_staff_and_reports_write_nothing(migrated: Server, role: str) -> None:
         ("freelance_staff", "accounts_user.password"), ("reporting_user", "accounts_user.password"),
         ("reporting_user", "messaging_message.body"), ("reporting_user", "orders_ordermessage.body"),
         ("reporting_user", "payments_paymentmethod.last_characters"),
+        ("freelance_staff", "messaging_message.body"), ("freelance_staff", "orders_ordermessage.body"),
+        ("freelance_staff", "payments_paymentmethod.last_characters"), ("freelance_staff", "payments_wallet.balance"),
+        ("freelance_staff", "payments_transaction.amount"), ("reporting_user", "payments_wallet.user_id"),
+        ("freelance_staff", "messaging_messageattachment.storage_key"),
+        ("reporting_user", "messaging_messageattachment.storage_key"),
+        ("reporting_user", "payments_withdrawal.user_id"),
     ],
 )  # fmt: skip
 def test_some_columns_are_not_for_those_who_see_all_rows(migrated: Server, role: str, column: str) -> None:
     table, name = column.split(".")
     with session(migrated, role) as reader, pytest.raises(errors.InsufficientPrivilege, match="permission denied"):
         scalar(reader, f"SELECT count({name}) FROM {table}")  # noqa: S608 (names)
+
+
+def test_reports_add_money_up(migrated: Server, world: World) -> None:  # noqa: ARG001 (it comes first)
+    with session(migrated, "reporting_user") as reports:
+        for column in ("payments_wallet.balance", "payments_transaction.amount", "payments_withdrawal.amount"):
+            table, name = column.split(".")
+            assert scalar(reports, f"SELECT sum({name}) FROM {table} WHERE {name} > 0") > 0  # noqa: S608 (names)
 
 
 def test_the_owner_and_the_ledger_see_and_keep_every_row(
