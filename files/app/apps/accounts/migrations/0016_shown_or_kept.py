@@ -2,17 +2,24 @@
 
 from django.db import migrations
 
-from apps.common.columns import columns_of
+from apps.common.parties import PLATFORM, Parties
 from apps.common.public_rows import policy_condition
-from apps.common.row_security import PLATFORM, own
+from apps.common.row_security import own
+
+PARTIES = (
+    Parties(
+        table="accounts_userprofile",
+        final="user_id created_at",
+        by={PLATFORM: "response_time_minutes"},
+        # 0 would pass for what nobody wrote.
+        new={PLATFORM: "NEW.response_time_minutes IS NOT NULL"},
+    ),
+)
 
 
 class Migration(migrations.Migration):
     dependencies = [("accounts", "0014_rights_are_given")]
     operations = [
         policy_condition("accounts_portfolio", "SELECT", "USING", "true", f"is_public OR {own('user_id')}"),
-        columns_of(
-            "accounts_userprofile_response_time_is_measured", "accounts_userprofile",
-            {"response_time_minutes": "NULL"}, PLATFORM, of="the platform", key="user_id",
-        ),
-    ]  # fmt: skip
+        *(each.triggers() for each in PARTIES),
+    ]
