@@ -16,8 +16,8 @@ DECLARED: dict[str, Parties] = {
 }
 # A value of the type that is not the one in the row. Whether the column may hold it is asked after whose it is.
 OTHER = {
-    # The order that the two have besides, or the other one of them.
-    "order_id": "%(other_order)s",
+    # The other order of the two, or the other one of them.
+    "order_id": "CASE {0} WHEN %(order)s THEN %(other_order)s ELSE %(order)s END",
     "sender_id": "%(freelancer)s",
     "raised_by_id": "%(freelancer)s",
     "uuid": "uuidv7()",

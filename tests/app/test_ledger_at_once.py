@@ -15,7 +15,7 @@ from apps.common.identity import acting_as, acting_as_platform
 from apps.common.retry import retried
 from apps.orders.models import Delivery, Order
 from apps.payments import ledger
-from apps.payments.models import Escrow, PayoutBatch, Transaction, Wallet, Withdrawal
+from apps.payments.models import Escrow, PaymentMethod, PayoutBatch, Transaction, Wallet, Withdrawal
 from concurrency import act_for_nobody, act_for_the_platform, at_once, until_somebody_waits
 from django.db.models import Sum
 
@@ -74,6 +74,52 @@ def test_two_payments_of_one_order_are_one() -> None:
     pay = as_person(client.pk, lambda: ledger.hold_escrow(contracts.key(), order))
     assert at_once(pay, pay).count("ledger_order_waits_for_payment") == 1
     assert balance(client) == Decimal("801.00")
+
+
+@pytest.mark.parametrize("first", ["pay", "change"])
+def test_a_price_that_changes_meanwhile_is_not_paid(first: str) -> None:
+    client = contracts.person("1000.00")
+    order = make.order(client=client)
+    held = threading.Event()
+    pay = partial(ledger.hold_escrow, contracts.key(), order)
+    change = partial(Order.objects.filter(pk=order.pk).update, quantity=2)
+
+    def begin() -> None:
+        {"pay": pay, "change": change}[first]()
+        held.set()
+        until_somebody_waits()
+
+    def follow() -> None:
+        assert held.wait(timeout=20)
+        {"pay": change, "change": pay}[first]()
+
+    outcomes = at_once(as_person(client.pk, begin), as_person(client.pk, follow))
+    assert outcomes[1] == {"pay": "orders_order_contract_is_fixed", "change": "ledger_amount_is_as_shown"}[first]
+    assert balance(client) == {"pay": Decimal("801.00"), "change": Decimal("1000.00")}[first]
+
+
+@pytest.mark.parametrize("first", ["withdraw", "change"])
+def test_a_withdrawal_goes_to_the_account_that_was_verified(first: str) -> None:
+    person = contracts.person("100.00")
+    account = contracts.payment_method(user=person)
+    held = threading.Event()
+    withdraw = partial(ledger.request_withdrawal, contracts.key(), account, Decimal("5.00"))
+    change = partial(PaymentMethod.objects.filter(pk=account.pk).update, kind="wechat_pay")
+
+    def begin() -> None:
+        {"withdraw": withdraw, "change": change}[first]()
+        held.set()
+        until_somebody_waits()
+
+    def follow() -> None:
+        assert held.wait(timeout=20)
+        {"withdraw": change, "change": withdraw}[first]()
+
+    outcomes = at_once(as_person(person.pk, begin), as_person(person.pk, follow))
+    too_late = {
+        "withdraw": "payments_paymentmethod_stays_while_money_is_on_its_way", "change": "ledger_account_is_verified",
+    }  # fmt: skip
+    assert outcomes[1] == too_late[first]
 
 
 def test_two_accepts_of_one_order_pay_once() -> None:

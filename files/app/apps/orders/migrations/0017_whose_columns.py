@@ -97,7 +97,8 @@ BEGIN
     END IF;
     RETURN NEW;
 END $function$;
-CREATE TRIGGER orders_order_step_has_its_row BEFORE UPDATE ON orders_order
+-- Named behind orders_order_whose_columns: first it is asked whose step it is.
+CREATE TRIGGER orders_order_whose_step_has_its_row BEFORE UPDATE ON orders_order
     FOR EACH ROW WHEN (current_user = 'freelance_user' AND OLD.status <> NEW.status
         AND NEW.status IN ('delivered', 'disputed'))
     EXECUTE FUNCTION orders_order_check_step();
@@ -111,7 +112,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             STEPS,
             """
-            DROP TRIGGER orders_order_step_has_its_row ON orders_order;
+            DROP TRIGGER orders_order_whose_step_has_its_row ON orders_order;
             DROP FUNCTION orders_order_check_step();
             """,
         ),
