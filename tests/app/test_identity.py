@@ -25,6 +25,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 from factories_world import World
+from test_constraints import refused
 
 View = Callable[[HttpRequest], HttpResponse]
 PASSWORD = "correct horse battery"
@@ -287,6 +288,25 @@ def test_a_contact_that_nobody_verified_is_no_name(account: User) -> None:
     assert authenticate(None, username=phone, password=PASSWORD) is None
     assert authenticate(None, username=email, password=PASSWORD) is None
     assert authenticate(None, username=account.username, password=PASSWORD) == account
+
+
+@pytest.mark.parametrize(
+    "name", ["+8613800138000", "zhu@example.cn", "13800138000", "138-0013-8000", "＋8613800138000"]
+)
+def test_a_contact_is_no_user_name(name: str) -> None:
+    refused("accounts_user_username_is_no_contact", lambda: make.user(username=name.replace("＋", "+")))
+    # Nor is it asked for as one: the statement would show it.
+    with CaptureQueriesContext(connections["default"]) as asked, CaptureQueriesContext(connections["replica"]) as read:
+        assert authenticate(None, username=name, password=PASSWORD) is None
+    statements = [query["sql"] for query in (*asked, *read)]
+    assert len(statements) > 1
+    assert not [sql for sql in statements if "13800138000" in sql.replace("-", "") or "zhu@" in sql]
+
+
+@pytest.mark.parametrize("written", ["{}", " 86 {}", "0086-{}", "+86 {}"])
+def test_a_mobile_number_is_taken_as_people_write_it(account: User, written: str) -> None:
+    number = named(account)["phone"].removeprefix("+86")
+    assert authenticate(None, username=written.format(number), password=PASSWORD) == account
 
 
 def test_an_older_hash_is_renewed_by_who_proved_the_password(account: User) -> None:

@@ -1,5 +1,6 @@
 """Logging in while nobody is anybody yet: how an account is found, and from when on its person acts."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -15,15 +16,24 @@ from apps.common.identity import acting_as, go_on_as
 # Blind index of a contact by its kind.
 INDEXES = {"phone": "phone_number_index", "email": "email_index"}
 
+# As people write it.
+MOBILE = re.compile(r"(?:\+|00)?(?:86)?(1[3-9][0-9]{9})")
+# No account has it (accounts_user_username_is_no_contact). A contact that is not found is never asked for as a user
+# name: the statement, and with it the server's log, would hold it in clear.
+OF_NOBODY = "@"
+
 
 def contact_of(name: str) -> tuple[str, str] | None:
     """Return kind and value by which `account_of_contact` looks for it; None for what is a user name.
 
-    The database compares their blind indexes.
+    The database compares their blind indexes. A mobile number of mainland China needs no country code.
     """
-    name = name.strip()
+    name = User.normalize_username(name).strip()
+    number = re.sub(r"[\s-]", "", name)
+    if mobile := MOBILE.fullmatch(number):
+        return "phone", f"+86{mobile[1]}"
     if name.startswith("+"):
-        return "phone", name
+        return "phone", number
     return ("email", name) if "@" in name else None
 
 
@@ -37,7 +47,7 @@ class AccountBackend(ModelBackend):
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> User | None:
         if username is not None and (contact := contact_of(username)):
-            username = _username_of(*contact) or username
+            username = _username_of(*contact) or OF_NOBODY
         found = super().authenticate(request, username=username, password=password, **kwargs)
         return found if isinstance(found, User) else None
 

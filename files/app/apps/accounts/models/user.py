@@ -83,6 +83,12 @@ class User(AbstractBaseUser, PermissionsMixin, StatefulModel, Remembered):
                 violation_error_message="用户名须为 3 到 64 个字符，不含空格和大写字母。",
             ),
             models.CheckConstraint(
+                # What looks so is a phone number or an address to who logs in.
+                condition=~Q(username__regex=r"^\+|@|^(00)?-?(86)?-?1-?[3-9](-?[0-9]){9}$"),
+                name="accounts_user_username_is_no_contact",
+                violation_error_message="用户名不能是手机号或邮箱：不能含 @，不能以 + 开头。",
+            ),
+            models.CheckConstraint(
                 condition=Q(user_type__in=["client", "freelancer", "both"]), name="accounts_user_type_known"
             ),
             models.CheckConstraint(
