@@ -43,6 +43,16 @@ def test_not_even_the_owner_changes_it(table: str, statement: str) -> None:
         run("direct", statement.format(table))
 
 
+@pytest.mark.usefixtures("owner")
+def test_an_erasure_changes_the_columns_that_it_names_and_no_other() -> None:
+    fill_as_owner("payments_transaction")
+    run("direct", "SELECT set_config('app.erases', 'note', true)")
+    run("direct", "UPDATE payments_transaction SET note = '***'")
+    for statement in ("UPDATE payments_transaction SET note = '', amount = 6", "DELETE FROM payments_transaction"):
+        with pytest.raises(IntegrityError, match="payments_transaction_append_only"), transaction.atomic("direct"):
+            run("direct", statement)
+
+
 def fill_as_owner(table: str) -> None:
     """A row trigger needs a row to fire on."""
     user, gig, package, order, wallet = (uuid4() for _ in range(5))

@@ -208,6 +208,16 @@ class TestAColumn:
         assert "李娜" not in row
 
     @pytest.mark.parametrize(
+        ("number", "shown"),
+        [("6222020200112230005", "0005"), ("li_na_24", "a_24"), ("li_na24", "****"), ("lina", "****")],
+    )
+    def test_of_a_short_account_nothing_is_shown(self, number: str, shown: str) -> None:
+        made = contracts.payment_method(account_number="6222020200112239999")
+        made.account_number = number
+        made.save(update_fields=["account_number"])
+        assert PaymentMethod.objects.get(pk=made.pk).last_characters == shown
+
+    @pytest.mark.parametrize(
         ("constraint", "assignment"),
         [
             ("phone", "phone_number_sealed = 'plain'::bytea, phone_number_index = 'x'::bytea"),
@@ -241,6 +251,38 @@ class TestAColumn:
             moved.save()
         assert other.real_name == "王伟"
 
+    def test_what_did_not_change_is_written_as_it_was(self, database: Any) -> None:
+        made = UserPrivate.objects.create(
+            user=make.user(), phone_number=PHONE, email="li.na@example.com", real_name="李娜"
+        )
+        for row in (made, UserPrivate.objects.get(pk=made.pk)):
+            row.save()
+            row.real_name = str(row.real_name)
+            row.phone_verified_at = people.MOMENT
+            row.save()
+            row.email = f"{row.email}.cn"
+            row.save()
+        noted = raw(
+            database,
+            "SELECT jsonb_agg(changes ORDER BY created_at, id) FROM common_auditlog"
+            " WHERE table_name = 'accounts_userprivate' AND row_id = %s AND operation = 'update'",
+            str(made.pk),
+        )[0]
+        email = {"email_sealed": None, "email_index": None}
+        assert [list(change) for change in noted] == [["phone_verified_at"], sorted(email), sorted(email)]
+
+    def test_what_did_not_change_keeps_an_older_key(self, database: Any, key_file: Path) -> None:
+        made = UserPrivate.objects.create(user=make.user(), phone_number=PHONE)
+        whole = "SELECT p::text FROM accounts_userprivate AS p WHERE user_id = %s"
+        keyring.write(key_file, (1, 2), (1, 2))
+        row = UserPrivate.objects.get(pk=made.pk)
+        before = raw(database, whole, made.pk)
+        row.save(update_fields=["phone_number"])
+        assert raw(database, whole, made.pk) == before
+        row.phone_number = "+8613900139000"
+        row.save()
+        assert list(UserPrivate.objects.with_phone("+8613900139000")) == [made]
+
     def test_a_copied_row_does_not_take_the_value_along(self) -> None:
         found = UserPrivate.objects.get(pk=UserPrivate.objects.create(user=make.user(), real_name="李娜").pk)
         found.user = make.user()
@@ -249,10 +291,27 @@ class TestAColumn:
 
 
 # ---- wrong and missing keys
-def key_is_wrong(key_file: Path) -> None:
-    content = json.loads(key_file.read_text())
-    content["encryption"]["keys"]["1"] = keyring.key("another", 1)
-    key_file.write_text(json.dumps(content))
+def keys_become(key_file: Path, **rings: Any) -> None:
+    """Put another ring of these names into the file."""
+    fresh = key_file.with_suffix(".new")
+    fresh.write_text(json.dumps({**json.loads(key_file.read_text()), **rings}))
+    fresh.chmod(0o600)
+    fresh.rename(key_file)
+
+
+OTHER = keyring.ring("another", [1])
+WRONG = {
+    "encryption": ({"encryption": OTHER}, "The encryption key 1 of the key file is not the one"),
+    "blind index": ({"blind_index": OTHER}, "The blind index key 1 of the key file is not the one"),
+    "swapped": (
+        {"encryption": keyring.ring("blind_index", [1]), "blind_index": keyring.ring("encryption", [1])},
+        "key 1 of the key file is not the one",
+    ),
+    "missing": (
+        {"blind_index": keyring.ring("blind_index", [2])},
+        "blind index key 1 is not in the key file, which has 2",
+    ),
+}
 
 
 @pytest.mark.usefixtures("database")
@@ -264,17 +323,31 @@ class TestWithoutTheKey:
     def whole_table(self, database: Any) -> Any:
         return raw(database, "SELECT array_agg(p::text ORDER BY p::text) FROM accounts_userprivate AS p")
 
-    def test_a_wrong_key_reads_nothing_and_changes_nothing(
-        self, stored: UserPrivate, database: Any, key_file: Path
+    @pytest.mark.parametrize("case", WRONG)
+    def test_a_wrong_or_missing_key_reads_nothing_finds_nobody_and_changes_nothing(
+        self, stored: UserPrivate, database: Any, key_file: Path, case: str
     ) -> None:
-        before = self.whole_table(database)
-        key_is_wrong(key_file)
+        before, other = self.whole_table(database), make.user()
+        rings, said = WRONG[case]
+        keys_become(key_file, **rings)
         found = UserPrivate.objects.get(pk=stored.pk)
-        with pytest.raises(WrongKeyError, match="the key 1 of the key file is not the one"):
-            assert found.phone_number
-        with pytest.raises(WrongKeyError), transaction.atomic(using="direct"):
-            found.save()
+        for action in (
+            lambda: found.phone_number,
+            found.save,
+            lambda: UserPrivate.objects.with_phone(PHONE).exists(),
+            # A number that is somebody's already.
+            lambda: UserPrivate.objects.create(user=other, phone_number=PHONE),
+        ):
+            with pytest.raises((WrongKeyError, KeyUnavailableError), match=said), transaction.atomic(using="direct"):
+                action()
         assert self.whole_table(database) == before
+
+    def test_a_new_key_is_known_from_its_first_use(self, key_file: Path) -> None:
+        keyring.write(key_file, (1,), (1, 9))
+        UserPrivate.objects.create(user=make.user(), phone_number=PHONE)
+        keys_become(key_file, blind_index={**OTHER, "current": 9, "keys": {"9": keyring.key("another", 9)}})
+        with pytest.raises(WrongKeyError, match="The blind index key 9 of the key file is not the one"):
+            UserPrivate.objects.with_phone(PHONE).exists()
 
     def test_a_missing_file_is_named_and_changes_nothing(
         self, stored: UserPrivate, database: Any, key_file: Path

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from apps.accounts.models import UserPrivate
 from apps.common.encryption import rotation
 from apps.common.encryption.columns import SealedTable
+from apps.common.encryption.errors import KeyUnavailableError
 from apps.common.encryption.keys import rings
 from config.router import all_on
 from django.core.management import CommandError, call_command
@@ -48,14 +50,14 @@ def rotate(alias: str, **options: Any) -> Any:
 
 
 @pytest.fixture
-def people(deployed: str, key_file: Path) -> str:  # noqa: ARG001 (its keys come first)
-    """Alias of a database with seven people whose values are sealed by the first keys."""
+def people(deployed: str, key_file: Path) -> Iterator[str]:  # noqa: ARG001 (its keys come first)
+    """Alias of a database with seven people whose values are sealed by the first keys. All queries go there."""
     with all_on(deployed):
         for number in range(7):
             UserPrivate.objects.create(
                 user=make.user(), phone_number=f"+861380013800{number}", real_name="李娜", wechat_id=f"wechat_{number}"
             )
-    return deployed
+        yield deployed
 
 
 def phones(alias: str) -> list[str | None]:
@@ -82,7 +84,7 @@ def test_values_and_indexes_come_to_the_current_keys(people: str, key_file: Path
 def test_an_interrupted_rotation_goes_on_where_it_stopped(people: str, key_file: Path) -> None:
     keyring.write(key_file, (1, 2))
     waiting = rotation.outdated(people, SealedTable.of(UserPrivate), rings())
-    batches = rotation.rotate(waiting, rings(), 3, [])
+    batches = rotation.rotate(waiting, rings(), 3, rotation.Refused())
     assert next(batches) == 3
     batches.close()  # type: ignore[attr-defined]  # it is a generator
     assert numbers(people)[:3] == (7, 1, 2)
@@ -131,9 +133,67 @@ def test_a_wrong_key_touches_nothing(people: str, key_file: Path) -> None:
     keys = json.loads(keyring.write(key_file, (1, 2)).read_text())
     keys["encryption"]["keys"]["1"] = keyring.key("another", 1)
     key_file.write_text(json.dumps(keys))
-    with pytest.raises(CommandError, match="the key 1 of the key file is not the one that sealed it"):
+    with pytest.raises(CommandError, match="The encryption key 1 of the key file is not the one that this database"):
         rotate(people)
     assert content(people) == before
+
+
+def test_a_key_that_no_row_needs_any_more_is_retired_and_writes_nothing_again(people: str, key_file: Path) -> None:
+    keyring.write(key_file, (1, 2))
+    rotate(people)
+    keyring.write(key_file, (2,))
+    assert phones(people) == EVERYBODY
+    # Of an older time.
+    keyring.write(key_file, (2, 1))
+    with pytest.raises(CommandError, match="The encryption key 1 is retired"):
+        rotate(people)
+    with pytest.raises(KeyUnavailableError, match="The encryption key 1 is retired"):
+        UserPrivate.objects.create(user=make.user(), real_name="李娜")
+
+
+def test_a_key_that_a_row_came_back_to_is_asked_for(people: str, key_file: Path) -> None:
+    before = rows(people, f"SELECT user_id, phone_number_index FROM {TABLE} ORDER BY 1 LIMIT 1")[0]  # noqa: S608 (made here)
+    keyring.write(key_file, (1,), (1, 2))
+    rotate(people)
+    # A host with the older file.
+    with connections[people].cursor() as cursor:
+        cursor.execute(f"UPDATE {TABLE} SET phone_number_index = %s WHERE user_id = %s", [before[1], before[0]])  # noqa: S608 (made here)
+    keyring.write(key_file, (1,), (2,))
+    with pytest.raises(CommandError, match="blind index key 1 is not in the key file, which has 2"):
+        rotate(people)
+    with pytest.raises(
+        CommandError, match=r"blind index key 1 is not in the key file, which has 2.*Nothing was changed"
+    ):
+        call_command("deploy_release", release="r2", database=people, stdout=io.StringIO())
+
+
+def test_a_damaged_value_does_not_keep_the_others_from_rotating(people: str, key_file: Path) -> None:
+    with connections[people].cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {TABLE} SET real_name_sealed = set_byte(real_name_sealed, 70, get_byte(real_name_sealed, 70) # 1)"  # noqa: S608 (made here)
+            f" WHERE user_id = (SELECT min(user_id::text)::uuid FROM {TABLE}) RETURNING user_id"
+        )
+        ((damaged,),) = cursor.fetchall()
+    keyring.write(key_file, (1, 2))
+    with pytest.raises(CommandError, match=f"real_name_sealed of row {damaged}: the ciphertext was altered"):
+        rotate(people, batch_rows=3)
+    assert rotate(people, check=True)["left"][TABLE] == 1
+    # The old key is still needed.
+    keyring.write(key_file, (2,))
+    with pytest.raises(CommandError, match="encryption key 1 is not in the key file"):
+        rotate(people)
+
+
+def test_a_rotation_is_no_change_to_the_audit_log(people: str, key_file: Path) -> None:
+    noted = f"SELECT count(*) FROM common_auditlog WHERE table_name = '{TABLE}'"  # noqa: S608 (made here)
+    before = rows(people, noted)
+    keyring.write(key_file, (1, 2), (1, 2))
+    assert rotate(people)["rotated"][TABLE] == 7
+    assert rows(people, noted) == before
+    row = UserPrivate.objects.order_by("pk")[0]
+    row.real_name = "王伟"
+    row.save()
+    assert rows(people, noted) == [(before[0][0] + 1,)]
 
 
 def test_one_value_under_two_keys_is_reported_and_the_rest_goes_on(people: str, key_file: Path) -> None:

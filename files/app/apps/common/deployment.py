@@ -18,6 +18,10 @@ from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
+from apps.common.encryption.columns import sealed_tables
+from apps.common.encryption.keys import rings
+from apps.common.encryption.known_keys import compare, known_rings
+from apps.common.encryption.rotation import require_keys
 from apps.common.locks import session_lock
 from apps.common.models import Release
 from apps.common.retry import sqlstate
@@ -148,6 +152,23 @@ def _half_built_indexes(connection: BaseDatabaseWrapper) -> str:
     # One a line: each must be a statement of its own, outside a transaction.
     drops = "\n".join(f"DROP INDEX CONCURRENTLY {name};" for name in invalid)
     return f"Half-built indexes: {', '.join(invalid)}. Drop them as their owner, then run this again:\n{drops}"
+
+
+def refuse_wrong_keys(connection: BaseDatabaseWrapper) -> None:
+    """Raise EncryptionError when the key file is not that of this database, or lacks a key that a row still needs.
+
+    A deployment without a key file is for programs that leave encrypted columns alone.
+    """
+    if settings.ENCRYPTION["KEY_FILE"]:
+        found = rings()
+        compare(connection, found)
+        require_keys(connection.alias, sealed_tables(), found)
+
+
+def enlist_keys() -> None:
+    """Let the database know the keys of the file before anything is written with them."""
+    if settings.ENCRYPTION["KEY_FILE"]:
+        known_rings(to_write=True)
 
 
 def fixture_digest() -> str:

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.db.models.lookups import Exact
 
+from apps.common.encryption.models import EncryptionKey as EncryptionKey  # noqa: PLC0414 (a model of this app)
 from apps.common.expressions import JsonbTypeof, TransactionIdField
 from apps.common.keys import UUIDv7, uuid7
 from apps.common.managers import AuditLogQuerySet
@@ -129,6 +130,28 @@ class AuditLog(EventModel):
 
     def __str__(self) -> str:
         return f"{self.table_name} {self.row_id} {self.get_operation_display()}"
+
+
+class Erasure(UUIDModel):
+    """One run of `erase_person` that erased somebody: what is left to do outside of the database. Not who it was."""
+
+    # No foreign key: accounts stand on this app.
+    person_id = models.UUIDField("用户编号")
+    created_at = models.DateTimeField("注销时间", db_default=Now(), editable=False)
+    # Keys in the object storage that whoever keeps the files has to delete; emptied when they say so.
+    files = models.JSONField("待删除文件", default=list)
+
+    class Meta:
+        verbose_name = "注销记录"
+        verbose_name_plural = "注销记录"
+        constraints = [
+            models.CheckConstraint(
+                condition=Exact(JsonbTypeof("files"), "array"), name="common_erasure_files_is_array"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.person_id)
 
 
 class Release(UUIDModel):

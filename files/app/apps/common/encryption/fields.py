@@ -11,7 +11,7 @@ from django.db.models.query_utils import DeferredAttribute
 
 from apps.common.encryption import blind_index
 from apps.common.encryption.envelope import Place, seal, unseal
-from apps.common.encryption.keys import rings
+from apps.common.encryption.known_keys import known_rings
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -32,7 +32,7 @@ class _DecryptedAttribute(DeferredAttribute):
         if instance is not None and isinstance(value, Ciphertext):
             field: EncryptedTextField = self.field  # type: ignore[assignment]  # this is its own descriptor
             sealed, place = value, field.place(instance)
-            value = unseal(sealed, place, rings().encryption)
+            value = unseal(sealed, place, known_rings().encryption)
             instance.__dict__[field.attname] = value
             field.remember(instance, value, place, sealed)
         return value
@@ -81,9 +81,10 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # generic
         place = self.place(model_instance)
         known = model_instance.__dict__.get(self._memory)
         if known is None or known[:2] != (text, place):
-            self.remember(model_instance, text, place, Ciphertext(seal(text, place, rings().encryption)))
-        sealed: Ciphertext = model_instance.__dict__[self._memory][2]
-        return sealed
+            sealed = seal(text, place, known_rings(to_write=True).encryption)
+            self.remember(model_instance, text, place, Ciphertext(sealed))
+        held: Ciphertext = model_instance.__dict__[self._memory][2]
+        return held
 
     def remember(self, instance: Model, text: str, place: Place, sealed: Ciphertext) -> None:
         """Keep with the instance what the database has for this text."""
@@ -123,15 +124,19 @@ class BlindIndexField(models.BinaryField):  # type: ignore[type-arg]  # generic 
 
     def pre_save(self, model_instance: Model, add: bool) -> bytes | None:  # noqa: ARG002 (Django's signature)
         text = getattr(model_instance, self.of)
-        return self.index(text) if text else None
+        if not text:
+            return None
+        # As with the text: by an older key it stays.
+        held = model_instance.__dict__.get(self.attname)
+        return bytes(held) if held is not None and bytes(held) in self.candidates(text) else self.index(text)
 
     def index(self, text: str) -> bytes:
         """Return the index of a text by the current key."""
-        return blind_index.blind_index(self._normal(text), *self._place(), rings().blind_index)
+        return blind_index.blind_index(self._normal(text), *self._place(), known_rings(to_write=True).blind_index)
 
     def candidates(self, text: str) -> list[bytes]:
         """Return the index of a text by each key that a row may still have."""
-        return blind_index.candidates(self._normal(text), *self._place(), rings().blind_index)
+        return blind_index.candidates(self._normal(text), *self._place(), known_rings().blind_index)
 
     def _normal(self, text: str) -> str:
         return text.lower() if self.ignores_case else text

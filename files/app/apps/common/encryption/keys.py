@@ -9,7 +9,7 @@ the file when no value and no backup needs it any more.
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +32,11 @@ class KeyRing:
     current: int
     keys: Mapping[int, bytes] = field(repr=False)
 
+    @property
+    def name(self) -> str:
+        """As in the key file."""
+        return self.purpose.replace(" ", "_")
+
     def key(self, number: int) -> bytes:
         """Return a key. Raises KeyUnavailableError."""
         if number not in self.keys:
@@ -48,9 +53,12 @@ class KeyRings:
     encryption: KeyRing
     blind_index: KeyRing
 
+    def __iter__(self) -> Iterator[KeyRing]:
+        return iter((self.encryption, self.blind_index))
+
 
 class KeyProvider(Protocol):
-    """Whoever gives the keys: a file today. A key management service would unwrap those of a file, once a process."""
+    """Whoever gives the keys: a file. A key management service would unwrap those of a file, once a process."""
 
     def rings(self) -> KeyRings:
         """Return the keys as they are now. Raises KeyUnavailableError."""

@@ -1,14 +1,23 @@
-"""Brings values to the current keys: opened by the key that sealed them, sealed anew, their blind indexes made anew."""
+"""Brings values to the current keys: opened by the key that sealed them, sealed anew, their blind indexes made anew.
 
-from collections.abc import Iterator
+The audit log notes no change: nobody changed anything (migration common.0009).
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db import connections
 
 from apps.common.encryption.columns import Row, SealedTable, Waiting, write
 from apps.common.encryption.envelope import key_number, seal, unseal
+from apps.common.encryption.errors import EncryptionError
 from apps.common.encryption.fields import BlindIndexField, EncryptedTextField
-from apps.common.encryption.keys import KeyRings
+from apps.common.encryption.keys import KeyRing, KeyRings
+from apps.common.encryption.known_keys import missing_keys
+
+# Said by the owner of the tables, for one transaction.
+ROTATES = "app.rotates_keys"
 
 Keyed = EncryptedTextField | BlindIndexField
 
@@ -20,8 +29,12 @@ def _number(field: Keyed) -> str:
     return _NUMBER.format(column=field.column, start=1 if isinstance(field, BlindIndexField) else 2)
 
 
+def _ring(field: Keyed) -> str:
+    return "blind_index" if isinstance(field, BlindIndexField) else "encryption"
+
+
 def _current(field: Keyed, rings: KeyRings) -> int:
-    ring = rings.blind_index if isinstance(field, BlindIndexField) else rings.encryption
+    ring: KeyRing = getattr(rings, _ring(field))
     return ring.current
 
 
@@ -32,34 +45,48 @@ def outdated(alias: str, table: SealedTable, rings: KeyRings) -> Waiting:
     return Waiting(alias, table, [str(field.column) for field in written], older)
 
 
-def require_keys(alias: str, table: SealedTable, rings: KeyRings) -> None:
-    """Open one value of each column and key before anything is changed.
-
-    Raises EncryptionError where a key is missing or is not the one that sealed the value.
-    """
-    with connections[alias].cursor() as cursor:
-        for field in table.fields:
-            number, column = _number(field), field.column
-            cursor.execute(
-                f'SELECT DISTINCT ON ({number}) "{table.key}", "{column}" FROM "{table.name}"'  # noqa: S608 (names of a model)
-                f' WHERE "{column}" IS NOT NULL ORDER BY {number}'
-            )
-            for key, value in cursor.fetchall():
-                unseal(bytes(value), field.place_of(key), rings.encryption)
+def require_keys(alias: str, tables: Iterable[SealedTable], rings: KeyRings) -> None:
+    """Raise KeyUnavailableError where the file lacks a key that a row still has something of."""
+    for ring, number in missing_keys(connections[alias], rings):
+        if any(_rows_with(alias, table, ring, number) for table in tables):
+            # Raises: the file has none of this number.
+            ring.key(number)
 
 
-def rotate(waiting: Waiting, rings: KeyRings, batch_rows: int, refused: list[Any]) -> Iterator[int]:
-    """Rotate the rows, and yield the size of each batch when it is committed.
+def _rows_with(alias: str, table: SealedTable, ring: KeyRing, number: int) -> int:
+    keyed: list[Keyed] = [*table.fields, *table.indexes]
+    written = [field for field in keyed if _ring(field) == ring.name]
+    of_key = " OR ".join(f"{_number(field)} = '\\x{number:04x}'::bytea" for field in written) or "false"
+    return Waiting(alias, table, [], of_key).count()
 
-    `refused` gets the keys of rows that keep what they have: another row has the same value by the new key.
-    """
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Refused:
+    """Keys of rows that keep what they have."""
+
+    # Another row has the same value by the new key.
+    twice: list[Any] = dataclasses.field(default_factory=list)
+    # What is wrong with a value: it was altered, or belongs to another place.
+    damaged: list[str] = dataclasses.field(default_factory=list)
+
+
+def rotate(waiting: Waiting, rings: KeyRings, batch_rows: int, refused: Refused) -> Iterator[int]:
+    """Rotate the rows, and yield the size of each batch when it is committed."""
     table = waiting.table
     assignments = ", ".join(f'"{column}" = %s' for column in waiting.columns)
     update = f'UPDATE "{table.name}" SET {assignments} WHERE "{table.key}" = %s'  # noqa: S608 (names of a model)
 
     def work(rows: list[Row]) -> None:
-        values = [(*_rotated(table, rings, row), row[0]) for row in rows]
-        refused.extend(row[-1] for row in write(waiting.alias, update, values))
+        values = []
+        for row in rows:
+            try:
+                values.append((*_rotated(table, rings, row), row[0]))
+            except EncryptionError as error:
+                # The keys are the right ones: that was seen before.
+                refused.damaged.append(str(error))
+        with connections[waiting.alias].cursor() as cursor:
+            cursor.execute("SELECT set_config(%s, 'on', true)", [ROTATES])
+        refused.twice.extend(row[-1] for row in write(waiting.alias, update, values))
 
     return waiting.in_batches(work, batch_rows)
 

@@ -1,6 +1,7 @@
 """How a person pays and is paid."""
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -11,6 +12,8 @@ from apps.common.encryption.fields import EncryptedModel, EncryptedTextField, Is
 from apps.common.models import StatefulModel, Transitions
 from apps.common.texts import LimitedCharField, RuledCharField
 from apps.payments.managers import PaymentMethodQuerySet
+
+CHARACTERS_TO_SHOW_FOUR = 8
 
 
 class PaymentMethod(EncryptedModel, StatefulModel):
@@ -101,6 +104,15 @@ class PaymentMethod(EncryptedModel, StatefulModel):
             # PaymentMethodQuerySet.usable_by; also the foreign key's index.
             models.Index(fields=["user", "status", "-is_default"], name="payment_methods_of_user"),
         ]
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Show the end of an account that is long enough to stay secret without it."""
+        if "account_number" not in self.get_deferred_fields() and self.account_number:
+            number = str(self.account_number)
+            self.last_characters = number[-4:] if len(number) >= CHARACTERS_TO_SHOW_FOUR else "****"
+            if update_fields is not None:
+                update_fields = {*update_fields, "last_characters"}
+        super().save(*args, update_fields=update_fields, **kwargs)
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} *{self.last_characters}"

@@ -10,6 +10,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from apps.common import deployment
+from apps.common.encryption.errors import EncryptionError
 from config.router import all_on, direct_alias
 
 
@@ -42,6 +43,8 @@ class Command(BaseCommand):
                 else:
                     with deployment.deployment_lock(connection, options["wait"]):
                         report = self._deploy(options, superuser)
+            except EncryptionError as error:
+                raise CommandError(f"{error} Nothing was changed.") from error
             except DatabaseError as error:
                 raise CommandError(f"The database refused: {str(error).strip()}") from error
         # The last line is for programs.
@@ -56,6 +59,7 @@ class Command(BaseCommand):
 
     def _plan(self, options: dict[str, Any], superuser: dict[str, str] | None) -> dict[str, Any]:
         connection = connections[options["database"]]
+        deployment.refuse_wrong_keys(connection)
         pending = self._pending(connection)
         newest = deployment.newest_release(connection)
         fixtures = newest is None or newest.fixtures_digest != deployment.fixture_digest()
@@ -71,6 +75,7 @@ class Command(BaseCommand):
     def _deploy(self, options: dict[str, Any], superuser: dict[str, str] | None) -> dict[str, Any]:
         connection = connections[options["database"]]
         alias = connection.alias
+        deployment.refuse_wrong_keys(connection)
         pending = self._pending(connection)
         point = deployment.restore_point(connection)
         with deployment.recorded_if_it_fails(connection, options["release"], point):
@@ -78,6 +83,7 @@ class Command(BaseCommand):
                 deployment.apply_migrations(
                     connection, options["lock_timeout"], options["attempts"], options["pause"], options["verbosity"]
                 )
+            deployment.enlist_keys()
             newest = deployment.newest_release(connection)
             digest = deployment.fixture_digest()
             fixtures = newest is None or newest.fixtures_digest != digest
