@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib import import_module
 
 import factories as make
 import factories_contracts as contracts
@@ -15,6 +16,8 @@ from apps.orders.models import Delivery, Order, OrderDispute
 from apps.payments import ledger
 from apps.payments.models import Wallet
 from apps.reviews.models import Review, ReviewHelpful, UserRating
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
@@ -39,7 +42,16 @@ def life() -> Life:
     talked(person, other)
     looked_around(person)
     paid_out(person)
+    logged_in(person)
+    logged_in(other)
     return Life(person, other)
+
+
+def logged_in(person: User) -> None:
+    """Leave a session with a value of the person, as a view may."""
+    session = import_module(settings.SESSION_ENGINE).SessionStore()
+    session.update({SESSION_KEY: str(person.pk), "contact": PHONE})
+    session.create()
 
 
 def about_themselves(person: User) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -253,6 +254,23 @@ def test_a_month_is_kept_as_long_as_its_log_says(
     retire(deployed, tmp_path)
     with all_on(deployed):
         assert GigSearchHistory.objects.count() == 3
+
+
+def test_an_archive_has_an_end(deployed: str, tmp_path: Path) -> None:
+    written(GigView, deployed, FEBRUARY, MARCH)
+    (tmp_path / "notes.txt").touch()
+    retire(deployed, tmp_path)
+    old, fresh = (tmp_path / f"{name}.copy.gz" for name in (OLD_VIEWS, NEXT_VIEWS))
+    for file, days in ((old, 366), (fresh, 364), (tmp_path / "notes.txt", 900)):
+        moment = (timezone.now() - timedelta(days=days)).timestamp()
+        os.utime(file, (moment, moment))
+    said, _ = retire(deployed, tmp_path)
+    assert f"{VIEWS}: {old.name} deleted, archived more than 365 days ago" in said
+    assert {path.name for path in tmp_path.iterdir()} == {fresh.name, "notes.txt"}
+    retire(deployed, tmp_path, "--keep-archives-days", "30")
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt"}
+    with pytest.raises(CommandError, match="--keep-archives-days 0: at least 1 is expected"):
+        retire(deployed, tmp_path, "--keep-archives-days", "0")
 
 
 def test_without_a_folder_an_old_month_stays_and_is_told(deployed: str) -> None:

@@ -3,8 +3,11 @@
 import io
 import json
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +17,31 @@ import factories_life as lives
 import factories_people as people
 import pytest
 from apps.accounts.models import User, UserPrivate
+from apps.common import export as exporting
+from apps.common.erasure import ERASES
 from apps.common.identity import acting_as
-from apps.common.person import Personal, personal
+from apps.common.person import DERIVED, Personal, personal
+from apps.common.sessions import sessions_of
 from apps.common.triggers import triggers_off
 from apps.gigs.models import Gig
 from apps.payments.models import Transaction, Wallet
+from apps.reviews.models import UserRating
 from concurrency import act_for_nobody, act_for_the_platform
 from config.router import all_on
+from django.conf import settings
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
-from django.db import connections, transaction
-from django.db.models import CharField, Field, ForeignKey, JSONField, TextField, URLField
+from django.db import DatabaseError, IntegrityError, connections, transaction
+from django.db.models import BooleanField, Field, ForeignKey, JSONField, URLField
+from test_constraints import refused
+from test_deployment import other_session
+from test_routing import dead_cache
+
+__all__ = ["dead_cache"]
 
 SPOKEN = "15499887766"
+# What a text may hold of somebody, as they write it themselves.
+SAID = "，".join([SPOKEN, lives.EMAIL, lives.WECHAT, lives.ALIPAY, lives.ACCOUNT, people.IDENTITY_NUMBER, lives.HOLDER])
 IDENTIFYING = [
     SPOKEN, lives.EMAIL, lives.WECHAT, lives.ALIPAY, lives.NAME, lives.HOLDER, lives.ACCOUNT, people.IDENTITY_NUMBER,
     "zhu.wanjia", "朱家工作室", "198.51.100.7",
@@ -59,10 +74,6 @@ def life(application: str) -> lives.Life:
     return made
 
 
-def is_text(column: "Field[Any, Any]") -> bool:
-    return isinstance(column, (CharField, TextField)) and not column.choices and not isinstance(column, URLField)
-
-
 def plant(alias: str, person: User) -> None:
     """Write the person's phone number and a mark of its own into each text that stays."""
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
@@ -70,6 +81,7 @@ def plant(alias: str, person: User) -> None:
             if not declared.redacted:
                 continue
             table = declared.model._meta.db_table
+            cursor.execute("SELECT set_config(%s, %s, true)", [ERASES, declared.redacted])
             with triggers_off(cursor, [(table, trigger) for trigger in declared.held_by.split()]):
                 for row in declared.rows(alias, person.pk, mentioned=True):
                     texts = {name: planted(row, name) for name in declared.redacted.split()}
@@ -85,15 +97,17 @@ def planted(row: Any, name: str) -> Any:
     column, before = row._meta.get_field(name), getattr(row, name)
     if isinstance(column, JSONField):
         if before and isinstance(before[0], dict):
-            return [{**before[0], "name": f"{mark(row, name)}{SPOKEN}"}]
-        return [f"{mark(row, name)}{SPOKEN}", *before[1:]] if before else before
+            return [{**before[0], "name": f"{mark(row, name)}{SAID}"}]
+        return [f"{mark(row, name)}{SAID}", *before[1:]] if before else before
     if isinstance(column, URLField):
         return f"https://f.cn/{mark(row, name)}/{SPOKEN}"
     if name in {"rejection_reason", "reply_text"} and not before:
         return before
-    room = (column.max_length or 500) - len(SPOKEN) - len(mark(row, name))
-    # Short columns have no room for a mark.
-    return f"{mark(row, name)}{SPOKEN}" if room >= 0 else SPOKEN
+    # Short columns have no room for all, or for a mark.
+    for text in (f"{mark(row, name)}{SAID}", f"{mark(row, name)}{SPOKEN}"):
+        if len(text) <= (column.max_length or 500):
+            return text
+    return SPOKEN
 
 
 def whole_database(alias: str) -> dict[str, str]:
@@ -118,6 +132,10 @@ def erase(alias: str, person: User, **options: Any) -> Any:
     return json.loads(out.getvalue())
 
 
+def sessions(alias: str, person: User) -> list[str]:
+    return [session.pk for session in sessions_of(alias, person.pk)]
+
+
 def unplanted(alias: str, person: User) -> set[str]:
     """Return the columns of texts that stay which hold nothing of the person."""
     found = set()
@@ -131,7 +149,7 @@ def unplanted(alias: str, person: User) -> set[str]:
 
 def test_this_life_has_a_row_of_every_kind_and_a_value_in_every_text(application: str, life: lives.Life) -> None:
     empty = {d.model._meta.label for d in personal() if not d.rows(application, life.person.pk, mentioned=True)}
-    assert empty == {"accounts.User_user_permissions"}
+    assert empty == {"accounts.User_user_permissions", "common.Erasure"}
     assert unplanted(application, life.person) == set()
 
 
@@ -154,6 +172,8 @@ def test_an_export_shows_every_row_and_every_value(application: str, life: lives
     # The words of others in what the person has part in are there too, what is nobody's to see is not.
     assert "◆messaging_message.body◆" in text
     assert "password" not in shown["tables"]["accounts_user"][0]
+    (session,) = shown["tables"]["django_session"]
+    assert session["content"] == {"_auth_user_id": str(life.person.pk), "contact": lives.PHONE}
     assert "是他" not in text
 
 
@@ -172,24 +192,49 @@ def attname(declared: Personal, name: str) -> str:
     return str(declared.model._meta.get_field(name).attname)  # type: ignore[union-attr]
 
 
-def own_texts(alias: str, person: User) -> set[str]:
-    """Return what the person wrote in columns that are emptied and in rows that go."""
+# Numbers, moments and digests stand in many a row.
+TELLING = re.compile(r"(?![*0-9a-f.:+ -]+$).{4,}", re.DOTALL)
+
+
+def own_values(alias: str, person: User) -> set[str]:
+    """Return what stands of the person in columns that are emptied, in rows that go and in files to delete."""
     found: set[str] = set()
     for declared in personal():
-        wanted = [c.name for c in declared.model._meta.concrete_fields if is_text(c)]
-        names = wanted if declared.deleted else [name for name in wanted if name in declared.replaced]
+        columns = [c for c in declared.model._meta.concrete_fields if not says_nothing(c)]
+        gone = {*declared.replaced, *declared.files.split()}
         for row in declared.rows(alias, person.pk):
-            found |= {str(getattr(row, name)) for name in names if getattr(row, name)}
-    return {text for text in found if len(text) >= 4 and not re.fullmatch(r"[*0-9a-f]+", text)}
+            for column in columns:
+                if declared.deleted or column.name in gone:
+                    found |= set(leaves(getattr(row, column.name)))
+    return {value for value in found if TELLING.fullmatch(value)}
+
+
+def says_nothing(column: "Field[Any, Any]") -> bool:
+    return bool(column.primary_key or column.choices or isinstance(column, (ForeignKey, *DERIVED, BooleanField)))
+
+
+def leaves(value: Any) -> Iterator[str]:
+    """Yield the texts in a value of a column, of JSON too."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from leaves(part)
+    elif value not in (None, ""):
+        yield str(value)
 
 
 def test_after_an_erasure_no_table_holds_anything_of_the_person(application: str, life: lives.Life) -> None:
-    texts = own_texts(application, life.person)
-    assert {"擅长品牌设计", "Browser of Zhu", "水下摄影", "我的工资卡", "十年标志设计"} <= texts
+    texts = own_values(application, life.person)
+    assert {"擅长品牌设计", "Browser of Zhu", "水下摄影", "我的工资卡", "十年标志设计", "Shanghai"} <= texts
+    assert {"documents/zhu.jpg", "https://f.cn/project", "https://f.cn/media.png", "https://f.cn/avatar.png"} <= texts
     before = whole_database(application)
     assert sum(SPOKEN in text for text in before.values()) > 20
     report = erase(application, life.person)
     assert set(report["files"]) >= {"documents/zhu.jpg", "https://f.cn/media.png", "https://f.cn/avatar.png"}
+    # Until whoever keeps the files has deleted them.
+    assert "documents/zhu.jpg" in whole_database(application)["common_erasure"]
+    assert erase(application, life.person, files_deleted=True)["files"] == []
     for table, text in whole_database(application).items():
         held = [value for value in [*IDENTIFYING, *texts] if value in text]
         assert held == [], table
@@ -207,6 +252,7 @@ def test_what_others_rely_on_stays_to_the_cent(application: str, life: lives.Lif
     account = User.objects.using(application).get(pk=life.person.pk)
     assert (account.username, account.status) == (f"erased-{account.pk}", "erased")
     assert not account.has_usable_password()
+    assert (account.avatar_url, account.headline, account.region_code, account.last_login) == ("", "", "", None)
     texts = whole_database(application)
     assert "◆messaging_message.body◆***********" in texts["messaging_message"]
     assert "◆payments_transaction.note◆***********" in texts["payments_transaction"]
@@ -214,21 +260,117 @@ def test_what_others_rely_on_stays_to_the_cent(application: str, life: lives.Lif
     assert {gig.status for gig in gigs} == {"archived"}
 
 
-def test_the_cache_forgets_who_is_erased(application: str, life: lives.Life) -> None:
+def cached(text: str) -> bool:
+    """Say whether the cache holds an entry with this in its name."""
+    held: Any = cache
+    return any(text.encode() in key for key in held._cache.get_client().scan_iter())
+
+
+def test_neither_cache_nor_sessions_keep_who_is_erased(application: str, life: lives.Life) -> None:
     cache.clear()
     gig = Gig.objects.filter(freelancer=life.person, status="active")[0]
     assert (Gig.objects.remembered(gig.pk), User.objects.remembered(life.person.pk)) == (gig, life.person)
-    erase(application, life.person)
+    # By the release before, which is kept to go back to.
+    cache.set(f"r1:user:{life.person.pk}", "theirs")
+    (mine,), (others,) = sessions(application, life.person), sessions(application, life.other)
+    for key in (mine, others):
+        assert import_module(settings.SESSION_ENGINE).SessionStore(key).load()
+    names = (f"{settings.RELEASE}:user:{life.person.pk}", f"r1:user:{life.person.pk}", f":gig:{gig.pk}", mine)
+    assert [cached(name) for name in (*names, others)] == [True] * 5
+    report = erase(application, life.person)
+    assert (report["cache_told"], report["deleted"]["django_session"]) == (True, 1)
+    assert [cached(name) for name in (*names, others)] == [False, False, False, False, True]
+    assert (sessions(application, life.person), sessions(application, life.other)) == ([], [others])
     found = User.objects.remembered(life.person.pk)
     assert found is not None
     assert (Gig.objects.remembered(gig.pk), found.nickname) == (None, "已注销用户")
     cache.clear()
 
 
+def test_a_cache_that_could_not_be_told_is_reported(application: str, dead_cache: Any) -> None:
+    person = make.user()
+    type(dead_cache)._resting_until = 0.0
+    assert erase(application, person)["cache_told"] is False
+
+
+def test_files_to_delete_are_known_after_a_terminal_was_lost(application: str, life: lives.Life) -> None:
+    class Lost(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        call_command("erase_person", str(life.person.pk), database=application, stdout=Lost())
+    out = io.StringIO()
+    call_command("erase_person", list=True, database=application, stdout=out)
+    (listed,) = map(json.loads, out.getvalue().splitlines())
+    assert listed["person"] == str(life.person.pk)
+    assert set(listed["files"]) >= {"documents/zhu.jpg", "https://f.cn/media.png", "https://f.cn/avatar.png"}
+    assert erase(application, life.person, files_deleted=True) == {"person": str(life.person.pk), "files": []}
+    with pytest.raises(CommandError, match="Name the person, or ask for --list"):
+        call_command("erase_person", database=application)
+
+
+def test_who_was_erased_can_be_erased_again(application: str, life: lives.Life) -> None:
+    with acting_as(life.person.pk):
+        # A person may leave by themselves; everything is still there then.
+        User.objects.filter(pk=life.person.pk).update(status="erased")
+    assert erase(application, life.person)["deleted"]["accounts_userprivate"] == 1
+    # As a month that came back from an archive.
+    people.activity(user=life.person, ip_address="198.51.100.7")
+    again = erase(application, life.person)
+    assert again["deleted"]["accounts_useractivitylog"] == 1
+    assert set(again["redacted"].values()) == {0}
+    # Files of the first time are still to be deleted.
+    assert "documents/zhu.jpg" in again["files"]
+
+
+def test_nothing_more_is_kept_about_who_is_erased(application: str) -> None:
+    person, leaving = make.user(), make.user()
+    erase(application, person)
+
+    def keep(user: User) -> str:
+        """Write a row of the person, and return the constraint that refused it."""
+        with pytest.raises(IntegrityError) as caught, all_on(application):
+            UserPrivate.objects.create(user=user, phone_number=lives.PHONE)
+        connections[application].close()
+        return str(caught.value)
+
+    assert "accounts_userprivate_account_is_not_erased" in keep(person)
+    refused("accounts_userprofile_account_is_not_erased", lambda: people.profile(user=person))
+    # What came before the end of an erasure waits for it.
+    waiting = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    with other_session(application) as erasing, ThreadPoolExecutor(1) as thread:
+        with erasing.transaction():
+            erasing.execute("SELECT FROM accounts_user WHERE id = %s FOR UPDATE", [leaving.pk])
+            told = thread.submit(keep, leaving)
+            while not told.done() and erasing.execute(waiting).fetchone() == (False,):
+                time.sleep(0.05)
+            erasing.execute("UPDATE accounts_user SET status = 'erased' WHERE id = %s", [leaving.pk])
+        assert "accounts_userprivate_account_is_not_erased" in told.result()
+
+
+def test_an_erased_person_gets_no_rating_again(application: str, life: lives.Life) -> None:
+    def rated() -> set[Any]:
+        call_command("roll_up_statistics", database=application, stdout=io.StringIO())
+        return set(UserRating.objects.using(application).values_list("user_id", flat=True))
+
+    assert life.person.pk in rated()
+    erase(application, life.person)
+    assert life.person.pk not in rated()
+
+
 def test_the_ledger_is_append_only_again(application: str, life: lives.Life) -> None:
     erase(application, life.person)
     with pytest.raises(Exception, match="payments_transaction_append_only"), transaction.atomic(using=application):
         Transaction.objects.using(application).update(note="changed")
+
+
+def test_who_pays_meanwhile_waits_for_no_erasure(application: str, life: lives.Life) -> None:
+    with other_session(application) as paying, paying.cursor() as cursor:
+        cursor.execute("BEGIN")
+        # As whoever writes an entry, and its order's history.
+        cursor.execute("LOCK TABLE payments_transaction, orders_orderstatushistory IN ROW EXCLUSIVE MODE")
+        assert erase(application, life.person)["redacted"]["payments_transaction"] > 0
 
 
 def test_the_words_that_search_uses_are_blacked_out_too(application: str, life: lives.Life) -> None:
@@ -262,14 +404,12 @@ def test_who_has_money_or_open_business_is_not_erased(application: str) -> None:
     assert whole_database(application) == before
 
 
-def test_staff_and_the_erased_are_not_erased(application: str) -> None:
+def test_staff_is_not_erased(application: str) -> None:
     with pytest.raises(CommandError, match="is staff: take the rights away first"):
         erase(application, people.staff())
     person = make.user()
     assert erase(application, person, check=True) == {"person": str(person.pk)}
-    erase(application, person)
-    with pytest.raises(CommandError, match="has been erased before"):
-        erase(application, person)
+    assert User.objects.get(pk=person.pk).status == "active"
 
 
 def test_without_the_key_nothing_is_exported_or_erased(application: str, key_file: Path, tmp_path: Path) -> None:
@@ -280,10 +420,28 @@ def test_without_the_key_nothing_is_exported_or_erased(application: str, key_fil
     key_file.unlink()
     with pytest.raises(CommandError, match="Nothing was exported"):
         export(application, person, tmp_path)
-    assert not (tmp_path / "person.json").exists()
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(CommandError, match="Nothing was erased"):
         erase(application, person)
     assert whole_database(application) == before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, DatabaseError("gone")])
+def test_an_export_that_ends_early_leaves_no_half_of_a_file(
+    application: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Any
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise error
+
+    person = make.user()
+    (tmp_path / "person.json.part").write_text("of a run that was killed")
+    monkeypatch.setattr(exporting, "_write_rows", interrupted)
+    with pytest.raises((KeyboardInterrupt, CommandError)):
+        export(application, person, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    assert export(application, person, tmp_path)["person"] == str(person.pk)
+    assert [path.name for path in tmp_path.iterdir()] == ["person.json"]
 
 
 def test_who_is_not_there_and_a_file_that_is_are_refused(application: str, tmp_path: Path) -> None:

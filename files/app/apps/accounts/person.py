@@ -62,14 +62,13 @@ DECLARED = (
             "is_superuser": False,
         },
         facts="is_staff",
-        identifying="username",
+        # A nickname is what others call them; like a name of letters alone it may be any word.
+        identifying_unless_a_word="username",
         files="avatar_url",
+        remembered="user:{}",
         secret="password",  # noqa: S106 (the name of the column)
     ),
     Nobody(Skill),
 )
 
-OBSTACLES = (
-    Obstacle(User, ("pk",), Q(is_staff=True), "is staff: take the rights away first"),
-    Obstacle(User, ("pk",), Q(status=User.Status.ERASED), "has been erased before"),
-)
+OBSTACLES = (Obstacle(User, ("pk",), Q(is_staff=True), "is staff: take the rights away first"),)

@@ -124,6 +124,13 @@ def forget(stamps: set[str], using: str) -> None:
         transaction.on_commit(_Forget(stamps), using=using, robust=True)
 
 
+def drop(names: Iterable[str], releases: Iterable[str]) -> bool:
+    """Delete results themselves, not only what makes them believed, and return whether the cache answered."""
+    names = list(names)
+    cache.delete_many([f"{release}:{name}" for release in releases for name in names])
+    return not _resting()
+
+
 class _Forget:
     def __init__(self, stamps: set[str]) -> None:
         self.stamps = set(stamps)

@@ -6,6 +6,7 @@ time is given up, so that the queue behind it can go on, and asked for again.
 
 import gzip
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ from apps.common.partman import CLOSE_PARTITIONS
 from apps.common.retry import CONFLICTS_AND_LOCKS, retried
 
 Result = TypeVar("Result")
+
+SECONDS_OF_A_DAY = 86_400
 
 _MONTHS = r"""
 SELECT c.relname::text, bound[1]::timestamptz, bound[2]::timestamptz
@@ -196,6 +199,16 @@ def archive(alias: str, name: str, folder: Path) -> int:
     os.fsync(directory)
     os.close(directory)
     return rows
+
+
+def expire_archives(log: type[EventModel], folder: Path, days: int) -> Iterator[str]:
+    """Delete the files of a log that were written more than `days` ago, and yield their names."""
+    named = re.compile(rf"{log._meta.db_table}_p\d{{8}}\.copy\.gz(\.part)?")
+    oldest = timezone.now().timestamp() - days * SECONDS_OF_A_DAY
+    for file in sorted(folder.iterdir()):
+        if named.fullmatch(file.name) and file.stat().st_mtime < oldest:
+            file.unlink()
+            yield file.name
 
 
 def _executing(statement: str) -> Callable[[Any], None]:

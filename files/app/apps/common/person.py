@@ -16,7 +16,7 @@ from django.db.models import Field, Model, Q, QuerySet
 from django.utils.module_loading import module_has_submodule
 
 from apps.common.encryption.fields import BlindIndexField
-from apps.common.models import AuditLog, Release
+from apps.common.models import AuditLog, EncryptionKey, Erasure, Release
 from apps.common.search.fields import WordVectorField
 
 # Made of other columns.
@@ -43,11 +43,17 @@ class Personal:
     facts: str = ""
     # Values that identify the person: these are blacked out.
     identifying: str = ""
+    # The same, of values that may also be a word of the language: that one stays.
+    identifying_unless_a_word: str = ""
     # Keys in the object storage: whoever keeps the files deletes them.
     files: str = ""
     # Never shown, not even to the person.
     secret: str = ""
-    # Triggers that keep the row as it is, from the owner too.
+    # Name of a row's result in the cache, with {} for its key.
+    remembered: str = ""
+    # The table takes new rows alone: its texts are redacted for an erasure.
+    append_only: bool = False
+    # Other triggers that keep the row as it is, from the owner too.
     held_by: str = ""
 
     def rows(self, alias: str, person_id: UUID, *, mentioned: bool = False) -> QuerySet[Any]:
@@ -56,6 +62,16 @@ class Personal:
         for path in (*self.people, *(self.mentioned if mentioned else ())):
             condition |= Q(**{path: person_id})
         return self.model._base_manager.using(alias).filter(condition).order_by("pk")
+
+    def values(self, alias: str, person_id: UUID, names: str) -> Iterator[Any]:
+        """Yield what these columns hold in the person's rows, but not what an erasure has put there."""
+        for name in names.split():
+            rows = self.rows(alias, person_id)
+            if (instead := self.replaced.get(name)) is not None:
+                rows = rows.exclude(**{name: instead})
+            for row in rows:
+                value = getattr(row, name)
+                yield from value if isinstance(value, list) else [value] if value else []
 
     def shown(self) -> "list[Field[Any, Any]]":
         """Return the columns of an export."""
@@ -129,5 +145,8 @@ DECLARED = (
         mentioned=("actor_id",),
         facts="table_name row_id person_id changes personal_changes actor_id login_role statement_role transaction_id",
     ),
+    # Found again by its key alone: what is left to do.
+    Personal(model=Erasure, people=("person_id",), facts="person_id files"),
+    Nobody(EncryptionKey),
     Nobody(Release),
 )

@@ -63,6 +63,7 @@ DECLARED = (
         redacted="title description",
         facts="rating_average rating_count published_at",
         files="cover_url",
+        remembered="gig:{}",
     ),
     Nobody(GigStat),
     Nobody(Category),

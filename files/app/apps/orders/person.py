@@ -57,7 +57,7 @@ DECLARED = (
         mentioned=("changed_by",),
         redacted="reason",
         facts="from_status",
-        held_by="orders_orderstatushistory_append_only",
+        append_only=True,
     ),
     Personal(
         model=Order,

@@ -44,7 +44,7 @@ DECLARED = (
         redacted="note",
         # The key is of the request that moved the money.
         facts="amount idempotency_key",
-        held_by="payments_transaction_append_only",
+        append_only=True,
     ),
     Personal(
         model=PaymentMethod,

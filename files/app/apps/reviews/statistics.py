@@ -39,14 +39,15 @@ PEOPLE = RollUp.upsert(
         "last_review_at",
     ),
     daily=False,
-    # A client reviews a freelancer, and the other way round.
+    # A client reviews a freelancer, and the other way round. An erased person has no figures of their own.
     select=f"""
         WITH published AS (
             SELECT subject_id AS user_id, CASE author_role WHEN 'client' THEN 'freelancer' ELSE 'client' END AS role,
                 count(*) AS reviews, round(avg(rating_overall), 2) AS overall,
                 round(avg(rating_communication), 2) AS communication, round(avg(rating_quality), 2) AS quality,
                 round(avg(rating_timeliness), 2) AS timeliness, {COUNT_STARS}, max(published_at) AS last_review_at
-            FROM reviews_review WHERE status = 'published' GROUP BY subject_id, author_role),
+            FROM reviews_review JOIN accounts_user AS u ON u.id = subject_id AND u.status <> 'erased'
+            WHERE reviews_review.status = 'published' GROUP BY subject_id, author_role),
         known AS (SELECT user_id, role FROM reviews_userrating)
         SELECT user_id, role, coalesce(reviews, 0), coalesce(overall, 0), coalesce(communication, 0),
             coalesce(quality, 0), coalesce(timeliness, 0), {", ".join(f"coalesce({name}, 0)" for name in STARS)},

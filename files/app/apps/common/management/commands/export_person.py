@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from tqdm import tqdm
 
 from apps.common.encryption.errors import EncryptionError
@@ -39,16 +40,28 @@ class Command(BaseCommand):
             raise CommandError(f"{file} is there already: name another file.") from None
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}.") from error
-        except EncryptionError as error:
-            file.unlink()
-            raise CommandError(f"{error} Nothing was exported.") from error
+        except (EncryptionError, DatabaseError) as error:
+            raise CommandError(f"{str(error).strip()}\nNothing was exported.") from error
         # The last line is for programs.
         self.stdout.write(json.dumps({"person": str(person.pk), "rows": sum(counts.values()), "tables": counts}))
 
     @staticmethod
     def _write(alias: str, person_id: Any, file: Path) -> dict[str, int]:
-        # Not wider for a moment either.
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        # None: no bar where nobody watches.
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out, tqdm(desc="export", unit="rows", disable=None) as bar:
-            return export(alias, person_id, out, bar.update)
+        """Write the file under another name until it is whole. Raises FileExistsError."""
+        part = file.with_name(f"{file.name}.part")
+        # Of a run that was killed.
+        part.unlink(missing_ok=True)
+        try:
+            # Not wider for a moment either.
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            # None: no bar where nobody watches.
+            with (
+                os.fdopen(descriptor, "w", encoding="utf-8") as out,
+                tqdm(desc="export", unit="rows", disable=None) as bar,
+            ):
+                counts = export(alias, person_id, out, bar.update)
+            # Not a rename, which would replace a file that is there.
+            file.hardlink_to(part)
+        finally:
+            part.unlink(missing_ok=True)
+        return counts

@@ -12,12 +12,14 @@ from django.db import DatabaseError, connections
 from apps.common.locks import session_lock
 from apps.common.models import EventModel
 from apps.common.owner import require_owner
-from apps.common.partitions import Keeper, kept_tables, logs, upkeep
+from apps.common.partitions import Keeper, expire_archives, kept_tables, logs, upkeep
 from apps.common.partman import MONTHS_AHEAD
 from config.router import direct_alias
 
 # Chosen once: every upkeep of one database asks for the same lock.
 ADVISORY_LOCK = 7_301_960_243
+# An archive is for what somebody asks about late; PIPL article 19: no longer than the purpose needs.
+KEEP_ARCHIVES_DAYS = 365
 
 
 class Command(BaseCommand):
@@ -29,6 +31,10 @@ class Command(BaseCommand):
             "--archive", type=Path,
             help="folder for the months that are no longer kept; without it they stay and are reported",
         )  # fmt: skip
+        parser.add_argument(
+            "--keep-archives-days", type=int, default=KEEP_ARCHIVES_DAYS,
+            help="days after which a file of that folder is deleted: it holds what people did, the erased ones too",
+        )  # fmt: skip
         parser.add_argument("--database", default=direct_alias(), help="alias, by default the direct endpoint")
         parser.add_argument("--wait", type=float, default=60.0, help="seconds to wait for another upkeep")
         parser.add_argument("--lock-timeout", type=int, default=5000, help="milliseconds to wait for a table's lock")
@@ -37,6 +43,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 (Django's signature)
         alias, folder = options["database"], options["archive"]
+        if options["keep_archives_days"] < 1:
+            raise CommandError(f"--keep-archives-days {options['keep_archives_days']}: at least 1 is expected.")
         if folder is not None and not folder.is_dir():
             raise CommandError(f"--archive {folder}: no such folder. Make it, readable for this account alone.")
         try:
@@ -50,7 +58,7 @@ class Command(BaseCommand):
                         pause_seconds=options["pause"],
                     )  # fmt: skip
                     for log in logs():
-                        self._keep(keeper, log, folder)
+                        self._keep(keeper, log, folder, options["keep_archives_days"])
             report = {log._meta.db_table: asdict(upkeep(alias, log)) for log in logs()}
         except DatabaseError as error:
             raise CommandError(
@@ -75,7 +83,7 @@ class Command(BaseCommand):
                 f"pg_partman does not keep {', '.join(strangers)}: a migration has to say kept_by_partman of it."
             )
 
-    def _keep(self, keeper: Keeper, log: type[EventModel], folder: Path | None) -> None:
+    def _keep(self, keeper: Keeper, log: type[EventModel], folder: Path | None, days: int) -> None:
         table = log._meta.db_table
         for month, rows in keeper.empty_default(log):
             self._say(f"{table}: {rows} rows of {month} moved out of the default partition")
@@ -87,6 +95,8 @@ class Command(BaseCommand):
             return
         for name, rows in keeper.retire(log, folder):
             self._say(f"{table}: {name} archived with {rows} rows, detached and dropped")
+        for name in expire_archives(log, folder, days):
+            self._say(f"{table}: {name} deleted, archived more than {days} days ago")
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
