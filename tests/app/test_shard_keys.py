@@ -11,8 +11,8 @@ OWN = {
     for model in apps.get_models()
     if model._meta.managed and model.__module__.startswith("apps.")
 }
-# The audit log outlives the rows that it is about, and so has no foreign keys.
-WITHOUT_FOREIGN_KEY = {"common_auditlog"}
+# The audit log outlives the rows that it is about, and so has no foreign keys; nor has an app that accounts stand on.
+WITHOUT_FOREIGN_KEY = {"common_auditlog", "common_erasure"}
 
 
 def column(table: str) -> "Field[object, object]":

@@ -61,10 +61,11 @@ SHARD_KEYS = {
     "reviews_userrating": "user_id",
     # common
     "common_auditlog": "person_id",  # NULL: about nobody
+    "common_erasure": "person_id",
 }
 
 # Small, and read beside everybody's rows: a copy on every shard.
-ON_EVERY_SHARD = {"accounts_skill", "gigs_category", "reviews_reviewtemplate", "common_release"}
+ON_EVERY_SHARD = {"accounts_skill", "gigs_category", "reviews_reviewtemplate", "common_release", "common_encryptionkey"}
 
 # Of the whole platform: on a cluster of their own, filled from all shards.
 IN_ONE_PLACE = {

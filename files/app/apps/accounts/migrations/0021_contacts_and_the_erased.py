@@ -21,7 +21,7 @@ def of_nobody_erased(table: str) -> migrations.RunSQL:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0013_login")]
+    dependencies = [("accounts", "0020_written_as_it_happens")]
     operations = [
         AddConstraintNotValid(
             "user",
