@@ -81,8 +81,8 @@ def test_a_price_that_changes_meanwhile_is_not_paid(first: str) -> None:
     client = contracts.person("1000.00")
     order = make.order(client=client)
     held = threading.Event()
-    pay = partial(ledger.hold_escrow, contracts.key(), order)
-    change = partial(Order.objects.filter(pk=order.pk).update, quantity=2)
+    pay: Callable[[], object] = partial(ledger.hold_escrow, contracts.key(), order)
+    change: Callable[[], object] = partial(Order.objects.filter(pk=order.pk).update, quantity=2)
 
     def begin() -> None:
         {"pay": pay, "change": change}[first]()
@@ -103,8 +103,8 @@ def test_a_withdrawal_goes_to_the_account_that_was_verified(first: str) -> None:
     person = contracts.person("100.00")
     account = contracts.payment_method(user=person)
     held = threading.Event()
-    withdraw = partial(ledger.request_withdrawal, contracts.key(), account, Decimal("5.00"))
-    change = partial(PaymentMethod.objects.filter(pk=account.pk).update, kind="wechat_pay")
+    withdraw: Callable[[], object] = partial(ledger.request_withdrawal, contracts.key(), account, Decimal("5.00"))
+    change: Callable[[], object] = partial(PaymentMethod.objects.filter(pk=account.pk).update, kind="wechat_pay")
 
     def begin() -> None:
         {"withdraw": withdraw, "change": change}[first]()

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+# Said by a transaction that rotates keys (apps.common.encryption.rotation).
+ROTATES_KEYS = "app.rotates_keys"
+
 
 def note_of_update(  # noqa: PLR0913 (what is noted of a table, by name)
     name: str,
@@ -36,13 +39,20 @@ DECLARE
     noted_of_person jsonb;
     -- The new row without what has been dealt with.
     rest public.{table} := NEW;
+    rotates_keys boolean := false;
 BEGIN{steps}
     -- As images: not every type can be compared.
     IF rest *<> OLD THEN
+        -- A rotation of keys writes ciphertexts and blind indexes anew, and changes no value. Only the owner of the
+        -- table may say so: the application would hide what it does.
+        rotates_keys := current_setting('{ROTATES_KEYS}', true) IS NOT DISTINCT FROM 'on'
+            AND current_setting('app.role_of_statement')
+                = (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = TG_RELID);
         noted := noted || coalesce(
             (SELECT jsonb_object_agg(before.name, NULL) FROM jsonb_each(to_jsonb(OLD)) AS before (name, value)
                 JOIN jsonb_each(to_jsonb(rest)) AS later (name, value) USING (name)
-            WHERE before.value <> later.value),
+            WHERE before.value <> later.value AND NOT (rotates_keys AND before.name IN (
+                SELECT attname FROM pg_attribute WHERE attrelid = TG_RELID AND atttypid = 'bytea'::regtype))),
             '{{}}');
     END IF;
     IF noted <> '{{}}' THEN

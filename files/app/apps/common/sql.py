@@ -241,26 +241,6 @@ def definer_of_the_audit(body: str, signature: str) -> RunSQL:
     return _handed_over(body, signature, "audit_owner", after=grant)
 
 
-def replaced_of_the_audit(after: str, before: str) -> RunSQL:
-    """Give a function of `definer_of_the_audit` another body: CREATE OR REPLACE FUNCTION, and the one it had."""
-
-    def as_its_owner(body: str) -> str:
-        # Its owner alone replaces it, and needs to be able to create in the schema for this moment.
-        return f"""
-        GRANT CREATE ON SCHEMA public TO audit_owner;
-        DO $replace$
-        DECLARE maker text := current_user;
-        BEGIN
-            SET LOCAL ROLE audit_owner;
-            EXECUTE $body${body}$body$;
-            EXECUTE format('SET LOCAL ROLE %I', maker);
-        END $replace$;
-        REVOKE CREATE ON SCHEMA public FROM audit_owner;
-        """
-
-    return RunSQL(as_its_owner(after), as_its_owner(before))
-
-
 def _handed_over(body: str, signature: str, owner: str, before: str = "", after: str = "") -> RunSQL:
     return RunSQL(
         f"""

@@ -1,6 +1,6 @@
 """Brings values to the current keys: opened by the key that sealed them, sealed anew, their blind indexes made anew.
 
-The audit log notes no change: nobody changed anything (migration common.0009).
+The audit log notes no change: nobody changed anything.
 """
 
 import dataclasses
@@ -9,15 +9,13 @@ from typing import Any
 
 from django.db import connections
 
+from apps.common.audit_sql import ROTATES_KEYS
 from apps.common.encryption.columns import Row, SealedTable, Waiting, write
 from apps.common.encryption.envelope import key_number, seal, unseal
 from apps.common.encryption.errors import EncryptionError
 from apps.common.encryption.fields import BlindIndexField, EncryptedTextField
 from apps.common.encryption.keys import KeyRing, KeyRings
 from apps.common.encryption.known_keys import missing_keys
-
-# Said by the owner of the tables, for one transaction.
-ROTATES = "app.rotates_keys"
 
 Keyed = EncryptedTextField | BlindIndexField
 
@@ -85,7 +83,7 @@ def rotate(waiting: Waiting, rings: KeyRings, batch_rows: int, refused: Refused)
                 # The keys are the right ones: that was seen before.
                 refused.damaged.append(str(error))
         with connections[waiting.alias].cursor() as cursor:
-            cursor.execute("SELECT set_config(%s, 'on', true)", [ROTATES])
+            cursor.execute("SELECT set_config(%s, 'on', true)", [ROTATES_KEYS])
         refused.twice.extend(row[-1] for row in write(waiting.alias, update, values))
 
     return waiting.in_batches(work, batch_rows)
