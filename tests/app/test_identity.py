@@ -6,13 +6,14 @@ from typing import Any, cast
 from unittest import mock
 
 import factories as make
+import factories_people as people
 import pytest
 from apps.accounts.login import confirm_contact
 from apps.accounts.models import User, UserPrivate
 from apps.common.freshness import COOKIE
 from apps.common.identity import PERSON, acting_as, acting_as_platform, request_as
 from apps.common.middleware import IdentityMiddleware
-from apps.gigs.models import Category, Gig
+from apps.gigs.models import Gig, GigSearchHistory
 from apps.orders.models import Order
 from config.router import fresh_reader, pin_to_leader
 from django.conf import settings
@@ -100,7 +101,7 @@ def test_a_transaction_for_the_identity_does_not_keep_reads_from_the_replica(wor
         with CaptureQueriesContext(connections["replica"]) as replica:
             assert Order.objects.count() == 2
         assert len(replica) == 1
-        make.category()
+        make.user()
         aliases.append(User.objects.all().db)
         with fresh_reader():
             # However long ago it wrote: the replica has nothing of a transaction that goes on.
@@ -130,15 +131,16 @@ def test_the_replicas_transaction_writes_nothing(world: World) -> None:
 
 
 def written(view: View) -> bool:
-    """Return whether a category is there after a request whose view made it."""
-    made: list[Category] = []
+    """Return whether what somebody looked for is there after a request whose view noted it."""
+    person = make.user()
 
     def making(request: HttpRequest) -> HttpResponse:
-        made.append(make.category())
+        people.search(user=person)
         return view(request)
 
-    request_of(None, making)
-    return Category.objects.using("default").filter(pk=made[0].pk).exists()
+    request_of(person, making)
+    with acting_as(person.pk):
+        return GigSearchHistory.objects.using("default").filter(user=person).exists()
 
 
 def test_what_fails_leaves_nothing_written() -> None:
@@ -175,7 +177,7 @@ def alias_of_a_read(_request: HttpRequest) -> HttpResponse:
 
 def test_the_next_request_does_not_see_less_than_what_this_one_wrote(world: World) -> None:
     def writing(_request: HttpRequest) -> HttpResponse:
-        make.category()
+        make.user()
         return HttpResponse()
 
     cookies = answered(world.client, writing)
