@@ -325,6 +325,12 @@ class TestOfTheDeclarations:
                 assert columns[name] != "bytea", (table, name)
                 assert NOT_THE_VALUE.search(name) or not SECRET.search(name), (table, name)
 
+    def test_every_column_that_is_named_is_there(self) -> None:
+        """The function that notes an UPDATE compares them by name: without one, no row of the table could change."""
+        for table, (key, person, *named) in declared().items():
+            columns = dict(run("direct", COLUMNS, table))
+            assert {key, *person.split(), *" ".join(named).split()} <= columns.keys(), table
+
     def test_key_and_person_are_the_tables_own(self) -> None:
         for table, (key, person, _, personal, ignored) in declared().items():
             [(primary,)] = run(
