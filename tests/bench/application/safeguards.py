@@ -14,6 +14,7 @@ ratio is that of the medians; the limit holds for each read and each write. Read
 are not audited.
 """
 
+import itertools
 import json
 import random
 import statistics
@@ -217,15 +218,17 @@ def times(alias: str, name: str, person: UUID, key: UUID) -> Times:
 def figures_of(found: Mapping[tuple[str, str], list[Times]]) -> dict[str, float]:
     """Medians of each statement each way, and the ratios."""
     figures: dict[str, float] = {}
-    for (name, way), taken in found.items():
-        figures[f"{name}_{way}_ms"] = statistics.median(one.whole_ms for one in taken)
-        figures[f"{name}_{way}_statement_ms"] = statistics.median(one.statement_ms for one in taken)
-        figures[f"{name}_{way}_server_us"] = statistics.median(one.server_us for one in taken)
     for name, without in WITHOUT.items():
-        for way in without:
-            for kind in ("", "statement_"):
-                ratio = figures[f"{name}_{ON}_{kind}ms"] / figures[f"{name}_{way}_{kind}ms"]
-                figures[f"{name}_{RATIOS[way]}{kind and '_statement'}"] = ratio
+        kinds = ("", "_statement") if name in WRITES else ("",)
+        for way in (ON, *without):
+            taken = found[name, way]
+            figures[f"{name}_{way}_ms"] = statistics.median(one.whole_ms for one in taken)
+            if name in WRITES:
+                figures[f"{name}_{way}_statement_ms"] = statistics.median(one.statement_ms for one in taken)
+            figures[f"{name}_{way}_server_us"] = statistics.median(one.server_us for one in taken)
+        for way, kind in itertools.product(without, kinds):
+            ratio = figures[f"{name}_{ON}{kind}_ms"] / figures[f"{name}_{way}{kind}_ms"]
+            figures[f"{name}_{RATIOS[way]}{kind}"] = ratio
     return figures
 
 
