@@ -11,8 +11,8 @@ work a replica takes away; its own processors are not there to make anything fas
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import count
 from typing import Any
@@ -70,6 +70,9 @@ def without_replica() -> Iterator[None]:
         settings.DATABASES[REPLICA] = alias
 
 
+WAYS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {"with": nullcontext, "without": without_replica}
+
+
 def counted(visitors: Visitors, visits: int) -> dict[str, float]:
     """Statements and queries of the visits by alias."""
     figures: dict[str, float] = {}
@@ -114,21 +117,23 @@ def visits_per_s(visitors: Visitors, seconds: float) -> float:
 def measure(bench: Bench, small: bool) -> dict[str, float]:
     """Statements and queries by alias, milliseconds of a visit, visits a second, with a replica and without."""
     bench.say(f"{bench.seed.rows} rows of the seed are there")
-    visitors, visits = Visitors(), VISITS_SMALL if small else VISITS
+    visitors = Visitors()
+    visits, seconds = (VISITS_SMALL, SECONDS_SMALL) if small else (VISITS, SECONDS)
     figures: dict[str, float] = {"visits": visits}
-
-    def measured(name: str) -> None:
+    for name, way in WAYS.items():
         bench.say(f"visits {name} a replica")
-        took = counted(visitors, visits)
-        for kind, writes in (("reading", False), ("writing", True)):
-            visit_s = [bench.seconds(partial(visitors.visit, writes=writes)) for _ in range(visits)]
-            took[f"{kind}_visit_ms"] = 1000 * statistics.median(visit_s)
-        took["visits_per_s"] = visits_per_s(visitors, SECONDS_SMALL if small else SECONDS)
-        figures.update({f"{name}_replica_{key}": value for key, value in took.items()})
-
-    measured("with")
-    with without_replica():
-        measured("without")
+        with way():
+            took = counted(visitors, visits) | {"visits_per_s": visits_per_s(visitors, seconds)}
+        figures |= {f"{name}_replica_{key}": value for key, value in took.items()}
+    for kind, writes in (("reading", False), ("writing", True)):
+        bench.say(f"{kind} visits, with a replica and without one in turn")
+        visit_ms: dict[str, list[float]] = {name: [] for name in WAYS}
+        for _ in range(visits):
+            for name, way in WAYS.items():
+                with way():
+                    visit_ms[name].append(1000 * bench.seconds(partial(visitors.visit, writes=writes)))
+        for name, every in visit_ms.items():
+            figures[f"{name}_replica_{kind}_visit_ms"] = statistics.median(every)
     leader, replica = (figures[f"with_replica_{alias}_queries"] for alias in ("leader", "replica"))
     figures["with_replica_leader_share_of_queries"] = leader / (leader + replica)
     for name in ("leader_statements", "reading_visit_ms", "visits_per_s"):
