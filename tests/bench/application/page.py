@@ -18,7 +18,7 @@ PLOTS = {
     "application-searching": ("searching", "_ms", "ms"),
     "application-routing": ("routing", "_statements", "statements"),
     "application-routing-visits": ("routing", "_ms", "ms"),
-    "application-safeguards": ("safeguards", "_ms", "ms"),
+    "application-safeguards": ("safeguards", "_ratio", "times"),
 }
 
 
