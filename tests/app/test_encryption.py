@@ -255,7 +255,8 @@ class TestAColumn:
         made = UserPrivate.objects.create(
             user=make.user(), phone_number=PHONE, email="li.na@example.com", real_name="李娜", alipay_account="lina"
         )
-        for row in (made, UserPrivate.objects.get(pk=made.pk)):
+        for read_again in (False, True):
+            row = UserPrivate.objects.get(pk=made.pk) if read_again else made
             row.save()
             row.real_name = str(row.real_name)
             row.alipay_account = f"{row.alipay_account}1"

@@ -89,7 +89,7 @@ def test_neither_does_what_the_application_and_its_pooler_write(
     server: Server, log_begins_at: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Django writes every statement that takes long, or all of them when somebody looks for a mistake.
-    with caplog.at_level(logging.DEBUG), CaptureQueriesContext(connections["default"]):
+    with caplog.at_level(logging.DEBUG, "django.db.backends"), CaptureQueriesContext(connections["default"]):
         written("default")
     log = server.run("tail", "-c", f"+{log_begins_at}", LOG)
     own = "\n".join(record.getMessage() for record in caplog.records)
