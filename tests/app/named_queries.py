@@ -236,6 +236,7 @@ ASKED_BY: dict[str, tuple[type[Model], str]] = {
 }
 # What waits for staff or a job. Everything else is shown to everybody: a client asks.
 ASKED_BY_THE_PLATFORM = {
+    "favorites_of_gig_newest",
     "verifications_by_end", "verifications_of_reviewer", "verifications_waiting", "gigreports_of_gig_newest",
     "gigreports_waiting", "searches_without_result", "stats_of_day_most_viewed", "views_of_gig_newest",
     "disputes_waiting_oldest", "order_stats_of_day_by_amount", "orders_in_work_by_due_date", "orders_not_begun_oldest",
