@@ -37,6 +37,9 @@ LINT = {
         " anyway. It is refused while a plain value is left (`encrypt_columns`)"
     ),
     ("accounts.0014_rights_are_given", "ban-drop-function"): "of a trigger, which goes with it; a narrower one comes",
+    ("payments.0021_amount_as_shown", "ban-drop-function"): (
+        "without the amount that was shown it pays what nobody saw. No release that called it was ever deployed"
+    ),
     ("payments.0003_methods", "ban-drop-constraint"): "replaced by the same statement's wider rule; 0006 validates it",
     ("common.00041_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,
     ("accounts.00061_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,
