@@ -121,14 +121,14 @@ def change(row: UserVerification, **fields: Any) -> int:
 
 
 def test_nobody_is_rejected_without_a_reason_or_a_date() -> None:
-    row = people.verification("in_review")
+    row, judge = people.verification("in_review"), people.staff()
     refused(
         "accounts_userverification_rejected_with_a_reason",
-        lambda: change(row, status="rejected", reviewed_at=people.MOMENT, rejection_reason=" "),
+        lambda: change(row, status="rejected", reviewer=judge, reviewed_at=people.MOMENT, rejection_reason=" "),
     )
     refused(
         "accounts_userverification_reviewed_at_fits_status",
-        lambda: change(row, status="rejected", rejection_reason="证件已过期"),
+        lambda: change(row, status="rejected", reviewer=judge, rejection_reason="证件已过期"),
     )
 
 
@@ -147,7 +147,7 @@ def test_a_person_has_one_open_attempt_of_a_kind_at_a_time() -> None:
 def test_a_person_is_approved_once_for_a_kind_and_again_when_that_ended() -> None:
     first = people.verification("approved")
     second = people.verification("in_review", user=first.user)
-    approval = {"status": "approved", "reviewed_at": people.MOMENT}
+    approval = {"status": "approved", "reviewer": people.staff(), "reviewed_at": people.MOMENT}
     refused("accounts_userverification_one_approved_per_kind", lambda: change(second, **approval))
     change(first, status="revoked")
     assert change(second, **approval) == 1
@@ -171,7 +171,7 @@ def test_a_number_that_is_on_no_identity_card_is_refused(code: str, number: str)
 def test_an_identity_card_proves_the_name_of_one_account() -> None:
     first = people.verification("approved", identity_number=people.IDENTITY_NUMBER)
     second = people.verification("in_review", identity_number=people.IDENTITY_NUMBER)
-    approval = {"status": "approved", "reviewed_at": people.MOMENT}
+    approval = {"status": "approved", "reviewer": people.staff(), "reviewed_at": people.MOMENT}
     refused("accounts_userverification_identity_of_one_account", lambda: change(second, **approval))
     change(first, status="revoked")
     assert change(second, **approval) == 1

@@ -76,50 +76,49 @@ def test_two_payments_of_one_order_are_one() -> None:
     assert balance(client) == Decimal("801.00")
 
 
-@pytest.mark.parametrize("first", ["pay", "change"])
-def test_a_price_that_changes_meanwhile_is_not_paid(first: str) -> None:
+def second_outcome(person_id: UUID, first: Callable[[], Any], second: Callable[[], Any]) -> Any:
+    """Do the one, and the other in a second connection before the first one commits; return what became of it."""
+    done = threading.Event()
+
+    def begin() -> None:
+        first()
+        done.set()
+        until_somebody_waits()
+
+    def follow() -> Any:
+        assert done.wait(timeout=20)
+        return second()
+
+    return at_once(as_person(person_id, begin), as_person(person_id, follow))[1]
+
+
+@pytest.mark.parametrize("paid_first", [True, False])
+def test_a_price_that_changes_meanwhile_is_not_paid(paid_first: bool) -> None:
     client = contracts.person("1000.00")
     order = make.order(client=client)
-    held = threading.Event()
-    pay: Callable[[], object] = partial(ledger.hold_escrow, contracts.key(), order)
-    change: Callable[[], object] = partial(Order.objects.filter(pk=order.pk).update, quantity=2)
-
-    def begin() -> None:
-        {"pay": pay, "change": change}[first]()
-        held.set()
-        until_somebody_waits()
-
-    def follow() -> None:
-        assert held.wait(timeout=20)
-        {"pay": change, "change": pay}[first]()
-
-    outcomes = at_once(as_person(client.pk, begin), as_person(client.pk, follow))
-    assert outcomes[1] == {"pay": "orders_order_contract_is_fixed", "change": "ledger_amount_is_as_shown"}[first]
-    assert balance(client) == {"pay": Decimal("801.00"), "change": Decimal("1000.00")}[first]
+    pay = partial(ledger.hold_escrow, contracts.key(), order)
+    change = partial(Order.objects.filter(pk=order.pk).update, quantity=2)
+    if paid_first:
+        assert second_outcome(client.pk, pay, change) == "orders_order_contract_is_fixed"
+    else:
+        assert second_outcome(client.pk, change, pay) == "ledger_amount_is_as_shown"
+    assert balance(client) == Decimal("801.00" if paid_first else "1000.00")
 
 
-@pytest.mark.parametrize("first", ["withdraw", "change"])
-def test_a_withdrawal_goes_to_the_account_that_was_verified(first: str) -> None:
+def test_a_withdrawal_goes_to_the_account_that_was_verified() -> None:
     person = contracts.person("100.00")
-    account = contracts.payment_method(user=person)
-    held = threading.Event()
-    withdraw: Callable[[], object] = partial(ledger.request_withdrawal, contracts.key(), account, Decimal("5.00"))
-    change: Callable[[], object] = partial(PaymentMethod.objects.filter(pk=account.pk).update, kind="wechat_pay")
+    changed, kept = (contracts.payment_method(user=person) for _ in range(2))
 
-    def begin() -> None:
-        {"withdraw": withdraw, "change": change}[first]()
-        held.set()
-        until_somebody_waits()
+    def withdraw(account: PaymentMethod) -> Callable[[], Any]:
+        return partial(ledger.request_withdrawal, contracts.key(), account, Decimal("5.00"))
 
-    def follow() -> None:
-        assert held.wait(timeout=20)
-        {"withdraw": change, "change": withdraw}[first]()
+    def change(account: PaymentMethod) -> Callable[[], Any]:
+        return partial(PaymentMethod.objects.filter(pk=account.pk).update, kind="wechat_pay")
 
-    outcomes = at_once(as_person(person.pk, begin), as_person(person.pk, follow))
-    too_late = {
-        "withdraw": "payments_paymentmethod_stays_while_money_is_on_its_way", "change": "ledger_account_is_verified",
-    }  # fmt: skip
-    assert outcomes[1] == too_late[first]
+    assert second_outcome(person.pk, change(changed), withdraw(changed)) == "ledger_account_is_verified"
+    assert second_outcome(person.pk, withdraw(kept), change(kept)) == (
+        "payments_paymentmethod_stays_while_money_is_on_its_way"
+    )
 
 
 def test_two_accepts_of_one_order_pay_once() -> None:
