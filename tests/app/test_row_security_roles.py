@@ -214,6 +214,30 @@ def marketplace(migrated: Server, seeded: str) -> Iterator[psycopg.Connection[An
         yield made
 
 
+@pytest.mark.parametrize(
+    ("table", "index"),
+    [("gigs_gig", "gigs_by_words"), ("accounts_userprofile", "profiles_by_words"), ("reviews_review", None)],
+)
+def test_words_find_their_index_where_everybody_sees_every_row(
+    marketplace: psycopg.Connection[Any], table: str, index: str | None
+) -> None:
+    """Of reviews not everybody does: these are found by a function (reviews.0013), with the rights of the owner."""
+    with marketplace.transaction(force_rollback=True):
+        marketplace.execute("SET LOCAL enable_seqscan = off")
+        query = f"EXPLAIN (COSTS OFF) SELECT * FROM {table} WHERE search_vector @@ '设计'::tsquery"  # noqa: S608 (a table's name)
+        lines = [line.split()[-1] for (line,) in marketplace.execute(query) if "Index Scan" in line]
+    assert lines == ([index] if index else [])
+
+
+def test_a_search_of_reviews_finds_the_same_whoever_asks(
+    migrated: Server, seeded: str, marketplace: psycopg.Connection[Any]
+) -> None:
+    condition = "FROM reviews_review WHERE status = 'published' AND search_vector @@ '沟通'::tsquery"
+    published = int(migrated.sql(f"freelance_{seeded}", f"SELECT count(*) {condition}"))
+    assert published > 0
+    assert scalar(marketplace, "SELECT count(*) FROM published_reviews_with('沟通'::tsquery)") == published
+
+
 # What a page asks for, and the index that finds it whoever asks.
 PAGES = {
     "orders_of_client_newest": "SELECT * FROM orders_order WHERE client_id = %(client)s AND status = 'completed'"

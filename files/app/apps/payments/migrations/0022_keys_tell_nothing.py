@@ -35,12 +35,9 @@ BEFORE = import_module("apps.payments.migrations.0007_ledger").ALREADY_POSTED
 SIGNATURE = "ledger_already_posted(text, text, uuid, uuid, numeric)"
 
 
-def drop(body: str) -> migrations.RunSQL:
-    """Take the function away; the way back makes it as it was."""
-    made = definer_of_the_ledger(body, SIGNATURE)
-    return migrations.RunSQL(made.reverse_sql or "", made.sql)
-
-
 class Migration(migrations.Migration):
     dependencies = [("payments", "0021_amount_as_shown")]
-    operations = [drop(BEFORE), definer_of_the_ledger(ALREADY_POSTED, SIGNATURE)]
+    operations = [
+        migrations.RunSQL(f"DROP FUNCTION {SIGNATURE}", definer_of_the_ledger(BEFORE, SIGNATURE).sql),
+        definer_of_the_ledger(ALREADY_POSTED, SIGNATURE),
+    ]
