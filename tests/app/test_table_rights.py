@@ -1,6 +1,7 @@
 """Every table stands in one list that says who reads and writes it: a new table, or another right, is decided there."""
 
 import json
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_every_table_gives_who_is_listed_the_rights_that_are_listed(migrated: Se
         ])
         for table in tables(migrated)
     ]  # fmt: skip
-    assert found == lines
+    assert found == lines, "\n".join(unified_diff(lines, found, "listed", "found", lineterm="", n=0))
 
 
 def test_who_may_read_a_protected_table_is_named_by_a_policy(migrated: Server) -> None:
