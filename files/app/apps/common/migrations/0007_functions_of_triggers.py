@@ -27,9 +27,9 @@ class Migration(migrations.Migration):
         ("accounts", "0020_written_as_it_happens"),
         ("gigs", "0020_written_as_it_happens"),
         ("messaging", "0013_whose_columns"),
-        ("orders", "0021_freelancer_is_active"),
+        ("orders", "0022_what_waits_too_long"),
         ("payments", "0024_paid_under_a_number"),
-        ("reviews", "0015_speaking_names"),
+        ("reviews", "0017_in_own_name"),
     ]
     operations = [
         migrations.RunSQL(
