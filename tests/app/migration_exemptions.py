@@ -88,6 +88,12 @@ TAKES_RIGHTS = {
         " of overlap: code from before it cannot move money. No such release was ever deployed"
     ),
     "accounts.0012_row_security": NOBODY_ACTS,
+    "accounts.0014_rights_are_given": NOBODY_ACTS,
+    "gigs.0015_rights": NOBODY_ACTS,
+    "reviews.0009_rights": NOBODY_ACTS,
+    "orders.0013_no_party_decides": NOBODY_ACTS,
+    "payments.0016_nobody_pays_themselves": NOBODY_ACTS,
+    "messaging.0009_reports_are_decided": NOBODY_ACTS,
     "gigs.0013_row_security": NOBODY_ACTS,
     "orders.0012_row_security": NOBODY_ACTS,
     "payments.0015_row_security": NOBODY_ACTS,
