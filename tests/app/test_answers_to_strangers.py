@@ -21,9 +21,16 @@ ORDER BY relname, tgname COLLATE "C"
 """
 # Of the other tables: why what is answered there is no secret.
 ANSWER_TO_ALL = {
-    "orders_order": "whether a gig and a package are on sale, and what the extras of a row come to that is new",
-    "gigs_gigreport": "who is staff",
+    "orders_order": "whether gig, package and freelancer are active, and what the extras of a new row come to: nothing",
+    "accounts_userprivate": "whether an account is erased",
+    "accounts_userprofile": "whether an account is erased",
     "accounts_userverification": "who is staff",
+    "gigs_gigreport": "who is staff",
+    "accounts_useractivitylog": "what time it is",
+    "gigs_gigsearchhistory": "what time it is",
+    "gigs_gigview": "what time it is",
+    "payments_transaction": "nothing: the ledger alone writes it",
+    "payments_wallet": "nothing: the ledger alone writes it",
 }
 
 # A row in another's name: of what is there and what is not. The guesser is the stranger of the world.
