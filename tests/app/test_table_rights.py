@@ -32,7 +32,7 @@ WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p', 'f') A
 """
 # What a condition of a policy says, by what stands in it.
 SIGNS = {
-    "parent": "EXISTS (", "own": "app.current_user_id", "platform": "acts_for_platform", "superuser": "gives_rights",
+    "parent": "parent.id", "own": "app.current_user_id", "platform": "acts_for_platform", "superuser": "gives_rights",
     "nobodys": " IS NULL)", "public": "is_public", "published": "'published'", "newcomer": "NOT is_staff",
 }  # fmt: skip
 
