@@ -14,6 +14,12 @@ import pytest
 from tests.host import redaction
 from tests.host.environment import ROOT, Environment
 
+# A row that tests may write: of the catalogue, where the platform alone does. Who acts is said in the same statement.
+INSERT_SKILL = (
+    "insert into accounts_skill (name, slug, area, sort_order, is_active) select %(slug)s, %(slug)s, 'data', 0, false"
+    " from set_config('app.acts_for_platform', 'on', true)"
+)
+
 
 def card(environment: Environment) -> dict[str, Any]:
     """Return the connection card of an environment, as show_card.yml wrote it."""
@@ -55,6 +61,13 @@ def connect(card: dict[str, Any], way: str, **changes: object) -> psycopg.Connec
     with tempfile.TemporaryDirectory() as folder:
         passfile = write_passfile(Path(folder), card, way)
         return psycopg.connect(card["connections"][way]["libpq"], passfile=str(passfile), **settings)
+
+
+def delete_skills(connection: psycopg.Connection, slugs: str) -> None:
+    """Delete what INSERT_SKILL wrote under slugs of this pattern."""
+    with connection.transaction():
+        connection.execute("select set_config('app.acts_for_platform', 'on', true)")
+        connection.execute("delete from accounts_skill where slug like %s", [slugs])
 
 
 def write_passfile(folder: Path, card: dict[str, Any], way: str) -> Path:

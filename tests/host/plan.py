@@ -131,7 +131,23 @@ QUERIES = {
     "invalid_indexes": [APP, "select indexrelid::regclass::text as name from pg_index where not indisvalid"],
     "migrations": [APP, "select app, name from django_migrations"],
     "release": [APP, "select release from common_release order by created_at desc, id desc limit 1"],
-    "skills": [APP, "select count(*) as value from accounts_skill"],
+    "catalogue": [
+        APP,
+        "select id::text from accounts_skill union all select id::text from gigs_category union all"
+        " select id::text from messaging_messagetemplate union all select id::text from reviews_reviewtemplate",
+    ],
+    "protections": [
+        APP,
+        "select (select count(*) from pg_class where relrowsecurity and relforcerowsecurity) as tables_forced,"
+        " (select count(distinct tgrelid) from pg_trigger where tgname like '%\\_audit\\_1') as tables_audited,"
+        " (select count(*) from pg_matviews where ispopulated) as views_filled",
+    ],
+    "months_ahead": [
+        APP,
+        "select parent_table, (select count(*) from partman.show_partitions(parent_table) as p,"
+        " partman.show_partition_info(p.partition_schemaname || '.' || p.partition_tablename) as i"
+        " where i.child_start_time > now()) as months from partman.part_config",
+    ],
 }
 
 

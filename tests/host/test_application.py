@@ -10,6 +10,7 @@ from tests.host import compare
 from tests.host.environment import ROOT, Environment
 
 CRONTAB = "/etc/cron.d/freelance-application"
+FORCED_TABLES_MIN, AUDITED_TABLES_MIN = 55, 20
 JOBS = ["roll_up_statistics", "refresh_statistics_views", "maintain_partitions", "clearsessions"]
 
 
@@ -36,8 +37,35 @@ def test_the_applications_settings_and_keys_are_for_its_user_alone(
         assert (file["owner"], file["group"], file["mode"]) == ("root", "freelance", "0640")
 
 
-def test_initial_data_is_there(leader: SimpleNamespace) -> None:
-    assert leader.queries["skills"][0]["value"] > 0
+def test_all_initial_data_is_there(leader: SimpleNamespace) -> None:
+    fixture = json.loads((ROOT / "files/app/fixtures/initial_data.json").read_text(encoding="utf-8"))
+    assert {row["pk"] for row in fixture} - {row["id"] for row in leader.queries["catalogue"]} == set()
+
+
+def test_rows_are_protected_audited_and_summed_up(leader: SimpleNamespace) -> None:
+    (found,) = leader.queries["protections"]
+    # Whose rights are which: tests/app/data/table_rights.txt.
+    assert found["tables_forced"] >= FORCED_TABLES_MIN
+    assert found["tables_audited"] >= AUDITED_TABLES_MIN
+    assert found["views_filled"] == 2
+
+
+def test_each_log_has_its_months_ahead(leader: SimpleNamespace) -> None:
+    months = {row["parent_table"]: row["months"] for row in leader.queries["months_ahead"]}
+    assert len(months) == 4
+    assert {table: count for table, count in months.items() if count < 6} == {}
+
+
+def test_the_performance_audit_measures_all_but_the_disk(environment: Environment) -> None:
+    audit = "cd /opt/freelance-platform/current/app && runuser -u freelance -- ../venv/bin/python manage.py"
+    answer = environment.connection(environment.hosts("database")[0]).run(
+        f"{audit} performance_audit --json --database direct"
+    )
+    report = json.loads(answer.stdout)
+    assert report["health"]["status"] == "healthy"
+    # What the exporter of a host knows, and what nobody has done yet on a new cluster.
+    assert report["pools"], report["not_measured"]
+    assert {kpi["name"] for kpi in report["kpis"] if kpi["status"] == "not measured"} <= {"disk_busy_percent"}
 
 
 def test_the_jobs_are_entered_as_declared(found: dict[str, Any], environment: Environment) -> None:

@@ -48,9 +48,8 @@ def test_what_is_written_through_the_pool_is_read_from_a_replica(
     card: dict[str, Any], environment: Environment
 ) -> None:
     slug = f"verification-{uuid.uuid4().hex}"
-    insert = "insert into accounts_skill (name, slug, area, sort_order, is_active) values (%s, %s, 'data', 0, false)"
     with clients.connect(card, "pooled") as writer, clients.connect(card, "replica") as reader:
-        writer.execute(insert, [slug, slug])
+        writer.execute(clients.INSERT_SKILL, {"slug": slug})
         try:
             end = time.monotonic() + REPLAY_SECONDS_MAX
             while not reader.execute("select 1 from accounts_skill where slug = %s", [slug]).fetchone():
@@ -59,7 +58,7 @@ def test_what_is_written_through_the_pool_is_read_from_a_replica(
             if len(environment.hosts("database")) > 1:
                 assert reader.execute("select pg_is_in_recovery()").fetchone() == (True,)
         finally:
-            writer.execute("delete from accounts_skill where slug = %s", [slug])
+            clients.delete_skills(writer, slug)
 
 
 @pytest.mark.parametrize("way", WAYS)

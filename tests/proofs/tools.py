@@ -23,7 +23,6 @@ from tests.host.environment import ROOT, SOCKETS, Environment
 
 SITE = "ansible/playbooks/site.yml"
 PLAY_SECONDS_MAX = 1200
-INSERT = "insert into accounts_skill (name, slug, area, sort_order, is_active) values (%s, %s, 'data', 0, false)"
 RETRY_SECONDS = 0.2
 WRITER_STOP_SECONDS_MAX = 60
 MEMBERS = "runuser -u postgres -- timeout 15 patronictl -c /etc/patroni/config.yml list -f json"
@@ -241,7 +240,7 @@ class Writer(threading.Thread):
             try:
                 connection = connection or clients.connect(self.card, "pooled")
                 self.in_doubt.add(slug)
-                connection.execute(INSERT, [slug, slug])
+                connection.execute(clients.INSERT_SKILL, {"slug": slug})
             except psycopg.Error:
                 connection = None
                 time.sleep(RETRY_SECONDS)
@@ -270,7 +269,7 @@ class Writer(threading.Thread):
             pattern = f"proof-{self.mark}-%"
             rows = connection.execute("select slug from accounts_skill where slug like %s", [pattern])
             kept = Counter(row[0] for row in rows)
-            connection.execute("delete from accounts_skill where slug like %s", [pattern])
+            clients.delete_skills(connection, pattern)
         assert [slug for slug, times in kept.items() if times > 1] == [], "kept twice"
         assert kept.keys() - set(self.acknowledged) - self.in_doubt == set(), "nobody wrote these"
         print(f"\n{len(self.acknowledged)} acknowledged; {len(self.in_doubt & kept.keys())} in doubt were kept")
