@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import factories as make
+import factories_people as people
 import pytest
+from apps.common.identity import acting_as_platform
 from apps.common.retry import retried
-from apps.gigs.models import Category
+from apps.gigs.models import Category, GigSearchHistory
 from concurrency import at_once
 from django.db import IntegrityError, OperationalError, connections, transaction
 
@@ -15,7 +17,9 @@ from django.db import IntegrityError, OperationalError, connections, transaction
 @pytest.fixture
 def categories(migrated: object) -> Iterator[list[Category]]:  # noqa: ARG001 (it comes first)
     """Two committed rows: two connections have to see them."""
-    yield [make.category(sort_order=0), make.category(sort_order=0)]
+    with acting_as_platform():
+        made = [make.category(sort_order=0), make.category(sort_order=0)]
+    yield made
     connections["default"].close()
 
 
@@ -76,16 +80,16 @@ class TestBounds:
         assert len(tries) == 1
 
     def test_what_the_victim_did_is_undone(self) -> None:
-        made: list[Category] = []
+        made: list[GigSearchHistory] = []
 
-        def action() -> Category:
-            made.append(make.category())
+        def action() -> GigSearchHistory:
+            made.append(people.search())
             if len(made) == 1:
                 conflict("40P01")
             return made[-1]
 
         kept = retried(action, pause_seconds=0.001)
-        found: Any = Category.objects.using("default").filter(pk__in=[row.pk for row in made])
+        found: Any = GigSearchHistory.objects.using("default").filter(id__in=[row.id for row in made])
         assert list(found) == [kept]
 
     def test_it_refuses_to_start_inside_a_transaction(self) -> None:
