@@ -14,6 +14,7 @@ from apps.messaging.models import Conversation, Message, MessageAttachment, Mess
 from apps.orders.models import Order
 from apps.reviews.models import Review, ReviewInvitation, ReviewReport
 from factories_contracts import completed_order
+from factories_people import report_needs
 
 _numbers = itertools.count(1)
 MOMENT = datetime(2025, 1, 1, tzinfo=UTC)
@@ -77,7 +78,7 @@ def invitation(to: Order | None = None, **fields: Any) -> ReviewInvitation:
 
 
 def _handled(_row: Report, status: str) -> dict[str, Any]:
-    return {"handled_at": MOMENT if status in {"upheld", "dismissed"} else None}
+    return report_needs(status)
 
 
 def _answered(row: ReviewInvitation, status: str) -> dict[str, Any]:
