@@ -8,8 +8,8 @@ import psycopg
 from apps.common.parties import Parties, Side
 
 MIGRATIONS = (
-    "orders.migrations.0017_whose_columns", "payments.migrations.0020_whose_columns",
-    "messaging.migrations.0013_whose_columns", "accounts.migrations.0019_who_decides_on_papers",
+    "orders.migrations.0018_whose_columns", "payments.migrations.0021_whose_columns",
+    "messaging.migrations.0014_whose_columns", "accounts.migrations.0019_who_decides_on_papers",
 )  # fmt: skip
 DECLARED: dict[str, Parties] = {
     parties.table: parties for name in MIGRATIONS for parties in import_module(f"apps.{name}").PARTIES

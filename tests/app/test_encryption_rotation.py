@@ -224,7 +224,7 @@ PLAIN = f"UPDATE {TABLE} SET phone_number = %s, real_name = %s WHERE user_id = %
 @pytest.fixture
 def plain(deployed: str, key_file: Path) -> str:  # noqa: ARG001 (its keys come first)
     """Alias of a database before the plain columns were dropped, with two people of the release before."""
-    call_command("migrate", "accounts", "0010_seal_identity", database=deployed, verbosity=0)
+    call_command("migrate", "accounts", "0012_seal_identity", database=deployed, verbosity=0)
     with all_on(deployed):
         for number in range(2):
             user = make.user()
@@ -274,5 +274,5 @@ def test_without_a_key_plain_values_stay_where_they_are(plain: str, key_file: Pa
 
 def test_a_step_back_that_would_lose_sealed_values_is_refused(people: str) -> None:
     with pytest.raises(Exception, match="holds encrypted values, which this step back would lose"):
-        call_command("migrate", "accounts", "0008_audit", database=people, verbosity=0)
+        call_command("migrate", "accounts", "0010_audit", database=people, verbosity=0)
     assert len(content(people)) == 7

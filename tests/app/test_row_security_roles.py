@@ -221,7 +221,7 @@ def marketplace(migrated: Server, seeded: str) -> Iterator[psycopg.Connection[An
 def test_words_find_their_index_where_everybody_sees_every_row(
     marketplace: psycopg.Connection[Any], table: str, index: str | None
 ) -> None:
-    """Of reviews not everybody does: these are found by a function (reviews.0013), with the rights of the owner."""
+    """Of reviews not everybody does: these are found by a function (reviews.0014), with the rights of the owner."""
     with marketplace.transaction(force_rollback=True):
         marketplace.execute("SET LOCAL enable_seqscan = off")
         query = f"EXPLAIN (COSTS OFF) SELECT * FROM {table} WHERE search_vector @@ '设计'::tsquery"  # noqa: S608 (a table's name)

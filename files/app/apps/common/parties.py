@@ -27,7 +27,7 @@ class Side:
         return self.name.replace("_", " ")
 
 
-# Nobody in particular: `acts_for_platform` (accounts.0012) answers for it.
+# Nobody in particular: `acts_for_platform` (accounts.0014) answers for it.
 PLATFORM = Side(name="platform", acts="false")
 
 

@@ -4,7 +4,7 @@ from django.db.migrations import RunSQL
 
 from apps.common.row_security import APPLICATION, PLATFORM, row_security
 
-# Who gives rights: the platform itself, or a superuser (accounts.0014).
+# Who gives rights: the platform itself, or a superuser (accounts.0016).
 GIVES_RIGHTS = "(SELECT public.gives_rights())"
 
 

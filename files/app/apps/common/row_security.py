@@ -14,7 +14,7 @@ OWNER, LEDGER, APPLICATION, STAFF, REPORTING = (
 
 # The person of the transaction (apps.common.identity); NULL is nobody. As a subquery it is asked once a statement.
 ME = "(SELECT nullif(current_setting('app.current_user_id', true), '')::uuid)"
-# The platform itself or somebody of its staff acts (accounts.0012).
+# The platform itself or somebody of its staff acts (accounts.0014).
 PLATFORM = "(SELECT public.acts_for_platform())"
 
 # One condition for rows as they are and as they become, or one for each.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class PublishedWith(models.Func):
-    """Keys of the published reviews with all words of a query, by a function of migration reviews.0013."""
+    """Keys of the published reviews with all words of a query, by a function of migration reviews.0014."""
 
     template = "SELECT published_reviews_with(%(expressions)s)"
     output_field = models.UUIDField()

@@ -64,7 +64,7 @@ CREATE TRIGGER accounts_userprivate_whose_columns BEFORE INSERT OR UPDATE ON acc
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0016_shown_or_kept")]
+    dependencies = [("accounts", "0017_shown_or_kept")]
     operations = [
         migrations.RunSQL(CONFIRM, "DROP FUNCTION confirm_contact(uuid, text, bytea[])"),
         migrations.RunSQL(

@@ -23,12 +23,12 @@ def functions_of_triggers(change: str) -> str:
 class Migration(migrations.Migration):
     # After all that have such functions; `row_trigger` closes those of later ones itself.
     dependencies = [
-        ("common", "00042_limits_of_texts_hold"),
+        ("common", "0006_limits_of_texts_hold"),
         ("accounts", "0020_written_as_it_happens"),
-        ("gigs", "0020_written_as_it_happens"),
-        ("messaging", "0013_whose_columns"),
+        ("gigs", "0021_written_as_it_happens"),
+        ("messaging", "0014_whose_columns"),
         ("orders", "0022_what_waits_too_long"),
-        ("payments", "0024_paid_under_a_number"),
+        ("payments", "0025_paid_under_a_number"),
         ("reviews", "0017_in_own_name"),
     ]
     operations = [

@@ -8,7 +8,7 @@ from apps.common.sql import privileges
 
 
 class Migration(migrations.Migration):
-    dependencies = [("common", "00042_limits_of_texts_hold"), ("common", "0007_functions_of_triggers")]
+    dependencies = [("common", "0006_limits_of_texts_hold"), ("common", "0007_functions_of_triggers")]
     operations = [
         migrations.CreateModel(
             name="EncryptionKey",

@@ -23,7 +23,7 @@ RECALL_WITHIN = timedelta(minutes=2)
 class Message(TimestampedModel):
     """One message. Its number is given by the database: gapless per conversation, in the order of commits.
 
-    Migrations messaging.0004 and 0006 add what a model cannot say: the sender takes part, neither blocked the other,
+    Migrations messaging.0004 and 0008 add what a model cannot say: the sender takes part, neither blocked the other,
     the text is final, only the recipient marks it as read, and a message without text has an attachment when the
     transaction ends.
     """

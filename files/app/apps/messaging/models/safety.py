@@ -44,7 +44,7 @@ class BlockedUser(TimestampedModel):
 
 
 class MessageReport(Report):
-    """A message breaks the rules, says the person who got it. Migrations messaging.0004 and 0006 hold that, and that
+    """A message breaks the rules, says the person who got it. Migrations messaging.0004 and 0008 hold that, and that
     who handles it is staff."""
 
     # PROTECT: what was reported is evidence.

@@ -6,7 +6,7 @@ from apps.common.parties import in_own_name
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reviews", "0015_speaking_names"), ("accounts", "0012_row_security")]
+    dependencies = [("reviews", "0016_speaking_names"), ("accounts", "0014_row_security")]
     operations = [
         in_own_name("reviews_reviewhelpful", "user_id"),
         in_own_name("reviews_reviewreport", "reporter_id"),

@@ -35,7 +35,7 @@ class ReviewHelpful(TimestampedModel):
 
 class ReviewReport(Report):
     """A review breaks the rules, says somebody who is not its author (migration reviews.0004). Who handles it is staff
-    (migration reviews.0006)."""
+    (migration reviews.0008)."""
 
     # PROTECT: what was reported is evidence.
     review = models.ForeignKey(

@@ -1,9 +1,0 @@
-from django.db import migrations
-
-from apps.common.rules import written_as_it_happens
-
-
-class Migration(migrations.Migration):
-    # `acts_for_platform` is of accounts.0012.
-    dependencies = [("gigs", "0019_audit_of_moderation"), ("accounts", "0012_row_security")]
-    operations = [written_as_it_happens("gigs_gigview"), written_as_it_happens("gigs_gigsearchhistory")]
