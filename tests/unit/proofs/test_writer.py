@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
@@ -26,13 +27,16 @@ class Database:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def execute(self, statement: str, values: list[str]) -> list[tuple[str]]:
-        """Answer the three statements of a writer."""
-        if statement == tools.INSERT:
+    def transaction(self) -> "Database":
+        return self
+
+    def execute(self, statement: str, values: Any = ()) -> list[tuple[str]]:
+        """Answer the statements of a writer."""
+        if statement == clients.INSERT_SKILL:
             self.inserts += 1
             if error := self.before.get(self.inserts):
                 raise error
-            self.rows.append(values[0])
+            self.rows.append(values["slug"])
             if error := self.after.get(self.inserts):
                 raise error
         return [(row,) for row in self.rows]
