@@ -16,5 +16,6 @@ class Migration(migrations.Migration):
     operations = (
         migrations.RunSQL(KEPT_ALIKE.reverse_sql or "", KEPT_ALIKE.sql),
         migrations.RunSQL(migrations.RunSQL.noop, FILL_ON_THE_WAY_BACK),
+        migrations.RemoveConstraint("user", "accounts_user_avatar_url_at_most_500_characters"),
         migrations.RemoveField("user", "avatar_url"),
     )
