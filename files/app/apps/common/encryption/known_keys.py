@@ -39,8 +39,7 @@ def known_rings(*, to_write: bool = False) -> KeyRings:
     state = (connection.settings_dict["NAME"], found)
     if done.get(connection) != state:
         compare(connection, found)
-        if to_write:
-            _enlist(connection, found)
+        if to_write and _enlist(connection, found):
             # What is rolled back was not enlisted.
             transaction.on_commit(lambda: done.update({connection: state}), using=connection.alias)
         else:
@@ -87,7 +86,8 @@ def _check_value(key: bytes) -> bytes:
     return hmac.digest(key, CONSTANT, "sha256")
 
 
-def _enlist(connection: BaseDatabaseWrapper, found: KeyRings) -> None:
+def _enlist(connection: BaseDatabaseWrapper, found: KeyRings) -> bool:
+    """Add the keys of the file that the database does not know; say whether there was one."""
     known = _known(connection)
     new: list[tuple[str, int, bytes]] = [
         (ring.name, number, _check_value(key))
@@ -96,7 +96,7 @@ def _enlist(connection: BaseDatabaseWrapper, found: KeyRings) -> None:
         if (ring.name, number) not in known
     ]
     if not new or not _is_there(connection):
-        return
+        return False
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO common_encryptionkey (ring, number, check_value) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
@@ -104,6 +104,7 @@ def _enlist(connection: BaseDatabaseWrapper, found: KeyRings) -> None:
         )
     # Somebody else may have been first, with another key.
     compare(connection, found)
+    return True
 
 
 def _is_there(connection: BaseDatabaseWrapper) -> bool:
