@@ -141,7 +141,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     jobs = [arguments.job] if arguments.job else config.jobs
     if arguments.unproven:
         jobs = [job for job in jobs if not last_success(Path(config.status_dir) / f"{job}.json")]
-    return max((abs(run(config, job)) for job in jobs), default=0)
+    statuses = [abs(run(config, job)) for job in jobs]
+    if arguments.unproven:
+        # Who holds the lock of a job leaves its outcome.
+        statuses = [status for status in statuses if status != EXIT_LOCKED]
+    return max(statuses, default=0)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,20 @@ def test_only_what_never_succeeded_is_run_where_that_is_asked(
     assert ("count" in said.out, "break" in said.err) == (False, True)
 
 
+def test_a_job_that_runs_at_this_moment_is_no_failure_of_the_others(
+    written: Path, config: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "Path", lambda path: written if path == "/etc/freelance-test.json" else Path(path))
+    with Path(config.status_dir, "count.lock").open("w", encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert program.main(["test", "--unproven"]) == 4
+        with Path(config.status_dir, "break.lock").open("w", encoding="utf-8") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            assert program.main(["test", "--unproven"]) == 0
+            assert program.main(["test", "count"]) == program.EXIT_LOCKED
+    assert "count: the previous run still holds the lock" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "job", "said"),
     [
