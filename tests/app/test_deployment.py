@@ -63,6 +63,16 @@ def test_check_shows_the_plan_and_changes_nothing(scratch: str) -> None:
     assert scalar(scratch, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == 0
 
 
+@pytest.mark.parametrize("words", [["--check"], []])
+def test_a_variable_that_the_release_does_not_know_is_refused_before_anything_changes(
+    scratch: str, words: list[str]
+) -> None:
+    unknown = "DB_PASWORD is not a setting of this release."
+    with override_settings(UNKNOWN_VARIABLES=[unknown]), pytest.raises(CommandError, match=unknown):
+        deploy(scratch, *words)
+    assert scalar(scratch, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == 0
+
+
 def test_a_new_password_takes_the_place_of_the_old_one(deployed: str) -> None:
     deploy(deployed, superuser=SUPERUSER)
     changed = {**SUPERUSER, "password": "another-password"}

@@ -29,8 +29,12 @@ def good(tmp_path: Path) -> dict[str, str]:
 def read(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
     env = Environment(variables)
     made = databases.databases(env), cache.caches(env)
-    env.refuse_problems(also_known=(*databases.OPTIONAL_NAMES, *cache.OPTIONAL_NAMES))
+    env.refuse_problems(unknown(env))
     return made
+
+
+def unknown(env: Environment) -> list[str]:
+    return env.unknown(also_known=(*databases.OPTIONAL_NAMES, *cache.OPTIONAL_NAMES))
 
 
 def refusal(variables: Mapping[str, str]) -> str:
@@ -71,10 +75,6 @@ def test_all_missing_variables_are_named_at_once() -> None:
         ({"DB_SSLROOTCERT": "/nowhere/ca.crt"}, "DB_SSLROOTCERT=/nowhere/ca.crt: there is no such readable file"),
         ({"DB_SSLCERT": "/etc/hostname"}, "DB_SSLKEY is missing"),
         ({"DB_PASSWORD": "CHANGE_ME"}, "DB_PASSWORD still holds its placeholder"),
-        ({"DB_PASWORD": "x"}, "DB_PASWORD is not a setting of this project. Did you mean DB_PASSWORD?"),
-        ({"DB_REPLICA_HOSTS": "x"}, "Did you mean DB_REPLICA_HOST?"),
-        ({"CACHE_ULR": "x"}, "Did you mean CACHE_URL?"),
-        ({"DB_STAT_PASSWORD": "x"}, "Did you mean DB_STATS_PASSWORD?"),
         ({"DB_DIRECT_HOST": "rw"}, "DB_DIRECT_USER is missing"),
         ({"DB_DIRECT_HOST": "rw", "DB_DIRECT_USER": "m"}, "DB_DIRECT_PASSWORD is missing"),
         ({"CACHE_URL": "redis://app@cache:6379/0", "CACHE_PASSWORD": "x"}, "a plain-text connection is refused"),
@@ -83,6 +83,31 @@ def test_all_missing_variables_are_named_at_once() -> None:
 )
 def test_a_wrong_variable_is_refused_by_name(good: dict[str, str], wrong: dict[str, str], expected: str) -> None:
     assert expected in refusal({**good, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("DB_PASWORD", " Did you mean DB_PASSWORD?"),
+        ("DB_REPLICA_HOSTS", " Did you mean DB_REPLICA_HOST?"),
+        ("CACHE_ULR", " Did you mean CACHE_URL?"),
+        ("DB_STAT_PASSWORD", " Did you mean DB_STATS_PASSWORD?"),
+        ("ENCRYPTION_KEY_FLIE", " Did you mean ENCRYPTION_KEY_FILE?"),
+        ("DB_QQQQQQQQQQ", ""),
+    ],
+)
+def test_an_unknown_variable_is_told_with_the_nearest_one(good: dict[str, str], name: str, near: str) -> None:
+    env = Environment({**good, name: "hunter2", "LANG": "C"})
+    for read_settings in (databases.databases, cache.caches, encryption.encryption):
+        read_settings(env)
+    assert unknown(env) == [f"{name} is not a setting of this release.{near}"]
+    env.refuse_problems(unknown(env))
+
+
+def test_a_misspelt_name_is_told_with_the_one_that_is_missing() -> None:
+    message = refusal({**GUIDE, "DB_PASSWORD": "", "DB_PASWORD": "x"})
+    assert "DB_PASSWORD is missing" in message
+    assert "DB_PASWORD is not a setting of this release. Did you mean DB_PASSWORD?" in message
 
 
 def test_no_secret_is_repeated_in_a_refusal(good: dict[str, str]) -> None:
@@ -186,7 +211,6 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -
         ({"ENCRYPTION_KEY_FILE": "/nowhere/keys"}, "ENCRYPTION_KEY_FILE=/nowhere/keys: there is no such readable file"),
         ({"ENCRYPTION_KEY_PROVIDER": "vault"}, "ENCRYPTION_KEY_PROVIDER=vault: file is expected"),
         ({"ENCRYPTION_KEY_PROVIDER": "kms"}, "ENCRYPTION_KEY_PROVIDER=kms: file is expected"),
-        ({"ENCRYPTION_KEY_FLIE": "x"}, "Did you mean ENCRYPTION_KEY_FILE?"),
     ],
 )
 def test_a_wrong_key_setting_is_refused_by_name(wrong: dict[str, str], expected: str) -> None:
@@ -228,3 +252,18 @@ def test_manage_py_refuses_to_start_without_its_variables(tmp_path: Path, good: 
 def test_manage_py_starts_with_the_guides_file(tmp_path: Path, good: dict[str, str]) -> None:
     result = manage(tmp_path, {**good, "DJANGO_SECRET_KEY": "x"}, "check")
     assert result.returncode == 0, result.stderr
+
+
+def test_manage_py_starts_with_what_only_a_newer_release_knows_and_warns(tmp_path: Path, good: dict[str, str]) -> None:
+    shared = {**good, "DJANGO_SECRET_KEY": "x", "DB_SSLROOTCERTS": "hunter2"}
+    result = manage(tmp_path, shared, "check")
+    assert result.returncode == 0, result.stderr
+    assert "DB_SSLROOTCERTS is not a setting of this release. Did you mean DB_SSLROOTCERT?" in result.stderr
+    assert "hunter2" not in result.stderr
+
+
+def test_a_release_is_not_deployed_with_what_it_does_not_know(tmp_path: Path, good: dict[str, str]) -> None:
+    shared = {**good, "DJANGO_SECRET_KEY": "x", "DB_OF_A_NEWER_RELEASE": "x"}
+    result = manage(tmp_path, shared, "deploy_release", "--release=r1")
+    assert result.returncode != 0
+    assert result.stderr.startswith("CommandError: DB_OF_A_NEWER_RELEASE is not a setting of this release.")

@@ -1,4 +1,4 @@
-"""Typed reading of environment variables: a missing or wrong one is refused by its name."""
+"""Typed reading of environment variables: a missing or wrong one is refused by its name, an unknown one is told."""
 
 import difflib
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-# Names that begin like ours but are unknown are taken for misspellings.
+# Names that begin like ours but are unknown are misspellings, or those of a newer release that shares the file.
 OWN_PREFIXES = ("DB_", "CACHE_", "ENCRYPTION_")
 PORTS = range(1, 65_536)
 
@@ -114,13 +114,19 @@ class Environment:
             self.problem(f"{name}={value}: there is no such readable file.")
         return value
 
-    def refuse_problems(self, also_known: Iterable[str] = ()) -> None:
-        """Raise ImproperlyConfigured when anything was missing, wrong or unknown."""
+    def unknown(self, also_known: Iterable[str] = ()) -> list[str]:
+        """Return a sentence on each variable that looks like ours and that nothing has read, with the nearest name."""
         known = self._known | set(also_known)
+        sentences = []
         for name in sorted(self._variables):
             if name.startswith(OWN_PREFIXES) and name not in known:
                 near = difflib.get_close_matches(name, sorted(known), n=1)
                 hint = f" Did you mean {near[0]}?" if near else ""
-                self.problem(f"{name} is not a setting of this project.{hint}")
+                sentences.append(f"{name} is not a setting of this release.{hint}")
+        return sentences
+
+    def refuse_problems(self, unknown: Iterable[str] = ()) -> None:
+        """Raise ImproperlyConfigured when anything was missing or wrong; what is `unknown` may say why."""
         if self._problems:
-            raise ImproperlyConfigured("The environment is refused:\n  - " + "\n  - ".join(self._problems))
+            problems = [*self._problems, *unknown]
+            raise ImproperlyConfigured("The environment is refused:\n  - " + "\n  - ".join(problems))

@@ -42,7 +42,10 @@ CACHES = cache.caches(_env)
 # Who gives the keys of encrypted columns.
 ENCRYPTION = encryption.encryption(_env)
 
-_env.refuse_problems(also_known=(*databases.OPTIONAL_NAMES, *cache.OPTIONAL_NAMES))
+# Releases share one file, so that the one in use has to start with what only a newer one knows: a system check tells
+# these variables, and `deploy_release` refuses them.
+UNKNOWN_VARIABLES = _env.unknown(also_known=(*databases.OPTIONAL_NAMES, *cache.OPTIONAL_NAMES))
+_env.refuse_problems(UNKNOWN_VARIABLES)
 
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -33,6 +34,8 @@ class Command(BaseCommand):
         )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 (Django's signature)
+        if settings.UNKNOWN_VARIABLES:
+            raise CommandError("\n".join([*settings.UNKNOWN_VARIABLES, "Nothing was changed."]))
         superuser = self._superuser() if options["superuser_from_stdin"] else None
         connection = connections[options["database"]]
         with all_on(options["database"]):
