@@ -29,12 +29,14 @@ def test_the_release_on_the_host_is_the_one_that_the_database_names(
     assert current.rpartition("/")[2] == leader.queries["release"][0]["release"]
 
 
-def test_the_applications_settings_and_keys_are_for_its_user_alone(
+def test_settings_and_keys_are_for_the_application_and_those_of_the_owner_for_its_user_alone(
     found: dict[str, Any], environment: Environment
 ) -> None:
     files = found[environment.hosts("database")[0]]["files"]
     for file in (files["/etc/freelance-platform/app.env"], files["/etc/freelance-platform/keys.json"]):
         assert (file["owner"], file["group"], file["mode"]) == ("root", "freelance", "0640")
+    owners = files["/etc/freelance-platform/owner.env"]
+    assert (owners["owner"], owners["group"], owners["mode"]) == ("freelance-owner", "root", "0400")
 
 
 def test_all_initial_data_is_there(leader: SimpleNamespace) -> None:
@@ -57,7 +59,8 @@ def test_each_log_has_its_months_ahead(leader: SimpleNamespace) -> None:
 
 
 def test_the_performance_audit_measures_all_but_the_disk(environment: Environment) -> None:
-    audit = "cd /opt/freelance-platform/current/app && runuser -u freelance -- ../venv/bin/python manage.py"
+    manage = "env ENV_FILE=/etc/freelance-platform/owner.env ../venv/bin/python manage.py"
+    audit = f"cd /opt/freelance-platform/current/app && runuser -u freelance-owner -- {manage}"
     answer = environment.connection(environment.hosts("database")[0]).run(
         f"{audit} performance_audit --json --database direct"
     )
@@ -79,7 +82,7 @@ def test_the_jobs_are_entered_as_declared(found: dict[str, Any], environment: En
 
 def test_what_leaves_the_database_is_for_the_jobs_user_alone(found: dict[str, Any], environment: Environment) -> None:
     folder = found[environment.hosts("database")[0]]["files"]["/var/backups/freelance-application"]
-    assert (folder["owner"], folder["group"], folder["mode"]) == ("freelance", "freelance", "0700")
+    assert (folder["owner"], folder["group"], folder["mode"]) == ("freelance-owner", "freelance", "0700")
 
 
 @pytest.mark.parametrize("job", JOBS)

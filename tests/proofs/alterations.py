@@ -53,6 +53,7 @@ RELEASE_FILES = [
     "/etc/freelance-application.json",
     "/etc/freelance-platform/app.env",
     "/etc/freelance-platform/keys.json",
+    "/etc/freelance-platform/owner.env",
     "/usr/local/sbin/freelance-job",
 ]
 RELEASE = "/opt/freelance-platform/current"
@@ -68,6 +69,7 @@ APPENDED = {
 NAMED = {
     "/etc/freelance-platform/app.env": r"Write the application's settings",
     "/etc/freelance-platform/keys.json": r"Write the keys of encrypted columns",
+    "/etc/freelance-platform/owner.env": r"Write the owner's settings",
     "/etc/freelance-backup.pgpass": r"Write the password for a dump",
     "/etc/patroni/config.yml": r"Write Patroni's configuration",
     "/etc/pgbackrest/pgbackrest.conf": r"Write pgbackrest\.conf",
@@ -77,6 +79,7 @@ NAMED = {
 UNCHECKED = {
     "/etc/freelance-platform/app.env": "a check builds no release, and the altered one has to be built anew",
     "/etc/freelance-platform/keys.json": "the same",
+    "/etc/freelance-platform/owner.env": "the same",
 }
 STOPPED = "a check starts no unit, and what runs is compared only where the unit is in order"
 

@@ -13,7 +13,7 @@ DOCUMENTATION = """
 module: system_users
 short_description: System users with declared ids
 options:
-  users: {type: list, elements: dict, required: true, description: Name, id, home and shell of each.}
+  users: {type: list, elements: dict, required: true, description: "Name, id, home, shell and further groups of each."}
 """
 RETURN = """
 differences: {type: list, description: What differed from the declaration, in words., returned: always}
@@ -24,12 +24,18 @@ USER_SPEC = {
     "id": {"type": "int", "required": True},
     "home": {"type": "path", "required": True},
     "shell": {"type": "path", "default": "/usr/sbin/nologin"},
+    "groups": {"type": "list", "elements": "str", "default": []},
 }
 
 
 def users_by_name() -> dict[str, pwd.struct_passwd]:
     """Return the users that the host has now."""
     return {user.pw_name: user for user in pwd.getpwall()}
+
+
+def groups_of(name: str) -> list[str]:
+    """Return the groups that list the user as a member."""
+    return [group.gr_name for group in grp.getgrall() if name in group.gr_mem]
 
 
 def problem_of(wanted: dict[str, Any]) -> str | None:
@@ -61,6 +67,10 @@ def commands_for(wanted: dict[str, Any]) -> list[list[str]]:
         commands.append(["useradd", "--system", "--uid", number, "--no-create-home", *account, name])
     elif (user.pw_gid, user.pw_dir, user.pw_shell) != (wanted["id"], wanted["home"], wanted["shell"]):
         commands.append(["usermod", "--gid", number, "--home", wanted["home"], "--shell", wanted["shell"], name])
+    # Packages may add their users to groups of their own, which stay.
+    missing = [group for group in wanted["groups"] if group not in groups_of(name)]
+    if missing:
+        commands.append(["usermod", "--append", "--groups", ",".join(missing), name])
     return commands
 
 

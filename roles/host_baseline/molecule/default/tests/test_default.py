@@ -22,6 +22,10 @@ def test_users_have_the_declared_ids(host, name, number, shell):
     assert (user.uid, user.gid, user.shell) == (number, number, shell)
 
 
+def test_a_user_is_in_the_declared_groups(host):
+    assert host.user("etcd").groups == ["etcd", "postgres"]
+
+
 def test_hosts_know_each_other_by_name(host):
     assert host.addr("first.lab").ipv4_addresses == host.addr(FIRST).ipv4_addresses
     assert host.addr(SECOND).is_resolvable

@@ -3,7 +3,7 @@
 import pytest
 
 ROOT = "/srv/shop"
-MANAGE = f"cd {ROOT}/current/app && sudo -u clerk ../venv/bin/python manage.py"
+MANAGE = f"cd {ROOT}/current/app && sudo -u clerk ENV_FILE=/etc/shop/owner.env ../venv/bin/python manage.py"
 
 
 def shell(host, code):
@@ -64,6 +64,8 @@ def test_settings_are_for_root_and_the_declared_group_alone(host):
     settings = host.file("/etc/shop/settings.env")
     assert (settings.user, settings.group, settings.mode) == ("root", "shop", 0o640)
     assert host.run("sudo -u nobody cat /etc/shop/settings.env").rc != 0
+    owner = host.file("/etc/shop/owner.env")
+    assert (owner.user, owner.group, owner.mode) == ("clerk", "root", 0o400)
 
 
 def test_the_jobs_are_the_declared_users_at_the_declared_times_and_work(host):

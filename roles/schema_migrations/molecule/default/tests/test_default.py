@@ -1,13 +1,17 @@
 """A client of the deployed application sees a migrated, filled database; nothing leaks."""
 
 import json
+import re
 
 ROOT = "/opt/freelance-platform"
-MANAGE = f"cd {ROOT}/current/app && sudo -u freelance ../venv/bin/python manage.py"
+OWNER = "sudo -u freelance-owner ENV_FILE=/etc/freelance-platform/owner.env"
+MANAGE = f"cd {ROOT}/current/app && {OWNER} ../venv/bin/python manage.py"
+# As an application that serves people runs.
+APPLICATION = f"cd {ROOT}/current/app && sudo -u freelance ../venv/bin/python manage.py"
 
 
-def shell(host, code):
-    result = host.run(f"{MANAGE} shell --no-imports -c '{code}'")
+def shell(host, code, manage=APPLICATION):
+    result = host.run(f"{manage} shell --no-imports -c '{code}'")
     assert result.rc == 0, result.stderr
     return result.stdout.strip()
 
@@ -77,13 +81,28 @@ def test_settings_are_for_root_and_the_group_alone(host):
     assert (settings.user, settings.group, settings.mode) == ("root", "freelance", 0o640)
     keys = host.file("/etc/freelance-platform/keys.json")
     assert (keys.user, keys.group, keys.mode) == ("root", "freelance", 0o640)
+    owner = host.file("/etc/freelance-platform/owner.env")
+    assert (owner.user, owner.group, owner.mode) == ("freelance-owner", "root", 0o400)
     folder = host.file("/etc/freelance-platform")
     assert (folder.user, folder.group, folder.mode) == ("root", "freelance", 0o750)
 
 
-def test_the_release_cannot_be_changed_by_the_user_that_runs_it(host):
-    writable = host.run(f"sudo -u freelance find {ROOT} -writable -not -type l")
-    assert writable.stdout == "", writable.stdout
+def test_an_application_that_serves_people_has_nothing_of_the_owner(host):
+    refused = host.run("sudo -u freelance cat /etc/freelance-platform/owner.env")
+    assert refused.rc != 0
+    assert "Permission denied" in refused.stderr
+    settings = host.file("/etc/freelance-platform/app.env").content_string
+    assert "DB_PASSWORD=" in settings
+    assert not re.search("DB_DIRECT|DB_STATS|test-freelance_migrator", settings)
+    code = "from django.conf import settings; print(*sorted(settings.DATABASES))"
+    assert shell(host, code) == "default replica"
+    assert shell(host, code, MANAGE) == "default direct replica"
+
+
+def test_the_release_cannot_be_changed_by_the_users_that_run_it(host):
+    for user in ("freelance", "freelance-owner"):
+        writable = host.run(f"sudo -u {user} find {ROOT} -writable -not -type l")
+        assert writable.stdout == "", writable.stdout
     assert host.run(f"find {ROOT} -perm /o=rwx -not -type l").stdout == ""
 
 
@@ -92,7 +111,7 @@ def test_the_archive_is_gone_after_it_was_unpacked(host):
 
 
 def test_the_database_is_not_reached_under_another_authority(host):
-    other = "sudo -u freelance DB_SSLROOTCERT=/etc/ssl/certs/ca-certificates.crt"
-    result = host.run(f"{MANAGE.replace('sudo -u freelance', other)} showmigrations --database direct")
+    other = f"{OWNER} DB_SSLROOTCERT=/etc/ssl/certs/ca-certificates.crt"
+    result = host.run(f"{MANAGE.replace(OWNER, other)} showmigrations --database direct")
     assert result.rc != 0
     assert "certificate verify failed" in result.stderr

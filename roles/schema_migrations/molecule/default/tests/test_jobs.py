@@ -8,6 +8,7 @@ import pytest
 STATUS = "/var/lib/freelance-application"
 ARCHIVE = "/var/backups/freelance-application"
 CRONTAB = "/etc/cron.d/freelance-application"
+JOB = "/usr/local/sbin/freelance-job application clearsessions"
 JOBS = ["roll_up_statistics", "refresh_statistics_views", "maintain_partitions", "clearsessions"]
 # One call for all: each takes its time.
 OUTCOMES = f"import glob, json; print(json.dumps([json.load(open(name)) for name in glob.glob('{STATUS}/*.json')]))"
@@ -33,7 +34,7 @@ def as_cron_does(host, crontab):
         path = re.search(r"(?m)^PATH=(.*)$", crontab)[1]
         script = ""
         for job in jobs:
-            [(user, command)] = re.findall(rf"(?m)^(?:[0-9*/,-]+ ){{5}}(\w+) (.* {job} .*)$", crontab)
+            [(user, command)] = re.findall(rf"(?m)^(?:[0-9*/,-]+ ){{5}}([\w-]+) (.* {job} .*)$", crontab)
             script += f"sudo -u {user} env -i PATH={path} /bin/sh -c '{command}'; echo $?; "
         return [int(status) for status in host.check_output(f"cd /; {script}").split()]
 
@@ -76,7 +77,7 @@ def test_each_job_works_by_the_line_of_the_crontab(host, as_cron_does):
     # The month that is no longer kept is in the archive, for the jobs' user alone.
     assert sql(host, "SELECT count(*) FROM gigs_gigsearchhistory WHERE query_text = 'once'") == "0"
     folder = host.file(ARCHIVE)
-    assert (folder.user, folder.group, folder.mode) == ("freelance", "freelance", 0o700)
+    assert (folder.user, folder.group, folder.mode) == ("freelance-owner", "freelance", 0o700)
     assert "once" in host.check_output(f"zcat {ARCHIVE}/gigs_gigsearchhistory_*.copy.gz")
 
 
@@ -95,19 +96,20 @@ def test_a_failure_is_told_with_the_commands_own_words(host, as_cron_does):
 
 
 def test_two_runs_of_one_job_never_overlap(host):
-    held = host.run(f"sudo -u freelance flock {STATUS}/clearsessions.lock freelance-job application clearsessions")
+    held = host.run(f"sudo -u freelance-owner flock {STATUS}/clearsessions.lock {JOB}")
     assert held.rc == 75
     assert "still holds the lock" in held.stderr
 
 
-def test_the_jobs_run_as_the_applications_user_alone(host):
-    refused = host.run("/usr/local/sbin/freelance-job application clearsessions")
+@pytest.mark.parametrize("user", ["root", "freelance"])
+def test_the_jobs_run_as_the_owners_user_alone(host, user):
+    refused = host.run(f"sudo -u {user} {JOB}")
     assert refused.rc != 0
-    assert "these jobs run as freelance" in refused.stderr
+    assert "these jobs run as freelance-owner" in refused.stderr
 
 
 def test_cron_runs_and_its_files_are_closed_and_hold_no_secret(host, crontab):
-    assert "10 1 * * * freelance /usr/local/sbin/freelance-job application roll_up_statistics" in crontab
+    assert "10 1 * * * freelance-owner /usr/local/sbin/freelance-job application roll_up_statistics" in crontab
     for path in (CRONTAB, "/etc/freelance-application.json"):
         file = host.file(path)
         assert (file.user, file.mode) == ("root", 0o644)
