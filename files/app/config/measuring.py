@@ -1,5 +1,8 @@
-"""How figures are asked for: PostgreSQL's by SQL, PgBouncer's by its console."""
+"""How figures are asked for: PostgreSQL's by SQL, PgBouncer's by its console, a disk's of the kernel."""
 
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,6 +17,12 @@ Row = dict[str, Any]
 # SQLSTATE of a missing right, a missing relation, a library that is not loaded, a query that took too long: the rest of
 # an audit can still be had.
 KEPT_BACK = {"42501", "42P01", "55000", "57014"}
+
+PROC = Path("/proc")
+# How long a disk is watched.
+DISK_SECONDS = 5
+# Column of /proc/diskstats behind major, minor and name: ms in which the device had something to do.
+IO_TICKS = 12
 
 
 class NotMeasuredError(Exception):
@@ -78,3 +87,38 @@ def _pools_of(console: dict[str, Any]) -> list[Row]:
             "use_percent": 100.0 * pool["sv_active"] / size,
         })  # fmt: skip
     return pools
+
+
+def disk_busy(using: str) -> list[Row]:
+    """Return the device of the data directory and the share of DISK_SECONDS in which it had something to do, in %.
+
+    Raises NotMeasuredError unless the server that answers runs on this host: another one's disk is not to be seen.
+    """
+    folder = settings.POSTGRESQL_DATA_DIRECTORY
+    if not folder:
+        raise NotMeasuredError("POSTGRESQL_DATA_DIRECTORY is not set, so no disk is known to be the database's.")
+    (server,) = rows(using, "SELECT pg_backend_pid() AS pid, session_user::text || ' ' || current_database() AS title")
+    try:
+        # Another host may have a process of this number, but hardly this session's.
+        if f"{server['title']} " not in (PROC / str(server["pid"]) / "cmdline").read_text():
+            raise FileNotFoundError
+    except FileNotFoundError as error:
+        raise NotMeasuredError("The server that answers runs on another host: its exporter knows the disk.") from error
+    try:
+        device = Path(folder).stat().st_dev
+        (name, before), started = _io_ticks(device), time.monotonic()
+        time.sleep(DISK_SECONDS)
+        (_, after), ended = _io_ticks(device), time.monotonic()
+    except OSError as error:
+        raise NotMeasuredError(f"The disk of {folder} cannot be watched: {error.strerror}.") from error
+    # The kernel rounds up to its own clock.
+    return [{"device": name, "busy_percent": min(100.0, (after - before) / (ended - started) / 10)}]
+
+
+def _io_ticks(device: int) -> tuple[str, int]:
+    """Return name and busy ms of a device."""
+    for line in (PROC / "diskstats").read_text().splitlines():
+        fields = line.split()
+        if fields[:2] == [str(os.major(device)), str(os.minor(device))]:
+            return fields[2], int(fields[IO_TICKS])
+    raise NotMeasuredError(f"Device {os.major(device)}:{os.minor(device)} of the data directory is no disk.")

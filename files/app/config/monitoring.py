@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from config import monitoring_sql as sql
-from config.measuring import NotMeasuredError, Row, pools, rows
+from config.measuring import NotMeasuredError, Row, disk_busy, pools, rows
 from config.router import LEADER, REPLICA
 
 GUIDE_KPIS = "database guide, Performance Monitoring, 2. Key Performance Indicators"
@@ -51,10 +51,10 @@ CACHE_HITS = Kpi(name="cache_hit_percent", title="Cache hit ratio", unit="%", ab
 POOL_USE = Kpi(name="pool_use_percent", title="Fullest connection pool", unit="%", below=80)
 DISK_BUSY = Kpi(name="disk_busy_percent", title="Disk I/O utilisation", unit="%", below=70)
 UNUSED_INDEXES = Kpi(name="unused_indexes", title="Indexes that no query used", unit="")
+KPIS = (SIMPLE_QUERY, COMPLEX_QUERY, CACHE_HITS, POOL_USE, DISK_BUSY, UNUSED_INDEXES)
 
 # What the guide wants watched and PostgreSQL does not know: the host's exporter has it, under these names.
 OF_THE_HOST = {
-    "disk_busy": "The host knows it, not PostgreSQL: node_disk_io_time_seconds_total of its exporter.",
     "disk_space": "The host knows it, not PostgreSQL: node_filesystem_avail_bytes of its exporter.",
     "memory": "The host knows it, not PostgreSQL: node_memory_MemAvailable_bytes of its exporter.",
 }
@@ -171,6 +171,7 @@ SECTIONS: dict[str, Callable[[str], list[Row]]] = {
     "response_times": DatabaseMonitor.get_response_times,
     "slow_queries": DatabaseMonitor.get_slow_queries,
     "pools": lambda _: pools(),
+    "disk_busy": disk_busy,
     "table_sizes": DatabaseMonitor.get_table_sizes,
     "table_cache": DatabaseMonitor.get_table_cache,
     "index_usage": DatabaseMonitor.get_index_usage,
@@ -219,7 +220,7 @@ def _kpis(sections: dict[str, list[Row] | None], database: Row, not_measured: di
         (COMPLEX_QUERY, slowest.get("complex"), "response_times"),
         (CACHE_HITS, database["cache_hit_percent"], "database"),
         (POOL_USE, max((pool["use_percent"] for pool in sections["pools"] or ()), default=None), "pools"),
-        (DISK_BUSY, None, "disk_busy"),
+        (DISK_BUSY, max((disk["busy_percent"] for disk in sections["disk_busy"] or ()), default=None), "disk_busy"),
         (UNUSED_INDEXES, None if unused is None else len(unused), "unused_indexes"),
     ]
     return [

@@ -38,6 +38,9 @@ DATABASE_ROUTERS = ["config.router.ReplicationRouter"]
 REPLICA_PIN_SECONDS = _env.integer("DB_REPLICA_PIN_SECONDS", 5, range(601))
 # Consoles of PgBouncer, for the audit alone.
 POOLERS = databases.poolers(_env)
+# On a host of the database: where its data are, so that the audit watches that disk. No name that a release before
+# this one would take for a misspelling.
+POSTGRESQL_DATA_DIRECTORY = _env.text("POSTGRESQL_DATA_DIRECTORY", "")
 CACHES = cache.caches(_env)
 # Who gives the keys of encrypted columns.
 ENCRYPTION = encryption.encryption(_env)
