@@ -26,6 +26,13 @@ def rights_in(database: str) -> str:
     return f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;\n{''.join(grants)}"
 
 
+def clone(template: str, alias: str) -> str:
+    """Return a script for psql: the database freelance_<alias> becomes a copy of freelance_<template>."""
+    name = f"freelance_{alias}"
+    made = f"CREATE DATABASE {name} TEMPLATE freelance_{template} OWNER freelance_owner;"
+    return f"DROP DATABASE IF EXISTS {name} WITH (FORCE); {made} {rights_in(name)}"
+
+
 def _for_role(role: str, statement: str) -> str:
     """Not every role of the platform is on the host of these tests."""
     return f"SELECT '{statement}' WHERE to_regrole('{role}') IS NOT NULL \\gexec\n"

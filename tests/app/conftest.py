@@ -127,13 +127,13 @@ def _deployed_template(server: server_module.Server) -> None:
     server.sql("freelance_scratch", EMPTY)
     with alias_of("scratch") as alias:
         call_command("deploy_release", "--release", "r1", "--database", alias, verbosity=0, stdout=io.StringIO())
-    _clone(server, "scratch", "deployed")
+    server.sql("postgres", access.clone("scratch", "deployed"))
 
 
 @pytest.fixture
 def deployed(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
     """Alias like `scratch`, whose database has release r1 already: a clone, so it is there at once."""
-    _clone(server, "deployed", "scratch")
+    server.sql("postgres", access.clone("deployed", "scratch"))
     with alias_of("scratch") as alias:
         yield alias
 
@@ -141,7 +141,7 @@ def deployed(server: server_module.Server, _deployed_template: None) -> Iterator
 @pytest.fixture(scope="session")
 def seeded(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
     """Alias like `deployed`, of a database of its own with a small marketplace that nobody changes."""
-    _clone(server, "deployed", "seeded")
+    server.sql("postgres", access.clone("deployed", "seeded"))
     with alias_of("seeded") as alias:
         call_command("seed_marketplace", users=200, seed=1, database=alias, stdout=io.StringIO())
         yield alias
@@ -150,7 +150,7 @@ def seeded(server: server_module.Server, _deployed_template: None) -> Iterator[s
 @pytest.fixture(scope="session")
 def large(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
     """Alias like `seeded`, whose biggest tables have a million rows and the daily ones a week. Nobody changes it."""
-    _clone(server, "deployed", "large")
+    server.sql("postgres", access.clone("deployed", "large"))
     with alias_of("large") as alias:
         with connections[alias].cursor() as cursor:
             cursor.execute(large_tables.MONTHS)
@@ -160,9 +160,3 @@ def large(server: server_module.Server, _deployed_template: None) -> Iterator[st
         )
         server.sql("freelance_large", large_tables.COPIES)
         yield alias
-
-
-def _clone(server: server_module.Server, template: str, alias: str) -> None:
-    name = f"freelance_{alias}"
-    made = f"CREATE DATABASE {name} TEMPLATE freelance_{template} OWNER freelance_owner;"
-    server.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE); {made} {access.rights_in(name)}")

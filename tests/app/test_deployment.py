@@ -113,14 +113,14 @@ def test_a_new_release_adds_data_and_leaves_alone_what_is_there(deployed: str, t
     assert Skill.objects.using(deployed).filter(slug__in=[wanted, gone]).count() == 2
 
 
-def test_a_second_deployment_waits_and_then_names_the_first(scratch: str) -> None:
-    with other_session(scratch) as holder:
+def test_a_second_deployment_waits_and_then_names_the_first(deployed: str) -> None:
+    with other_session(deployed) as holder:
         lock = holder.execute("SELECT pg_advisory_lock(%s), pg_backend_pid()", [deployment.ADVISORY_LOCK])
         process = (lock.fetchone() or (None, None))[1]
         with pytest.raises(CommandError, match=f"Another deployment holds the lock: process {process}"):
-            deploy(scratch, "--wait", "0.6")
-        assert scalar(scratch, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == 0
-    assert deploy(scratch)["changed"]
+            deploy(deployed, "--wait", "0.6", release="r2")
+        assert scalar(deployed, "SELECT array_agg(release) FROM common_release") == ["r1"]
+    assert deploy(deployed, release="r2")["changed"]
 
 
 def other_session(alias: str) -> psycopg.Connection[Any]:
@@ -343,12 +343,11 @@ def test_a_superuser_without_name_or_password_is_refused(scratch: str, given: st
         call_command("deploy_release", "--release", "r", "--database", scratch, "--superuser-from-stdin")
 
 
-def test_createsuperuser_works_from_the_environment(scratch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    call_command("migrate", database=scratch, verbosity=0)
+def test_createsuperuser_works_from_the_environment(deployed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_USERNAME", "Chief")
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "a-long-password")
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.PBKDF2PasswordHasher"]):
-        call_command("createsuperuser", interactive=False, database=scratch, verbosity=0)
-    user = User.objects.using(scratch).get(username="chief")
+        call_command("createsuperuser", interactive=False, database=deployed, verbosity=0)
+    user = User.objects.using(deployed).get(username="chief")
     assert user.is_superuser
     assert user.is_active

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import access
 import factories as make
 import keyring
 import pytest
+from aliases import alias_of
 from apps.accounts.models import UserPrivate
 from apps.common.encryption import rotation
 from apps.common.encryption.columns import SealedTable
@@ -17,6 +19,7 @@ from apps.common.encryption.keys import rings
 from config.router import all_on
 from django.core.management import CommandError, call_command
 from django.db import connections
+from server import Server
 
 TABLE = "accounts_userprivate"
 VALUE, INDEX = "substring(phone_number_sealed FROM 2 FOR 2)", "substring(phone_number_index FROM 1 FOR 2)"
@@ -221,17 +224,25 @@ def test_only_the_owner_rotates() -> None:
 PLAIN = f"UPDATE {TABLE} SET phone_number = %s, real_name = %s WHERE user_id = %s"  # noqa: S608 (made here)
 
 
+@pytest.fixture(scope="module")
+def _plain_template(server: Server, _deployed_template: None) -> None:
+    server.sql("postgres", access.clone("deployed", "plain"))
+    with alias_of("plain") as alias:
+        call_command("migrate", "accounts", "0012_seal_identity", database=alias, verbosity=0)
+
+
 @pytest.fixture
-def plain(deployed: str, key_file: Path) -> str:  # noqa: ARG001 (its keys come first)
+def plain(server: Server, _plain_template: None, key_file: Path) -> Iterator[str]:  # noqa: ARG001 (its keys come first)
     """Alias of a database before the plain columns were dropped, with two people of the release before."""
-    call_command("migrate", "accounts", "0012_seal_identity", database=deployed, verbosity=0)
-    with all_on(deployed):
-        for number in range(2):
-            user = make.user()
-            UserPrivate.objects.create(user=user)
-            with connections[deployed].cursor() as cursor:
-                cursor.execute(PLAIN, [EVERYBODY[number], "李娜", user.pk])
-    return deployed
+    server.sql("postgres", access.clone("plain", "scratch"))
+    with alias_of("scratch") as alias:
+        with all_on(alias):
+            for number in range(2):
+                user = make.user()
+                UserPrivate.objects.create(user=user)
+                with connections[alias].cursor() as cursor:
+                    cursor.execute(PLAIN, [EVERYBODY[number], "李娜", user.pk])
+        yield alias
 
 
 def encrypt(alias: str, **options: Any) -> Any:

@@ -3,27 +3,15 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-from config.router import all_on
 from django.db import connections
 from django.db.migrations import Migration
-from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
-from migration_exemptions import LINT, REWRITES, TAKES_RIGHTS
-from test_migrations import OWN_APPS, rows
+from migration_exemptions import LINT
+from test_migrations import OWN_APPS
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "files/app/.squawk.toml"
-
-# Files of tables, which a rewrite makes anew, and what the application may do: with every row, unless policies choose.
-TABLES = """
-SELECT relname::text, pg_relation_filenode(oid), ARRAY(
-    SELECT privilege_type FROM aclexplode(relacl) WHERE grantee = 'freelance_user'::regrole
-    UNION ALL SELECT 'every row' WHERE NOT relrowsecurity
-    ORDER BY 1)
-FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
-"""
 
 
 def name_of(migration: Migration) -> str:
@@ -73,28 +61,3 @@ def test_no_migration_locks_for_long_or_breaks_the_release_before(tmp_path: Path
 )
 def test_what_locks_or_breaks_is_found(tmp_path: Path, statement: str, rule: str) -> None:
     assert ("tried", rule) in findings(tmp_path, {"tried": f"BEGIN;\n{statement};\nCOMMIT;\n"})
-
-
-def test_no_migration_rewrites_a_table_or_takes_a_right_of_the_release_before(scratch: str) -> None:
-    connection = connections[scratch]
-    rewritten, taken = set(), set()
-    before: dict[str, tuple[Any, list[str]]] = {}
-
-    def compare(action: str, migration: Migration | None = None, _fake: bool | None = None) -> None:
-        if action != "apply_success" or migration is None:
-            return
-        after = {table: (file, rights) for table, file, rights in rows(connection, TABLES)}
-        for table in before.keys() & after.keys():
-            if before[table][0] != after[table][0]:
-                rewritten.add((name_of(migration), table))
-            if set(before[table][1]) - set(after[table][1]):
-                taken.add(name_of(migration))
-        before.clear()
-        before.update(after)
-
-    executor = MigrationExecutor(connection, progress_callback=compare)
-    with all_on(scratch):
-        executor.migrate(executor.loader.graph.leaf_nodes())
-    assert len(before) > 50
-    assert rewritten == REWRITES.keys()
-    assert taken == TAKES_RIGHTS.keys()

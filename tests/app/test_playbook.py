@@ -78,12 +78,13 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(server: Server, deployed: str, tmp_path: Path) -> Deployment:  # noqa: ARG001 (its database is there)
+def deployment(server: Server, tmp_path: Path) -> Deployment:
     server.run("bash", "-s", script="id freelance || useradd --system --uid 824 --user-group freelance")
     server.run("rm", "-rf", ROOT)
     return Deployment(server, tmp_path)
 
 
+@pytest.mark.usefixtures("deployed")
 def test_a_release_that_cannot_be_migrated_is_not_used_and_the_next_one_goes_on(deployment: Deployment) -> None:
     first = deployment.run()
     assert first.returncode == 0, first.stdout
