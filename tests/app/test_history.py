@@ -14,6 +14,7 @@ from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from migration_exemptions import REWRITES, TAKES_RIGHTS
 from server import Server
+from steps_back import steps_back, take_back
 from test_migration_safety import name_of
 from test_migrations import objects, rows
 
@@ -59,7 +60,7 @@ def history(server: Server) -> History:
         executor = MigrationExecutor(connection, progress_callback=compare)
         executor.migrate(executor.loader.graph.leaf_nodes())
         made.stood.append(objects(connection))
-        # All apps at once: the command takes them one by one, and thinks the whole history over for each.
+        # All apps at once: the command takes them one by one, and draws the models of the whole history for each.
         back = MigrationExecutor(connection)
         back.migrate([(app, None) for app in sorted(back.loader.migrated_apps)])
         made.stood.append(objects(connection))
@@ -97,17 +98,10 @@ def test_the_last_step_alone_goes_back_and_forth(steps: str, app: str) -> None:
     before = executor.loader.applied_migrations.keys()
     *_, last_but_one, last = sorted(step for step in before if step[0] == app)
     first = objects(connection)
-    # What Django's `migrate` does, but it draws the models of every later step of the history, too.
-    plan = [migration for migration, _ in executor.migration_plan([last_but_one])]
-    states = {}
-    state = executor.loader.project_state([])
-    for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes(), clean_start=True):
-        states[migration.app_label, migration.name] = state
-        state = migration.mutate_state(state)
-    for migration in plan:
-        executor.unapply_migration(states[migration.app_label, migration.name].clone(), migration)
+    undone = steps_back(executor, last_but_one)
+    take_back(executor, undone)
     assert last not in MigrationExecutor(connection).loader.applied_migrations
-    for migration in reversed(plan):
-        executor.apply_migration(states[migration.app_label, migration.name].clone(), migration)
+    for migration, state in reversed(undone):
+        executor.apply_migration(state.clone(), migration)
     assert MigrationExecutor(connection).loader.applied_migrations.keys() == before
     assert objects(connection) == first
