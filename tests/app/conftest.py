@@ -29,10 +29,9 @@ from aliases import EMPTY, alias_of  # noqa: E402 (the same)
 
 aliases.set_up()
 
-from apps.common.encryption.known_keys import known_rings  # noqa: E402 (Django comes first)
+from apps.common.encryption.known_keys import enlist  # noqa: E402 (Django comes first)
 from apps.common.identity import PLATFORM  # noqa: E402 (the same)
 from concurrency import act_for_nobody  # noqa: E402 (the same)
-from config.router import all_on  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connections, transaction  # noqa: E402
@@ -63,8 +62,7 @@ def server() -> Iterator[server_module.Server]:
 def migrated(server: server_module.Server) -> server_module.Server:
     """The host with the application's schema in freelance_platform."""
     call_command("migrate", verbosity=0)
-    with all_on("direct"):
-        known_rings(to_write=True)
+    enlist(connections["direct"])
     connections["direct"].close()
     return server
 

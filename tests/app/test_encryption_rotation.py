@@ -16,6 +16,7 @@ from apps.common.encryption import rotation
 from apps.common.encryption.columns import SealedTable
 from apps.common.encryption.errors import KeyUnavailableError
 from apps.common.encryption.keys import rings
+from apps.common.encryption.known_keys import enlist
 from config.router import all_on
 from django.core.management import CommandError, call_command
 from django.db import connections
@@ -203,6 +204,7 @@ def test_a_rotation_is_no_change_to_the_audit_log(people: str, key_file: Path) -
 
 def test_one_value_under_two_keys_is_reported_and_the_rest_goes_on(people: str, key_file: Path) -> None:
     keyring.write(key_file, (1,), (1, 2))
+    enlist(connections[people])
     with all_on(people):
         # Signed up at a host that has the new key, while the row of the same number has the old one.
         again = UserPrivate.objects.create(user=make.user(), phone_number=EVERYBODY[4])

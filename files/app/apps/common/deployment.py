@@ -20,7 +20,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from apps.common.encryption.columns import sealed_tables
 from apps.common.encryption.keys import rings
-from apps.common.encryption.known_keys import compare, known_rings
+from apps.common.encryption.known_keys import compare, enlist
 from apps.common.encryption.rotation import require_keys
 from apps.common.locks import session_lock
 from apps.common.models import Release
@@ -165,10 +165,10 @@ def refuse_wrong_keys(connection: BaseDatabaseWrapper) -> None:
         require_keys(connection.alias, sealed_tables(), found)
 
 
-def enlist_keys() -> None:
-    """Let the database know the keys of the file before anything is written with them."""
+def enlist_keys(connection: BaseDatabaseWrapper) -> None:
+    """Let the database know the current keys of the file before anything is written with them."""
     if settings.ENCRYPTION["KEY_FILE"]:
-        known_rings(to_write=True)
+        enlist(connection)
 
 
 def fixture_digest() -> str:

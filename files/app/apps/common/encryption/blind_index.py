@@ -20,6 +20,11 @@ def blind_index(text: str, table: str, column: str, ring: KeyRing, number: int |
     return number.to_bytes(NUMBER_BYTES, "big") + hmac.digest(ring.key(number), message, "sha256")
 
 
+def key_number(index: bytes) -> int:
+    """Return the number of the key that made an index."""
+    return int.from_bytes(index[:NUMBER_BYTES], "big")
+
+
 def candidates(text: str, table: str, column: str, ring: KeyRing) -> list[bytes]:
     """Return the index of a text by each key: while keys rotate, a row may still have the one of an older key."""
     return [blind_index(text, table, column, ring, number) for number in sorted(ring.keys)]

@@ -12,7 +12,7 @@ from django.db.utils import IntegrityError
 
 from apps.common.encryption.envelope import RandomBytes, seal
 from apps.common.encryption.fields import BlindIndexField, EncryptedTextField
-from apps.common.encryption.known_keys import known_rings
+from apps.common.encryption.known_keys import encryption_ring
 
 Row = tuple[Any, ...]
 
@@ -50,7 +50,7 @@ class SealedTable:
     ) -> Iterator[bytes | None]:
         """Yield what a row holds of a text: ciphertext, and the blind index where the field has one."""
         index = self.index_of(field)
-        yield seal(text, field.place_of(key), known_rings(to_write=True).encryption, random_bytes) if text else None
+        yield seal(text, field.place_of(key), encryption_ring(to_write=True), random_bytes) if text else None
         if index is not None:
             yield index.index(text) if text else None
 

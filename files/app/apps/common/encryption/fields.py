@@ -10,11 +10,17 @@ from django.db.models import Model
 from django.db.models.query_utils import DeferredAttribute
 
 from apps.common.encryption import blind_index
-from apps.common.encryption.envelope import Place, seal, unseal
-from apps.common.encryption.known_keys import known_rings
+from apps.common.encryption.envelope import Place, key_number, seal, unseal
+from apps.common.encryption.keys import KeyRing
+from apps.common.encryption.known_keys import blind_index_ring, encryption_ring, is_retired
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def _may_stay(number: int, ring: KeyRing) -> bool:
+    """Say whether what a key of this number made may be written again: an older key may have been retired since."""
+    return number == ring.current or not is_retired(ring, number)
 
 
 class Ciphertext(bytes):
@@ -32,7 +38,7 @@ class _DecryptedAttribute(DeferredAttribute):
         if instance is not None and isinstance(value, Ciphertext):
             field: EncryptedTextField = self.field  # type: ignore[assignment]  # this is its own descriptor
             sealed, place = value, field.place(instance)
-            value = unseal(sealed, place, known_rings().encryption)
+            value = unseal(sealed, place, encryption_ring())
             instance.__dict__[field.attname] = value
             field.remember(instance, value, place, sealed)
         return value
@@ -45,7 +51,8 @@ class _DecryptedAttribute(DeferredAttribute):
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # generic for the checker alone
     """Text that is sealed for its row when the row is saved. "" is stored as NULL.
 
-    A text that is saved unchanged keeps its ciphertext: the database takes another one for another text.
+    A text that is saved unchanged keeps its ciphertext, unless that is of a retired key: the database takes another one
+    for another text.
     The database cannot judge the text: the validators run at each save and raise ValidationError. What knows no row
     (`update`, `bulk_update`, filters, `dumpdata`) is refused; a blind index finds rows.
     """
@@ -80,8 +87,8 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # generic
             raise ValidationError({self.name: error.error_list}) from None
         place = self.place(model_instance)
         known = model_instance.__dict__.get(self._memory)
-        if known is None or known[:2] != (text, place):
-            sealed = seal(text, place, known_rings(to_write=True).encryption)
+        if known is None or known[:2] != (text, place) or not _may_stay(key_number(known[2]), encryption_ring()):
+            sealed = seal(text, place, encryption_ring(to_write=True))
             self.remember(model_instance, text, place, Ciphertext(sealed))
         held: Ciphertext = model_instance.__dict__[self._memory][2]
         return held
@@ -128,15 +135,18 @@ class BlindIndexField(models.BinaryField):  # type: ignore[type-arg]  # generic 
             return None
         # As with the text: by an older key it stays.
         held = model_instance.__dict__.get(self.attname)
-        return bytes(held) if held is not None and bytes(held) in self.candidates(text) else self.index(text)
+        if held is not None and bytes(held) in self.candidates(text):
+            number = blind_index.key_number(bytes(held))
+            return bytes(held) if _may_stay(number, blind_index_ring()) else self.index(text)
+        return self.index(text)
 
     def index(self, text: str) -> bytes:
         """Return the index of a text by the current key."""
-        return blind_index.blind_index(self._normal(text), *self._place(), known_rings(to_write=True).blind_index)
+        return blind_index.blind_index(self._normal(text), *self._place(), blind_index_ring(to_write=True))
 
     def candidates(self, text: str) -> list[bytes]:
         """Return the index of a text by each key that a row may still have."""
-        return blind_index.candidates(self._normal(text), *self._place(), known_rings().blind_index)
+        return blind_index.candidates(self._normal(text), *self._place(), blind_index_ring())
 
     def _normal(self, text: str) -> str:
         return text.lower() if self.ignores_case else text

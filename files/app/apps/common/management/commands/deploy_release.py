@@ -86,7 +86,7 @@ class Command(BaseCommand):
                 deployment.apply_migrations(
                     connection, options["lock_timeout"], options["attempts"], options["pause"], options["verbosity"]
                 )
-            deployment.enlist_keys()
+            deployment.enlist_keys(connection)
             newest = deployment.newest_release(connection)
             digest = deployment.fixture_digest()
             fixtures = newest is None or newest.fixtures_digest != digest

@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from apps.common.encryption.columns import sealed_tables
 from apps.common.encryption.errors import EncryptionError
-from apps.common.encryption.known_keys import known_rings, retire
+from apps.common.encryption.keys import rings
+from apps.common.encryption.known_keys import compare, enlist, retire
 from apps.common.encryption.rotation import Refused, outdated, require_keys, rotate
 from apps.common.owner import require_owner
 from config.router import DIRECT, all_on
@@ -54,13 +55,16 @@ class Command(BaseCommand):
 
     @staticmethod
     def _rotate(alias: str, tables: Any, options: dict[str, Any]) -> tuple[dict[str, Any], list[str], list[str]]:
-        keys = known_rings(to_write=not options["check"])
+        connection, keys = connections[alias], rings()
+        compare(connection, keys)
         report: dict[str, Any] = {
             "encryption": keys.encryption.current, "blind_index": keys.blind_index.current, "rotated": {}, "left": {},
         }  # fmt: skip
         twice: list[str] = []
         damaged: list[str] = []
         require_keys(alias, tables, keys)
+        if not options["check"]:
+            enlist(connection)
         for table in tables:
             waiting = outdated(alias, table, keys)
             if not options["check"]:
@@ -76,5 +80,5 @@ class Command(BaseCommand):
                 damaged += refused.damaged
             report["left"][table.name] = waiting.count()
         if not options["check"] and not any(report["left"].values()):
-            retire(connections[alias], keys)
+            retire(connection, keys)
         return report, twice, damaged

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from tqdm import tqdm
 
 from apps.common.encryption.errors import EncryptionError
-from apps.common.encryption.known_keys import known_rings
+from apps.common.encryption.known_keys import enlist
 from apps.seeding.copying import SeedRefusedError, seed_marketplace
 from config.router import DIRECT, all_on
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         with all_on(alias), tqdm(total=users * ROWS_PER_USER, desc="seed", unit="rows", disable=None) as bar:
             try:
                 # Before a COPY keeps the connection for itself.
-                known_rings(to_write=True)
+                enlist(connections[alias])
                 written = seed_marketplace(alias, users, options["seed"], bar.update)
             except (SeedRefusedError, EncryptionError) as error:
                 raise CommandError(str(error)) from error
