@@ -1,4 +1,4 @@
-"""A review is for everybody, and written by its author; an invitation is its invitee's."""
+"""A review is written by its author, an invitation is its invitee's. 0014 narrows who sees a review."""
 
 from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
