@@ -10,6 +10,10 @@ from apps.common.parties import Parties, Side
 MIGRATIONS = (
     "orders.migrations.0018_whose_columns", "payments.migrations.0021_whose_columns",
     "messaging.migrations.0014_whose_columns", "accounts.migrations.0019_who_decides_on_papers",
+    "gigs.migrations.0022_reports_by_no_party", "messaging.migrations.0015_reports_by_no_party",
+    "reviews.migrations.0018_reports_by_no_party",
+    # Declares the order anew.
+    "orders.migrations.0023_at_the_price_of_the_offer",
 )  # fmt: skip
 DECLARED: dict[str, Parties] = {
     parties.table: parties for name in MIGRATIONS for parties in import_module(f"apps.{name}").PARTIES

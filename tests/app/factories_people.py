@@ -146,4 +146,8 @@ def report(**fields: Any) -> GigReport:
 def report_needs(status: str) -> dict[str, Any]:
     """Return the columns that a state of a report asks for."""
     closed = status in {"upheld", "dismissed"}
-    return {"handled_at": MOMENT if closed else None, "resolution": "已核实" if closed else ""}
+    return {
+        "handled_by": staff() if closed else None,
+        "handled_at": MOMENT if closed else None,
+        "resolution": "已核实" if closed else "",
+    }

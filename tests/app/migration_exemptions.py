@@ -40,6 +40,7 @@ LINT = {
         " anyway. It is refused while a plain value is left (`encrypt_columns`)"
     ),
     ("accounts.0016_rights_are_given", "ban-drop-function"): "of a trigger, which goes with it; a narrower one comes",
+    ("orders.0023_at_the_price_of_the_offer", "ban-drop-function"): "of a trigger, which the next statement makes anew",
     ("payments.0022_amount_as_shown", "ban-drop-function"): (
         "without the amount that was shown it pays what nobody saw. The release before calls it; it is stopped by the"
         " deployment that brings row security"

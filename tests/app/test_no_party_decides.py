@@ -12,10 +12,12 @@ import factories_talk as talk
 import pytest
 from apps.accounts.models import User
 from apps.common.identity import acting_as
+from apps.gigs.models import GigReport
 from apps.messaging.models import MessageReport
 from apps.orders.models import Order, OrderDispute
 from apps.payments import ledger
 from apps.reviews.models import ReviewReport
+from django.db import ProgrammingError, transaction
 from test_constraints import refused
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -95,7 +97,8 @@ def test_staff_do_not_decide_about_their_own_order(party: str) -> None:
 
 
 def change(row: Any, **fields: Any) -> int:
-    return int(type(row).objects.filter(pk=row.pk).update(**fields))
+    with transaction.atomic(using="default"):
+        return int(type(row).objects.filter(pk=row.pk).update(**fields))
 
 
 def test_staff_decide_in_their_own_name() -> None:
@@ -138,6 +141,11 @@ def report_of_a_message() -> tuple[MessageReport, list[Any]]:
     return report, [report.reporter_id, report.message.sender_id]
 
 
+def report_of_a_gig() -> tuple[GigReport, list[Any]]:
+    report = people.report(reporter=people.staff(), gig=make.gig(freelancer=people.staff()))
+    return report, [report.reporter_id, report.freelancer_id]
+
+
 def report_of_a_review() -> tuple[ReviewReport, list[Any]]:
     order, _ = order_of_staff(contracts.completed_order, "client")
     report = talk.review_report(talk.review(order), reporter=people.staff())
@@ -145,7 +153,12 @@ def report_of_a_review() -> tuple[ReviewReport, list[Any]]:
     return report, [report.reporter_id, order.client_id, order.freelancer_id]
 
 
-@pytest.mark.parametrize("reported", [report_of_a_message, report_of_a_review])
+REPORTED = pytest.mark.parametrize("reported", [report_of_a_gig, report_of_a_message, report_of_a_review])
+# To each of them there is another value.
+EVIDENCE = {"details": "另一种说法", "reason": "privacy"}
+
+
+@REPORTED
 def test_a_report_is_decided_by_no_party_and_explained(reported: Callable[[], tuple[Any, list[Any]]]) -> None:
     report, parties = reported()
     table = report._meta.db_table
@@ -154,6 +167,46 @@ def test_a_report_is_decided_by_no_party_and_explained(reported: Callable[[], tu
     ended = {"status": "upheld", "handled_by": people.staff(), "handled_at": people.MOMENT}
     refused(f"{table}_decision_is_explained", lambda: change(report, **ended))
     assert change(report, **ended, resolution="已核实") == 1
+
+
+@REPORTED
+def test_staff_do_not_decide_about_a_report_by_or_of_themselves(
+    reported: Callable[[], tuple[Any, list[Any]]],
+) -> None:
+    report, parties = reported()
+    table, colleague = report._meta.db_table, people.staff()
+    ended = {"status": "dismissed", "handled_at": people.MOMENT, "resolution": "查无实据"}
+    for party in parties:
+        with acting_as(party):
+            for changes in (ended, {**ended, "handled_by": colleague}, {"status": "reviewing"}, {"resolution": "改"}):
+                refused(f"{table}_handled_by_no_party", partial(change, report, **changes))
+    with acting_as(colleague.pk):
+        assert change(report, **ended, handled_by=colleague) == 1
+
+
+@REPORTED
+def test_a_report_is_decided_in_ones_own_name(reported: Callable[[], tuple[Any, list[Any]]]) -> None:
+    report, _ = reported()
+    rule, judge, other = f"{report._meta.db_table}_handled_by_who_acts", people.staff(), people.staff()
+    ended = {"status": "dismissed", "handled_at": people.MOMENT, "resolution": "查无实据"}
+    with acting_as(judge.pk):
+        for changes in (ended, {**ended, "handled_by": other}, {"status": "reviewing", "handled_by": other}):
+            refused(rule, partial(change, report, **changes))
+        assert change(report, **ended, handled_by=judge) == 1
+    with acting_as(other.pk):
+        refused(rule, partial(change, report, handled_by=None))
+    # Nor does a job decide without saying who did.
+    report, _ = reported()
+    refused(rule, partial(change, report, **ended))
+
+
+@REPORTED
+def test_what_was_reported_is_evidence(reported: Callable[[], tuple[Any, list[Any]]]) -> None:
+    report, _ = reported()
+    with acting_as(people.staff().pk):
+        for column, value in EVIDENCE.items():
+            with pytest.raises(ProgrammingError, match=f"{report._meta.db_table}_{column}_is_final"):
+                change(report, **{column: value})
 
 
 # ---- orders in memory

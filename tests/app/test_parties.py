@@ -35,6 +35,10 @@ EARLIER = {
         "messaging_message_is_final", "messaging_message_read_by_its_recipient",
         "messaging_message_admits_who_sees_conversation",
     },
+    "messaging_messagereport": {
+        "messaging_messagereport_reporter_got_the_message", "messaging_messagereport_admits_who_sees_message",
+    },
+    "reviews_reviewreport": {"reviews_reviewreport_admits_who_sees_review"},
     "messaging_conversation": {
         "messaging_conversation_people_and_subject_are_final", "messaging_conversation_last_message_is_counted",
         "messaging_conversation_admits_who_acts",

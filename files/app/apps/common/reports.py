@@ -9,7 +9,9 @@ from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
+from apps.common.decisions import decided_by_no_party
 from apps.common.models import StatefulModel, Transitions
+from apps.common.parties import PLATFORM, Parties, named
 from apps.common.sql import refusal, refuse_if, row_trigger
 from apps.common.texts import LimitedCharField, RuledCharField
 
@@ -115,3 +117,22 @@ def handled_by_no_party(table: str, others: str) -> RunSQL:
     party = f"NEW.handled_by_id = NEW.reporter_id OR NEW.handled_by_id IN ({others})"
     event = "BEFORE INSERT OR UPDATE OF handled_by_id"
     return row_trigger(table, name, event, refuse_if(party, refused), when="NEW.handled_by_id IS NOT NULL")
+
+
+def reported(table: str, evidence: str) -> Parties:
+    """Return what of a report is whose: what was said stays, `evidence` are the columns of what it is about."""
+    return Parties(
+        table=table,
+        final=f"id created_at reporter_id reason details {evidence}",
+        author=named("reporter", "reporter_id"),
+        by={PLATFORM: "handled_by_id resolution"},
+        steps={
+            PLATFORM: "open>reviewing open>upheld open>dismissed reviewing>open reviewing>upheld reviewing>dismissed"
+        },
+        stamps={"handled_at": "upheld dismissed"},
+    )
+
+
+def decided_by_others(table: str, others: str) -> RunSQL:
+    """Refuse a decision by who reported, by the people of the SQL array `others` of NEW, or in another's name."""
+    return decided_by_no_party(table, "upheld dismissed", f"SELECT NEW.reporter_id || ({others})")

@@ -68,6 +68,7 @@ class Review(Searchable, StatefulModel):
     rating_quality = models.PositiveSmallIntegerField("质量评分", validators=STARS)
     rating_timeliness = models.PositiveSmallIntegerField("时效评分", validators=STARS)
     content = models.TextField("评价内容", max_length=2000)
+    # What shows a review leaves the name out. The row names its author, and hides that from nobody who reads the table.
     is_anonymous = models.BooleanField("匿名评价", default=False)
     status = RuledCharField("状态", max_length=16, choices=Status, default=Status.PENDING)
     published_at = models.DateTimeField("发布时间", null=True, blank=True)
