@@ -93,6 +93,8 @@ class Parties:
             {body}
             RETURN {"OLD" if event == "DELETE" else "NEW"};
         END $function$;
+        -- It fires without.
+        REVOKE ALL ON FUNCTION {name}() FROM PUBLIC, freelance_user, freelance_staff;
         CREATE TRIGGER {name} BEFORE {event} ON {self.table}
             FOR EACH ROW WHEN (current_user = '{APPLICATION}') EXECUTE FUNCTION {name}();
         """

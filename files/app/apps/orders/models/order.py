@@ -65,8 +65,8 @@ class Order(StatefulModel):
     gig = models.ForeignKey(Gig, on_delete=models.PROTECT, related_name="orders", verbose_name="服务")
     package = models.ForeignKey(GigPackage, on_delete=models.PROTECT, related_name="orders", verbose_name="套餐")
     status = RuledCharField("订单状态", max_length=16, choices=Status, default=Status.PENDING_PAYMENT)
-    # The price at the time of ordering: a later change of the package does not touch it. A client orders at the price of
-    # the package (migration orders.0023), the platform writes what was agreed instead.
+    # The price at the time of ordering: a later change of the package does not touch it. A client orders at the
+    # package's price (migration orders.0023), the platform writes what was agreed instead.
     unit_price = models.DecimalField("单价（元）", max_digits=12, decimal_places=2)
     quantity = models.PositiveSmallIntegerField("数量", default=1)
     # Written by the platform before the payment: a client orders without one. The client pays the total that they saw.
