@@ -138,7 +138,7 @@ NEW_ROWS = [
     " VALUES (%(order)s, %(other)s, '同意退款', '')",
     "INSERT INTO orders_order (number, client_id, freelancer_id, gig_id, package_id, status, unit_price, quantity,"
     " service_fee, requirements_text) SELECT 'FP9999999999999999', %(other)s, freelancer_id, gig_id, package_id,"
-    " 'pending_payment', 10, 1, 0, '' FROM orders_order WHERE id = %(order)s",
+    " 'pending_payment', unit_price, 1, 0, '' FROM orders_order WHERE id = %(order)s",
     "INSERT INTO messaging_message (conversation_id, sender_id, body) VALUES (%(conversation)s, %(other)s, '您好')",
     "INSERT INTO messaging_blockeduser (blocker_id, blocked_id, note) VALUES (%(other)s, %(me)s, '')",
     "INSERT INTO messaging_messagereaction (message_id, user_id, emoji) VALUES (%(message)s, %(other)s, '🎉')",
