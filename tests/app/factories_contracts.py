@@ -272,6 +272,7 @@ NEEDS: Mapping[type[StatefulModel], Callable[[Any, str], dict[str, Any]]] = {
     OrderDispute: lambda _row, status: {
         "closed_at": MOMENT if status in {"resolved", "withdrawn"} else None,
         "resolution": "release" if status == "resolved" else "",
+        "handled_by": make.user(is_staff=True) if status == "resolved" else None,
     },
     OrderCancellation: lambda _row, status: {"answered_at": None if status == "requested" else MOMENT},
     PaymentMethod: lambda _row, _status: {"verified_at": MOMENT},

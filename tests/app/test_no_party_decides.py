@@ -111,6 +111,20 @@ def test_staff_decide_in_their_own_name() -> None:
         )
 
 
+def test_a_dispute_is_decided_by_who_is_named() -> None:
+    dispute, first, judge = OrderDispute.objects.get(order=contracts.disputed_order()), people.staff(), people.staff()
+    ended = {"status": "resolved", "resolution": "release", "closed_at": people.MOMENT}
+    name = "orders_orderdispute_handled_by_who_acts"
+    with acting_as(first.pk):
+        assert change(dispute, status="under_review", handled_by=None) == 1
+        refused(name, lambda: change(dispute, **ended))
+        assert change(dispute, handled_by=first) == 1
+    with acting_as(judge.pk):
+        # The name of who took it up is still there.
+        refused(name, lambda: change(dispute, **ended))
+        assert change(dispute, **ended, handled_by=judge) == 1
+
+
 @pytest.mark.parametrize(
     ("resolution", "amount", "constraint"),
     [

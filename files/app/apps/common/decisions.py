@@ -21,8 +21,22 @@ def decided_by_no_party(table: str, decisions: str, parties: str) -> RunSQL:
             hint="Let another member of staff decide, in their own name.",
         ),
     )  # fmt: skip
+    return row_trigger(
+        # Sorts before what Parties says of the columns.
+        table, f"{table}_decided_by_no_party", "BEFORE UPDATE",
+        f"parties := ({parties});",
+        by_no_party,
+        in_own_name(table, decisions),
+        declare=f"actor uuid := {ACTOR}; parties uuid[];",
+        when=f"current_user = '{APPLICATION}'",
+    )  # fmt: skip
+
+
+def in_own_name(table: str, decisions: str) -> str:
+    """Return the PL/pgSQL statement that refuses a step in the name of another than the `actor`, or a decision in
+    nobody's."""
     states = ", ".join(f"'{status}'" for status in decisions.split())
-    in_own_name = refuse_if(
+    return refuse_if(
         f"""(NEW.status, NEW.handled_by_id) IS DISTINCT FROM (OLD.status, OLD.handled_by_id)
                 AND (NEW.handled_by_id <> actor OR NEW.handled_by_id IS NULL AND NEW.status IN ({states}))""",
         refusal(
@@ -30,13 +44,4 @@ def decided_by_no_party(table: str, decisions: str, parties: str) -> RunSQL:
             f'{table}: %s becomes "%s" by nobody, or in the name of somebody else', "NEW.id", "NEW.status",
             hint="Name the member of staff who decides, and act as them.",
         ),
-    )  # fmt: skip
-    return row_trigger(
-        # Sorts before what Parties says of the columns.
-        table, f"{table}_decided_by_no_party", "BEFORE UPDATE",
-        f"parties := ({parties});",
-        by_no_party,
-        in_own_name,
-        declare=f"actor uuid := {ACTOR}; parties uuid[];",
-        when=f"current_user = '{APPLICATION}'",
     )  # fmt: skip
