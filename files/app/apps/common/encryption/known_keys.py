@@ -9,7 +9,7 @@ import hmac
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.db import connections, router, transaction
+from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Now
 
@@ -54,8 +54,8 @@ def _ring(name: str, *, to_write: bool) -> KeyRing:
         _refuse_lacking(known, ring)
         if to_write:
             _refuse_to_write(known, ring)
-        # What is rolled back was not enlisted.
-        transaction.on_commit(lambda: done.update({(name, to_write): state}), using=connection.alias)
+        # At once, not when a transaction commits: a COPY inside of it has the connection for itself.
+        done[name, to_write] = state
     return ring
 
 
