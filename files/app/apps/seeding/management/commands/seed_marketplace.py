@@ -10,7 +10,7 @@ from django.db import DatabaseError, connections
 from tqdm import tqdm
 
 from apps.common.encryption.errors import EncryptionError
-from apps.common.encryption.known_keys import enlist
+from apps.common.encryption.known_keys import blind_index_ring, encryption_ring, enlist
 from apps.seeding.copying import SeedRefusedError, seed_marketplace
 from config.router import DIRECT, all_on
 
@@ -38,8 +38,10 @@ class Command(BaseCommand):
         # None: no bar where nobody watches.
         with all_on(alias), tqdm(total=users * ROWS_PER_USER, desc="seed", unit="rows", disable=None) as bar:
             try:
-                # Before a COPY keeps the connection for itself.
                 enlist(connections[alias])
+                # Compared before a COPY keeps the connection for itself.
+                encryption_ring(to_write=True)
+                blind_index_ring(to_write=True)
                 written = seed_marketplace(alias, users, options["seed"], bar.update)
             except (SeedRefusedError, EncryptionError) as error:
                 raise CommandError(str(error)) from error
