@@ -1,5 +1,7 @@
 """Steps back of the history, without what makes Django's `migrate` slow: it draws the models of every later step."""
 
+from config.router import all_on
+from django.db import connections
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import ProjectState
@@ -19,3 +21,10 @@ def steps_back(executor: MigrationExecutor, target: tuple[str, str]) -> list[tup
 def take_back(executor: MigrationExecutor, steps: list[tuple[Migration, ProjectState]]) -> None:
     for migration, before in steps:
         executor.unapply_migration(before.clone(), migration)
+
+
+def go_back(alias: str, app: str, name: str) -> None:
+    """Undo what came after the migration of this app and name."""
+    executor = MigrationExecutor(connections[alias])
+    with all_on(alias):
+        take_back(executor, steps_back(executor, (app, name)))
