@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 SECONDS_MAX = 60
-PRIVATE_KEY = b"PRIVATE KEY-----"
+# At the beginning of a line: a program that reads keys names the mark, too.
+PRIVATE_KEY = re.compile(rb"(?m)^\s*-----BEGIN [A-Z ]*PRIVATE KEY-----")
 KEY_BYTES_MAX = 65536
 MARK = "@@@ end of rows @@@"
 
@@ -104,7 +105,7 @@ def open_private_keys(folders: list[str]) -> list[str]:
             if path.is_symlink() or not path.is_file() or str(path) == SAMPLE_KEY:
                 continue
             status = path.stat()
-            if status.st_size < KEY_BYTES_MAX and status.st_mode & 0o077 and PRIVATE_KEY in path.read_bytes():
+            if status.st_size < KEY_BYTES_MAX and status.st_mode & 0o077 and PRIVATE_KEY.search(path.read_bytes()):
                 found.append(str(path))
     return found
 
