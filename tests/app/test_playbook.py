@@ -79,7 +79,8 @@ class Deployment:
 
 @pytest.fixture
 def deployment(server: Server, tmp_path: Path) -> Deployment:
-    server.run("bash", "-s", script="id freelance || useradd --system --uid 824 --user-group freelance")
+    users = "useradd --system --uid 824 -U freelance; useradd --system --uid 825 -U -G freelance freelance-owner"
+    server.run("bash", "-s", script=f"id freelance-owner || {{ {users}; }}")
     server.run("rm", "-rf", ROOT)
     return Deployment(server, tmp_path)
 
