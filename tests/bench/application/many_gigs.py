@@ -11,6 +11,7 @@ from apps.common.keys import uuid7
 from apps.common.search.words import dictionary_version, tsvector
 from apps.common.triggers import triggers_off
 from apps.gigs.models import Category, Gig
+from apps.seeding.copying import row_security_not_forced
 from django.db import connections, transaction
 
 from tests.bench.application.host import Bench
@@ -38,7 +39,7 @@ def many_gigs(bench: Bench) -> Category:
             sellers = list(User.objects.using("direct").filter(user_type="freelancer").values_list("pk", flat=True))
             # An ALTER TABLE finds no check that still waits.
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            with triggers_off(cursor, [drafts_only]), cursor.copy(COPY) as copy:
+            with row_security_not_forced(cursor), triggers_off(cursor, [drafts_only]), cursor.copy(COPY) as copy:
                 for row in _rows(category, sellers, wanted):
                     copy.write_row(row)
         bench.server.sql("freelance_platform", "VACUUM ANALYZE gigs_gig;")

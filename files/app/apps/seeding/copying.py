@@ -38,7 +38,7 @@ def seed_marketplace(alias: str, users: int, seed: int, advance: Callable[[int],
         # COPY is psycopg's own: what it refuses becomes Django's error here.
         # The work of these triggers is the seed's own.
         off = [(rule.table, trigger) for rule in rules() for trigger in rule.triggers]
-        with _row_security_not_forced(cursor), triggers_off(cursor, off), connection.wrap_database_errors:
+        with row_security_not_forced(cursor), triggers_off(cursor, off), connection.wrap_database_errors:
             written = {table.name: _copy(cursor, table, market, advance) for table in TABLES}
         # The rules join tables of which the planner knows nothing yet.
         cursor.execute(f"ANALYZE {', '.join(written)}")
@@ -83,7 +83,7 @@ def _catalogue(alias: str) -> Catalogue:
 
 
 @contextmanager
-def _row_security_not_forced(cursor: Any) -> Iterator[None]:
+def row_security_not_forced(cursor: Any) -> Iterator[None]:
     """Let the owner COPY: into a table with row security that binds who copies, PostgreSQL refuses it altogether."""
     cursor.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relforcerowsecurity ORDER BY 1"
