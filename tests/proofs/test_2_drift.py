@@ -120,6 +120,7 @@ def test_a_static_parameter_is_reported_announced_as_pending_and_repaired_once_a
     standby = next(name for name in reversed(lab.hosts("database")) if name != leader)
     static = alterations.static_parameters(lab, leader)
     done = [Alteration(leader, f"static {name}", "", alterations.setting(name), cluster=True) for name in static]
+    wait_for("a healthy cluster", lambda: healthy(members(), count), REJOIN_SECONDS_MAX)
     before = snapshot()
     try:
         script(lab, leader, f"{PATRONICTL} edit-config --force --quiet -p shared_buffers=64MB")
@@ -150,5 +151,7 @@ def test_a_static_parameter_is_reported_announced_as_pending_and_repaired_once_a
     finally:  # A cluster without them would start with defaults, and take the proofs that follow with it.
         allowed = observe(SITE, "--tags", "patroni", "-e", "postgresql_allow_restart=true")
     assert allowed.code == 0, allowed.output[-4000:]
+    # A standby that was restarted acknowledges commits again a moment after it follows.
+    wait_for("all members are back", lambda: healthy(members(), count), REJOIN_SECONDS_MAX)
     assert differences(before, snapshot(), r"^started\|") == {}, "not repaired"
     print(f"\n{len(static)} static parameters: {', '.join(static)}")
