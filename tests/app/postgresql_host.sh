@@ -23,6 +23,9 @@ ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT 
 ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
     GRANT EXECUTE ON FUNCTIONS TO freelance_user, freelance_staff;
+REVOKE ALL ON FUNCTION pg_stat_get_activity(integer), pg_stat_get_backend_activity(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_stat_get_activity(integer) TO freelance_owner, pg_read_all_stats;
+GRANT EXECUTE ON FUNCTION pg_stat_get_backend_activity(integer) TO pg_read_all_stats;
 -- Not in public, which is made anew.
 CREATE SCHEMA IF NOT EXISTS extensions;
 GRANT USAGE ON SCHEMA extensions TO PUBLIC;

@@ -124,10 +124,11 @@ class DatabaseMonitor:
     @staticmethod
     def get_replication(using: str = LEADER) -> list[Row]:
         """Return the replicas with their lag. Raises NotMeasuredError where the account may not see it."""
-        found = rows(using, sql.REPLICATION)
-        if any(replica["state"] is None for replica in found):
-            raise NotMeasuredError(f"{len(found)} replicas follow; their lag is for members of pg_read_all_stats.")
-        return found
+        try:
+            return rows(using, sql.REPLICATION)
+        except NotMeasuredError as reason:
+            message = f"Who follows is shown to members of pg_read_all_stats (--database direct): {reason}"
+            raise NotMeasuredError(message) from reason
 
     @staticmethod
     def get_filled_default_partitions(using: str = LEADER) -> list[Row]:

@@ -143,6 +143,15 @@ def test_a_job_of_the_system_user_postgres_is_backup_without_a_password(host):
     assert other.rc != 0
 
 
+def test_what_other_sessions_run_is_for_those_who_watch_the_server(host):
+    view, function = "SELECT count(*) > 0 FROM pg_stat_activity", "SELECT pg_stat_get_backend_activity(1)"
+    for role in ("freelance_user", "freelance_staff", "reporting_user", "backup"):
+        for asked in (view, function):
+            assert "permission denied for function" in query(host, role, asked).stderr, role
+    for role in ("monitor", "freelance_migrator"):
+        assert query(host, role, view).stdout.strip() == "t", role
+
+
 def test_passwords_are_looked_up_by_the_pooler_alone(host):
     ask = "SELECT passwd LIKE 'SCRAM-SHA-256$%%' FROM pgbouncer.get_auth('{}')".replace("%%", "%")
     assert query(host, "pgbouncer_auth", ask.format("freelance_user")).stdout.strip() == "t"
