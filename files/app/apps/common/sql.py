@@ -7,7 +7,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import CreateModel, RunSQL, SeparateDatabaseAndState
 from django.db.migrations.state import ProjectState
 
-from apps.common.audit_sql import note_of_update
+from apps.common.audit_sql import Declaration, note_of_update
 from apps.common.partman import CLOSE_PARTITIONS
 
 # What every new table gives each role (role postgresql_access).
@@ -132,6 +132,14 @@ def append_only(table: str) -> RunSQL:
     )
 
 
+class Audited(RunSQL):
+    """The triggers of an audited table, and how it was declared."""
+
+    def __init__(self, sql: str, reverse_sql: str, declared: Declaration) -> None:
+        super().__init__(sql, reverse_sql)
+        self.declared = declared
+
+
 def audited(  # noqa: PLR0913 (what is noted of a table, by name)
     table: str,
     *,
@@ -140,7 +148,7 @@ def audited(  # noqa: PLR0913 (what is noted of a table, by name)
     shown: Sequence[str],
     personal: Sequence[str] = (),
     ignored: Sequence[str] = ("updated_at",),
-) -> RunSQL:
+) -> Audited:
     """Write each change of a row into common_auditlog (migration common.0003), one entry a row and statement.
 
     person: column with the account that the row is about. Values are noted of the columns in `shown`, and of those in
@@ -148,9 +156,8 @@ def audited(  # noqa: PLR0913 (what is noted of a table, by name)
     added later keeps its values to itself. A change of nothing but `ignored` columns leaves no entry.
     """
     arguments = ", ".join(f"'{argument}'" for argument in (key, person, *map(" ".join, (shown, personal, ignored))))
-    update = f"audit_update_of_{table}"
-    body = note_of_update(update, table, key=key, person=person, shown=shown, personal=personal, ignored=ignored)
-    function = definer_of_the_audit(body, f"{update}()")
+    declared = Declaration(table=table, key=key, person=person, shown=shown, personal=personal, ignored=ignored)
+    function = definer_of_the_audit(note_of_update(declared), f"{declared.function}()")
     # One after the other in the order of their names: nothing runs between the note of the role and the entry.
     names = [f"{table}_audit_{number}" for number in range(1, 7)]
     events = (
@@ -158,13 +165,13 @@ def audited(  # noqa: PLR0913 (what is noted of a table, by name)
         f"AFTER INSERT ON {table} REFERENCING NEW TABLE AS new_rows"
         f" FOR EACH STATEMENT EXECUTE FUNCTION audit_write({arguments})",
         f"AFTER UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION note_role_of_statement()",
-        f"AFTER UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {update}()",
+        f"AFTER UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {declared.function}()",
         f"AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION audit_write({arguments})",
         f"AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION audit_write({arguments})",
     )
     creates = " ".join(f"CREATE TRIGGER {name} {event};" for name, event in zip(names, events, strict=True))
     drops = " ".join(f"DROP TRIGGER {name} ON {table};" for name in names)
-    return RunSQL(f"{function.sql}{creates}", f"{drops} {function.reverse_sql}")
+    return Audited(f"{function.sql}{creates}", f"{drops} {function.reverse_sql}", declared)
 
 
 def sealed_values_are_kept(table: str, *columns: str) -> RunSQL:
