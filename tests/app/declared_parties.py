@@ -14,6 +14,7 @@ MIGRATIONS = (
     "reviews.migrations.0018_reports_by_no_party",
     # Declares the order anew.
     "orders.migrations.0023_at_the_price_of_the_offer",
+    "orders.migrations.0025_money_by_the_ledger", "payments.migrations.0026_targets_by_their_holder",
 )  # fmt: skip
 DECLARED: dict[str, Parties] = {
     parties.table: parties for name in MIGRATIONS for parties in import_module(f"apps.{name}").PARTIES

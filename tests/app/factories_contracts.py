@@ -84,11 +84,39 @@ def paid_order(**fields: Any) -> Order:
     """Make an order whose client has paid it with money deposited for it."""
     order = make.order(**fields)
     order.refresh_from_db()
+    _pay(order)
+    order.refresh_from_db()
+    return order
+
+
+def _pay(order: Order) -> None:
     deposit(order.client_id, order.total_amount)
     with acting_as(order.client_id):
         ledger.hold_escrow(key(), order)
+
+
+def _accept(order: Order) -> None:
+    with acting_as(order.client_id):
+        ledger.release_escrow(key(), order)
+
+
+def _pay_back(order: Order) -> None:
+    asked = refund(order, str(order.total_amount))
+    with acting_as(order.freelancer_id):
+        ledger.refund(key(), asked)
+
+
+BY_THE_LEDGER: Mapping[str, Callable[[Order], None]] = {"paid": _pay, "completed": _accept, "refunded": _pay_back}
+
+
+def take_step(order: Order, status: str) -> None:
+    """Take a step of an order, one to a state of its money by the ledger where it is legal."""
     order.refresh_from_db()
-    return order
+    if status in BY_THE_LEDGER and status in Order.next_statuses(order.status):
+        BY_THE_LEDGER[status](order)
+        order.refresh_from_db()
+    else:
+        order.advance(status)
 
 
 def started_order(**fields: Any) -> Order:
@@ -105,8 +133,7 @@ def delivered_order(**fields: Any) -> Order:
 
 def completed_order(**fields: Any) -> Order:
     order = delivered_order(**fields)
-    with acting_as(order.client_id):
-        ledger.release_escrow(key(), order)
+    _accept(order)
     order.refresh_from_db()
     return order
 
@@ -162,10 +189,9 @@ def review_request(**fields: Any) -> OrderReview:
 
 def payment_method(**fields: Any) -> PaymentMethod:
     """Make an account that is verified, unless `status` says otherwise."""
-    status = fields.pop("status", "active")
-    made = PaymentMethod.objects.create(
-        **{"user": fields.pop("user", None) or make.user(), "kind": "alipay", "last_characters": "8000", **fields}
-    )
+    status, holder = fields.pop("status", "active"), fields.pop("user", None) or make.user()
+    with acting_as(holder.pk):
+        made = PaymentMethod.objects.create(**{"user": holder, "kind": "alipay", "last_characters": "8000", **fields})
     if status != made.status:
         made.status, made.verified_at = status, timezone.now()
         made.save()

@@ -17,9 +17,9 @@ from django.db import IntegrityError, connections, transaction
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def refused(constraint: str, action: Callable[[], Any]) -> None:
+def refused(constraint: str, action: Callable[[], Any], using: str = "default") -> None:
     """Assert that the database refuses the action and names the constraint."""
-    with pytest.raises(IntegrityError) as caught, transaction.atomic(using="default"):
+    with pytest.raises(IntegrityError) as caught, transaction.atomic(using=using):
         action()
     assert caught.value.__cause__ is not None
     assert caught.value.__cause__.diag.constraint_name == constraint  # type: ignore[attr-defined]

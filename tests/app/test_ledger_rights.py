@@ -10,10 +10,13 @@ import factories_contracts as contracts
 import pytest
 from apps.accounts.models import User
 from apps.common.identity import PERSON, PLATFORM, acting_as, acting_as_platform
+from apps.orders.models import Order
 from apps.payments import ledger
 from apps.payments.models import Escrow, PaymentMethod, PaymentRefund, PayoutBatch, Transaction, Wallet, Withdrawal
 from django.db import IntegrityError, ProgrammingError, connections, transaction
+from django.utils import timezone
 from test_constraints import refused
+from test_whose_rows import not_theirs
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -54,6 +57,23 @@ def test_nobody_moves_another_persons_money() -> None:
             act()
         else:
             refused(constraint, act)
+
+
+@pytest.mark.parametrize(
+    ("made", "status"),
+    [
+        (make.order, "paid"), (contracts.delivered_order, "completed"), (contracts.disputed_order, "completed"),
+        (contracts.paid_order, "refunded"), (contracts.started_order, "refunded"),
+        (contracts.disputed_order, "refunded"),
+    ],
+)  # fmt: skip
+def test_no_state_of_money_is_reached_without_the_ledger(made: Callable[[], Order], status: str) -> None:
+    order, rule = made(), "orders_order_status_by_ledger"
+    needs = {"completed_at": timezone.now()} if status == "completed" else {}
+    for person in (order.client_id, order.freelancer_id, make.user(is_staff=True).pk):
+        not_theirs(rule, person, lambda: Order.objects.filter(pk=order.pk).update(status=status, **needs))
+    with pytest.raises(ProgrammingError, match=rule), acting_as_platform():
+        Order.objects.filter(pk=order.pk).update(status=status, **needs)
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def test_a_column_is_written_by_whose_it_is_alone(
             assert theirs, "this is not theirs to write"
         elif refused != HIDDEN:
             assert refused in EARLIER.get(table, set()) | (set() if theirs else {rule})
-    if not side:
+    if not side or side.alone:
         with application.transaction(force_rollback=True):
             application.execute("SELECT set_config('app.acts_for_platform', 'on', true)")
             assert refusal_of(application, change, values) in {rule, *EARLIER.get(table, ())}
@@ -161,6 +161,10 @@ def test_a_step_is_taken_by_whose_it_is_alone(database: Any, parties: Parties, b
         with acting_as(person):
             refused = refused_by(lambda: model._default_manager.filter(pk=row.pk).update(**changes))  # noqa: B023 (called at once)
         assert refused in ({None, HAS_ITS_ROW} if theirs else {f"{table}_status_by_{side.name}", HIDDEN})
+    if side.alone:
+        changes = {"status": after, **wanted}
+        refused = refused_by(lambda: model._default_manager.filter(pk=row.pk).update(**changes))
+        assert refused == f"{table}_status_by_{side.name}"
 
 
 def people_of(row: Any) -> set[UUID]:

@@ -53,6 +53,9 @@ def needs(model: type[StatefulModel], row: Any, status: str) -> dict[str, Any]:
 
 
 def step(model: type[StatefulModel], row: Any, status: str) -> None:
+    if isinstance(row, Order):
+        contracts.take_step(row, status)
+        return
     model._default_manager.filter(pk=row.pk).update(**{"status": status, **needs(model, row, status)})
 
 

@@ -9,11 +9,12 @@ import factories_people as people
 import factories_talk as talk
 import pytest
 from apps.accounts.login import confirm_contact
-from apps.accounts.models import UserPrivate, UserVerification
+from apps.accounts.models import User, UserPrivate, UserVerification
 from apps.common.identity import acting_as, acting_as_platform
 from apps.messaging.models import Message, MessageAttachment
 from apps.payments import ledger
 from apps.payments.models import PaymentMethod, PaymentRefund
+from django.db import ProgrammingError
 from django.db.models.functions import Now
 from django.utils import timezone
 from test_constraints import refused
@@ -78,6 +79,35 @@ def test_another_account_is_verified_anew(change: dict[str, Any]) -> None:
     assert (account.status, account.verified_at, account.is_default) == ("unverified", None, False)
 
 
+@pytest.mark.parametrize(
+    ("field", "column", "value"),
+    [
+        ("account_number", "account_number_sealed", "other@example.cn"), ("holder_name", "holder_name_sealed", "李娜"),
+        ("bank_name", "bank_name", "中国银行"), ("kind", "kind", "wechat_pay"),
+    ],
+)  # fmt: skip
+def test_staff_do_not_lead_a_payout_elsewhere(field: str, column: str, value: str) -> None:
+    account = contracts.payment_method(account_number="zhang@example.cn", holder_name="张伟")
+    account.refresh_from_db()
+    setattr(account, field, value)
+    rule, staff = f"payments_paymentmethod_{column}_by_holder", people.staff()
+    with pytest.raises(ProgrammingError, match=rule), acting_as_platform():
+        account.save(update_fields=[field])
+    not_theirs(rule, staff.pk, lambda: account.save(update_fields=[field]))
+    with acting_as(staff.pk):
+        assert PaymentMethod.objects.filter(pk=account.pk).update(status="disabled") == 1
+
+
+def test_staff_do_not_put_an_account_beside_somebodys_own() -> None:
+    person = make.user()
+    new = {"user": person, "kind": "alipay", "last_characters": "8000"}
+    for act in (acting_as_platform(), acting_as(people.staff().pk)):
+        with pytest.raises(ProgrammingError, match="payments_paymentmethod_new_by_holder"), act:
+            PaymentMethod.objects.create(**new)
+    with acting_as(person.pk):
+        assert PaymentMethod.objects.create(**new).status == "unverified"
+
+
 def test_an_account_stays_while_money_is_on_its_way_there() -> None:
     person = contracts.person("100.00")
     account = contracts.payment_method(user=person)
@@ -94,12 +124,21 @@ def test_a_party_does_not_stand_in_the_way_of_a_decision() -> None:
     dispute = contracts.decided_dispute(order, "partial_refund", "50.00")
     for person in (order.client, order.freelancer):
         asks = {"requested_by": person, "reason": "dispute", "dispute": dispute}
-        not_theirs(
-            "payments_paymentrefund_new_by_platform", person.pk, lambda: contracts.refund(order, "0.01", **asks)  # noqa: B023 (called at once)
-        )  # fmt: skip
+        for is_staff in (False, True):
+            User.objects.filter(pk=person.pk).update(is_staff=is_staff)
+            not_theirs(
+                "payments_paymentrefund_new_by_platform", person.pk, lambda: contracts.refund(order, "0.01", **asks)  # noqa: B023 (called at once)
+            )  # fmt: skip
+    # One that was turned down stands in nobody's way, one that waits does.
+    asks = {"requested_by": judge, "reason": "dispute", "dispute": dispute}
     with acting_as(judge.pk):
+        ledger.withdraw_refund(contracts.refund(order, "50.00", **asks))
+        waits = contracts.refund(order, "50.00", **asks)
+        refused("payments_paymentrefund_one_to_pay_per_dispute", lambda: contracts.refund(order, "50.00", **asks))
+        ledger.withdraw_refund(waits)
         ledger.resolve_dispute(contracts.key(), dispute, judge.pk)
-    assert PaymentRefund.objects.get(dispute=dispute).status == "completed"
+    paid = [refund.status for refund in PaymentRefund.objects.filter(dispute=dispute).order_by("created_at", "id")]
+    assert paid == ["withdrawn", "withdrawn", "completed"]
 
 
 # ---- people

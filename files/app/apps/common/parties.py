@@ -17,10 +17,14 @@ ACTOR = "nullif(current_setting('app.current_user_id', true), '')::uuid"
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """Somebody who has a say in a row. acts: SQL on `{row}` that tells whether it is they who act, the `actor`."""
+    """Somebody who has a say in a row. acts: SQL on `{row}` that tells whether it is they who act, the `actor`.
+
+    alone: not even the platform does it for them.
+    """
 
     name: str
     acts: str
+    alone: bool = False
 
     @property
     def words(self) -> str:
@@ -29,6 +33,8 @@ class Side:
 
 # Nobody in particular: `acts_for_platform` (accounts.0014) answers for it.
 PLATFORM = Side(name="platform", acts="false")
+# Its functions have rights of their own: nobody whom this binds ever is the ledger.
+LEDGER = Side(name="ledger", acts="false", alone=True)
 
 
 def named(name: str, *columns: str) -> Side:
@@ -45,7 +51,7 @@ class Parties:
     the platform's. stamps: columns that say when the row came to one of these states. once: columns that are written
     once, and hold that moment. author: the side in whose name alone the policies let a new row be written. new: who
     writes a new row on which this SQL condition holds. removed_by: who takes a row away. dated: the database sets
-    `created_at`.
+    `created_at`. parties: who else has a say in the row, and so does nothing there for the platform.
     """
 
     table: str
@@ -58,15 +64,33 @@ class Parties:
     new: Mapping[Side, str] = field(default_factory=dict)
     removed_by: Side | None = None
     dated: bool = False
+    parties: Sequence[Side] = ()
 
     def sides(self) -> Sequence[Side]:
         """Return everybody who has a say, each of them once."""
-        named = [self.author, *self.by, *self.steps, *self.new, self.removed_by]
+        named = [self.author, *self.by, *self.steps, *self.new, self.removed_by, *self.parties]
         return list(dict.fromkeys(side for side in named if side))
 
     def triggers(self) -> RunSQL:
         """Return the triggers. That of a new row sorts behind `admits_who_…`, that of a change behind legal steps."""
-        bodies = {}
+        bodies = self._bodies()
+        return RunSQL(
+            self._functions() + "".join(self._trigger(name, event) for name, (event, _) in bodies.items()),
+            "".join(f"DROP TRIGGER {name} ON {self.table}; DROP FUNCTION {name}();" for name in bodies),
+        )
+
+    def instead_of(self, before: "Parties") -> RunSQL:
+        """Return what an earlier migration declared said anew: the same triggers, whose functions change."""
+        if self._bodies().keys() != before._bodies().keys():
+            raise ValueError(f"{self.table}: other triggers than before, drop and make them")
+        return RunSQL(self._functions(), before._functions())
+
+    def _functions(self) -> str:
+        return "".join(self._function(name, *body) for name, body in self._bodies().items())
+
+    def _bodies(self) -> dict[str, tuple[str, Sequence[str]]]:
+        """Return event and statements by the trigger's name."""
+        bodies: dict[str, tuple[str, Sequence[str]]] = {}
         if beginning := self._beginning():
             bodies["begins_by_parties"] = ("INSERT", beginning)
         if self.final:
@@ -75,17 +99,14 @@ class Parties:
             may = self._may(self.removed_by, "OLD")
             refused = _refusal(f"removed_by_{self.removed_by.name}", "take such a row away", self.removed_by)
             bodies["whose_rows"] = ("DELETE", [_unless(may, refused)])
-        names = [f"{self.table}_{name}" for name in bodies]
-        return RunSQL(
-            "".join(self._trigger(name, *body) for name, body in zip(names, bodies.values(), strict=True)),
-            "".join(f"DROP TRIGGER {name} ON {self.table}; DROP FUNCTION {name}();" for name in names),
-        )
+        return {f"{self.table}_{name}": body for name, body in bodies.items()}
 
-    def _trigger(self, name: str, event: str, statements: Sequence[str]) -> str:
+    def _function(self, name: str, event: str, statements: Sequence[str]) -> str:
         body = "\n            ".join(statements)
         # With the rights of who writes: the policies say which order they see.
         return f"""
-        CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+        CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql
+            SET search_path = pg_catalog, pg_temp AS $function$
         DECLARE
             actor uuid := {ACTOR};
             subject text := '';
@@ -95,6 +116,10 @@ class Parties:
         END $function$;
         -- It fires without.
         REVOKE ALL ON FUNCTION {name}() FROM PUBLIC, freelance_user, freelance_staff;
+        """
+
+    def _trigger(self, name: str, event: str) -> str:
+        return f"""
         CREATE TRIGGER {name} BEFORE {event} ON {self.table}
             FOR EACH ROW WHEN (current_user = '{APPLICATION}') EXECUTE FUNCTION {name}();
         """
@@ -140,10 +165,13 @@ class Parties:
         return f"subject := 'status'; {_unless(self._may(side, 'OLD'), refused)}"
 
     def _may(self, side: Side, row: str) -> str:
-        """Return the condition that this side acts, or the platform and nobody with a say in the row."""
+        """Return the condition that this side acts, or the platform, unless who acts has a say in the row."""
+        acts = f"coalesce({side.acts.format(row=row)}, false)"
+        if side.alone:
+            return acts
         acting = [f"coalesce({each.acts.format(row=row)}, false)" for each in self.sides() if each != PLATFORM]
-        platform = " AND NOT ".join(["public.acts_for_platform()", *acting])
-        return f"coalesce({side.acts.format(row=row)}, false) OR {platform}"
+        platform = " AND NOT ".join(["public.acts_for_platform()", *dict.fromkeys(acting)])
+        return f"{acts} OR {platform}"
 
 
 def in_own_name(table: str, *columns: str) -> RunSQL:
@@ -197,9 +225,11 @@ def _unless(condition: str, refused: str) -> str:
 def _refusal(rule: str, doing: str, side: Side | None = None) -> str:
     """Return the statement that refuses. `rule` is the constraint's name behind the table's, %s the column's name."""
     who, hint = "nobody", "Leave it out of what you write."
-    if side:
+    if side == LEDGER:
+        who, hint = "the ledger", "Call its functions: they move the money and take the step together."
+    elif side:
         who = f"the {side.words}"
-        hint = f"Act as {who}." if side == PLATFORM else f"Act as {who}, or as the platform."
+        hint = f"Act as {who}." if side == PLATFORM or side.alone else f"Act as {who}, or as the platform."
     constraint = f"format('%s_{rule}', TG_TABLE_NAME{', subject' if '%s' in rule else ''})"
     return f"""RAISE EXCEPTION USING
                     ERRCODE = 'insufficient_privilege', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME,

@@ -116,9 +116,10 @@ class PaymentRefund(StatefulModel):
     escrow = models.ForeignKey(
         Escrow, on_delete=models.PROTECT, related_name="refunds", verbose_name="托管资金", db_index=False
     )
-    dispute = models.OneToOneField(
-        OrderDispute, on_delete=models.PROTECT, null=True, blank=True, related_name="refund", verbose_name="争议"
-    )
+    dispute = models.ForeignKey(
+        OrderDispute, on_delete=models.PROTECT, null=True, blank=True, related_name="refunds", verbose_name="争议",
+        db_index=False,
+    )  # fmt: skip
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="refunds_requested", verbose_name="申请人"
     )
@@ -138,6 +139,12 @@ class PaymentRefund(StatefulModel):
         verbose_name = "退款"
         verbose_name_plural = "退款"
         constraints = [
+            # One that was turned down stands in the way of none.
+            models.UniqueConstraint(
+                fields=["dispute"],
+                condition=Q(status__in=["requested", "completed"]),
+                name="payments_paymentrefund_one_to_pay_per_dispute",
+            ),
             models.CheckConstraint(
                 condition=Q(amount__gte=Decimal("0.01")), name="payments_paymentrefund_amount_at_least_a_cent"
             ),
@@ -169,6 +176,8 @@ class PaymentRefund(StatefulModel):
         indexes = [
             # PaymentRefundQuerySet.of_escrow; also the foreign key's index.
             models.Index(fields=["escrow", "created_at", "id"], name="refunds_of_escrow"),
+            # The foreign key's index.
+            models.Index(fields=["dispute"], name="refunds_of_dispute"),
             # PaymentRefundQuerySet.waiting.
             models.Index(fields=["created_at", "id"], name="refunds_waiting_oldest", condition=Q(status="requested")),
         ]
