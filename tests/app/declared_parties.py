@@ -1,24 +1,24 @@
 """What migrations declare about whose columns and steps a row has, for the tests that are made from it."""
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from apps.common.parties import Parties, Side
+from django.db.migrations.loader import MigrationLoader
+from factories_world import key_of
 
-MIGRATIONS = (
-    "orders.migrations.0018_whose_columns", "payments.migrations.0021_whose_columns",
-    "messaging.migrations.0014_whose_columns", "accounts.migrations.0019_who_decides_on_papers",
-    "gigs.migrations.0022_reports_by_no_party", "messaging.migrations.0015_reports_by_no_party",
-    "reviews.migrations.0018_reports_by_no_party",
-    # Declares the order anew.
-    "orders.migrations.0023_at_the_price_of_the_offer",
-    "orders.migrations.0025_money_by_the_ledger", "payments.migrations.0026_targets_by_their_holder",
-)  # fmt: skip
-DECLARED: dict[str, Parties] = {
-    parties.table: parties for name in MIGRATIONS for parties in import_module(f"apps.{name}").PARTIES
-}
+
+def declared() -> Iterator[Parties]:
+    """Yield what the migrations declare, all of them, those of an app in the order in which they are applied."""
+    for _, migration in sorted(MigrationLoader(None).disk_migrations.items()):
+        yield from getattr(import_module(migration.__module__), "PARTIES", ())
+
+
+# By table, as it was declared last.
+DECLARED: dict[str, Parties] = {parties.table: parties for parties in declared()}
 # A value of the type that is not the one in the row. Whether the column may hold it is asked after whose it is.
 OTHER = {
     # The other order of the two, or the other one of them.
@@ -55,7 +55,7 @@ def acts_as(of: Any, side: Side, table: str, key: UUID, person: UUID) -> bool:
     with of.cursor() as cursor:
         cursor.execute(
             f"SELECT coalesce({condition}, false) FROM {table} AS it, (SELECT %s::uuid AS actor) AS who"  # noqa: S608 (declared)
-            " WHERE it.id = %s",
+            f" WHERE it.{key_of(table)} = %s",
             [person, key],
         )
         return bool(cursor.fetchone()[0])

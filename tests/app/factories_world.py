@@ -29,7 +29,8 @@ _numbers = itertools.count(1)
 class World:
     """A client and a freelancer with all that they have together or alone, and somebody who has nothing to do with it.
 
-    keys: by table the key of one row; seen_by: by table the people who see it.
+    keys: by table the key of one row; seen_by: by table the people whom it is about, and who alone see it unless it is
+    for everybody.
     """
 
     client: User
@@ -39,6 +40,11 @@ class World:
     phone: str
     keys: Mapping[str, UUID]
     seen_by: Mapping[str, frozenset[UUID]]
+
+
+def key_of(table: str) -> str:
+    """Return the name of the column of the key."""
+    return "user_id" if table in {"accounts_userprivate", "accounts_userprofile"} else "id"
 
 
 def world() -> World:
@@ -61,8 +67,9 @@ def world() -> World:
     shared += [
         order, OrderStatusHistory.objects.filter(order=order).latest("created_at"), Escrow.objects.get(order=order),
         contracts.review_request(order=done), written.conversation, written, talk.attachment(written),
-        MessageReaction.objects.create(message=written, user=client, emoji="👍"),
+        MessageReaction.objects.create(message=written, user=client, emoji="👍"), package.gig, talk.review(done),
     ]  # fmt: skip
+    review = shared[-1]
     account = contracts.payment_method(user=client)
     wallet = Wallet.objects.get(user=client)
     alone: list[Any] = [
@@ -80,8 +87,8 @@ def world() -> World:
         alone.append(UserPrivate.objects.create(user=client, email=f"{client.username}@example.cn", **private))
     confirm_contact(client.pk, "phone", phone)
     of_freelancer: list[Any] = [
-        talk.message_report(written), talk.review_report(talk.review(done), reporter=freelancer),
-        people.stat(gig=package.gig),
+        talk.message_report(written), talk.review_report(review, reporter=freelancer),
+        people.stat(gig=package.gig), people.profile(user=freelancer, response_time_minutes=30),
     ]  # fmt: skip
     batch = ledger.submit_payouts("alipay", limit=1)
     seen: list[tuple[list[Any], list[User]]] = [

@@ -13,7 +13,7 @@ from apps.payments.models import PaymentStat
 from django.db import DatabaseError, connections, transaction
 from django.db.models import Model
 from factories_people import MOMENT
-from factories_world import World
+from factories_world import World, key_of
 from test_rights import ROWS
 from test_table_rights import LIST
 
@@ -53,12 +53,11 @@ def rows(statement: str, *values: Any) -> list[Any]:
 
 def row_of(table: str, world: World) -> dict[str, Any]:
     """Return somebody's row of the table: of the world, or one that is made here."""
-    key = "user_id" if table == "accounts_userprivate" else "id"
     look = f"SELECT row_to_json(t)::text FROM {table} AS t"  # noqa: S608 (a table's name)
     if table in world.keys:
         with acting_as(world.client.pk):
-            found = rows(f"{look} WHERE {key} = %s", world.keys[table])
-        found = found or rows(f"{look} WHERE {key} = %s", world.keys[table])
+            found = rows(f"{look} WHERE {key_of(table)} = %s", world.keys[table])
+        found = found or rows(f"{look} WHERE {key_of(table)} = %s", world.keys[table])
     else:
         if table in MADE:
             MADE[table]()

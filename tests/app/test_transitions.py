@@ -69,6 +69,13 @@ def path_to(transitions: Mapping[str, Sequence[str]], status: str) -> list[str]:
     raise AssertionError(f"no way leads to {status}")
 
 
+def go_to(model: type[StatefulModel], row: Any, status: str) -> None:
+    """Take the legal steps from the state of a row to `status`."""
+    way = path_to(model.TRANSITIONS, status)
+    for following in way[way.index(row.status) + 1 :] if row.status in way else way:
+        step(model, row, following)
+
+
 def cases(models: Iterable[type[StatefulModel]]) -> list[Any]:
     """Return every pair of different states of each model."""
     return [
@@ -82,9 +89,7 @@ def cases(models: Iterable[type[StatefulModel]]) -> list[Any]:
 
 def take_the_step(model: type[StatefulModel], row: Any, before: str, after: str, alias: str) -> None:
     """Go to `before` by legal steps, then assert that the step to `after` is taken or refused as declared."""
-    way = path_to(model.TRANSITIONS, before)
-    for status in way[way.index(row.status) + 1 :] if row.status in way else way:
-        step(model, row, status)
+    go_to(model, row, before)
     if after in model.next_statuses(before):
         step(model, row, after)
         row.refresh_from_db()
