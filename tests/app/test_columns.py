@@ -12,6 +12,7 @@ import factories_talk as talk
 import pytest
 from apps.accounts.models import Portfolio, UserProfile
 from apps.common.identity import acting_as
+from apps.common.search.words import tsvector
 from apps.gigs.models import Gig
 from apps.reviews.models import Review, ReviewHelpful, ReviewReport
 from django.db import DatabaseError, ProgrammingError, transaction
@@ -90,6 +91,31 @@ def test_what_is_not_published_is_seen_by_whom_it_concerns(status: str) -> None:
                 continue
             with pytest.raises(ProgrammingError, match="there is no reviews_review"), transaction.atomic("default"):
                 act()
+
+
+BLANKS = (None, "", tsvector([("完全不同", "A")]), tsvector([("完全不同", "C")]))
+
+
+@pytest.mark.parametrize("side", ["subject", "author", "platform"])
+def test_nobody_takes_what_a_review_says_out_of_the_search(side: str) -> None:
+    review = talk.review(content="配色难看，不值得推荐。", status="published", published_at=timezone.now())
+    rows = Review.objects.filter(pk=review.pk)
+    with acting_as(people.staff().pk if side == "platform" else getattr(review, side).pk):
+        for words in BLANKS:
+            rows.update(search_vector=words)
+            assert list(rows.matching("配色")) == [review]
+            assert not rows.matching("不同").exists()
+
+
+def test_a_reply_does_not_replace_the_words_of_the_review() -> None:
+    for words in BLANKS:
+        review = talk.review(content="配色难看，不值得推荐。", status="published", published_at=timezone.now())
+        rows = Review.objects.filter(pk=review.pk)
+        with acting_as(review.subject_id):
+            rows.update(reply_text="完全不同。", replied_at=talk.MOMENT, search_vector=words)
+        assert list(rows.matching("配色")) == [review]
+        # They are cut again by `rebuild_search_index`.
+        assert rows.values_list("search_version", flat=True).get() == 0
 
 
 # ---- gigs

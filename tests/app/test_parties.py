@@ -40,6 +40,9 @@ EARLIER = {
     },
     "reviews_reviewreport": {"reviews_reviewreport_admits_who_sees_review"},
     "reviews_review": {"reviews_review_is_final"},
+    "reviews_reviewinvitation": {
+        "reviews_reviewinvitation_to_a_party_of_a_completed_order", "reviews_reviewinvitation_admits_who_acts",
+    },
     "messaging_conversation": {
         "messaging_conversation_people_and_subject_are_final", "messaging_conversation_last_message_is_counted",
         "messaging_conversation_admits_who_acts",
