@@ -85,6 +85,28 @@ def test_nobody_runs_the_function_of_a_trigger_or_has_a_table_of_their_own_to_ha
             application.execute(table)
 
 
+# Of functions without rights of their own, who runs them. All others are for triggers.
+RUN = {
+    # By policies and triggers, with the rights of who reads or writes.
+    "acts_for_platform": ["freelance_staff", "freelance_user"], "gives_rights": ["freelance_staff", "freelance_user"],
+    # The default of keys: whoever inserts runs it.
+    "uuidv7": ["audit_owner", "freelance_ledger", "freelance_staff", "freelance_user"],
+}  # fmt: skip
+
+
+def test_a_function_is_run_by_who_needs_it_and_none_by_everybody(owner: Any) -> None:
+    with owner.cursor() as cursor:
+        cursor.execute(
+            "SELECT proname::text, prosecdef,"
+            " array_agg(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END ORDER BY grantee::regrole::text)"
+            " FROM pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner)))"
+            " WHERE pronamespace = 'public'::regnamespace AND grantee <> proowner GROUP BY pg_proc.oid"
+        )
+        found = cursor.fetchall()
+    assert [name for name, _, roles in found if "PUBLIC" in roles] == []
+    assert {name: roles for name, definer, roles in found if not definer} == RUN
+
+
 def test_a_report_only_reads(migrated: Server) -> None:
     with session(migrated, "reporting_user") as reader, pytest.raises(errors.ReadOnlySqlTransaction):
         reader.execute("UPDATE orders_order SET quantity = 2")

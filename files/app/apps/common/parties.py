@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from django.db.migrations import RunSQL
 
-from apps.common.row_security import APPLICATION
+from apps.common.row_security import APPLICATION, closed
 
 ACTOR = "nullif(current_setting('app.current_user_id', true), '')::uuid"
 
@@ -114,8 +114,7 @@ class Parties:
             {body}
             RETURN {"OLD" if event == "DELETE" else "NEW"};
         END $function$;
-        -- It fires without.
-        REVOKE ALL ON FUNCTION {name}() FROM PUBLIC, freelance_user, freelance_staff;
+        {closed(f"{name}()")}
         """
 
     def _trigger(self, name: str, event: str) -> str:
@@ -195,6 +194,7 @@ def in_own_name(table: str, *columns: str) -> RunSQL:
             END IF;
             RETURN NEW;
         END $function$;
+        {closed(f"{name}()")}
         CREATE TRIGGER {name} BEFORE INSERT OR UPDATE OF {", ".join(columns)} ON {table}
             FOR EACH ROW WHEN (current_user = '{APPLICATION}') EXECUTE FUNCTION {name}();
         """,

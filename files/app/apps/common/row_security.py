@@ -21,6 +21,14 @@ PLATFORM = "(SELECT public.acts_for_platform())"
 Condition = str | tuple[str, str]
 
 
+def closed(function: str) -> str:
+    """Return the statement after which nobody but its owner runs a function, given with its argument types.
+
+    One of a trigger fires without: who could run it might hang it on a table of their own.
+    """
+    return f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC, {APPLICATION}, {STAFF};"
+
+
 def own(*columns: str) -> str:
     """Return the condition that one of these columns is the person who acts, or that the platform does."""
     # Each subquery is planned for itself, in every statement: the person is asked once for all columns.
@@ -103,6 +111,7 @@ def admits_who_sees(parent: str, table: str, field: str) -> RunSQL:
             END IF;
             RETURN NEW;
         END $function$;
+        {closed(f"{name}()")}
         CREATE TRIGGER {name} BEFORE INSERT OR UPDATE OF {field}_id ON {table}
             FOR EACH ROW WHEN (current_user = '{APPLICATION}') EXECUTE FUNCTION {name}();
         """,

@@ -9,6 +9,7 @@ from django.db.migrations.state import ProjectState
 
 from apps.common.audit_sql import Declaration, note_of_update
 from apps.common.partman import CLOSE_PARTITIONS
+from apps.common.row_security import closed
 
 # What every new table gives each role (role postgresql_access).
 DEFAULT_PRIVILEGES = {
@@ -78,8 +79,7 @@ def row_trigger(table: str, name: str, event: str, *steps: str, declare: str = "
             {body}
             RETURN {"NEW" if event.startswith("BEFORE") else "NULL"};
         END $function$;
-        -- It fires without: who could run it might hang it on a table of their own.
-        REVOKE ALL ON FUNCTION {name}() FROM PUBLIC, freelance_user, freelance_staff;
+        {closed(f"{name}()")}
         CREATE {kind} {name} {moment} ON {table}{timing}
             FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {name}();
         """,
@@ -252,7 +252,7 @@ def _handed_over(body: str, signature: str, owner: str, before: str = "", after:
     return RunSQL(
         f"""
         {body}
-        REVOKE ALL ON FUNCTION {signature} FROM PUBLIC, freelance_user, freelance_staff;
+        {closed(signature)}
         {before}
         -- An owner needs to be able to create in the schema, but only at this moment.
         GRANT CREATE ON SCHEMA public TO {owner};
