@@ -61,6 +61,18 @@ def acts_as(of: Any, side: Side, table: str, key: UUID, person: UUID) -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def acts_in(of: Any, side: Side, table: str, row: Any, person: UUID) -> bool:
+    """Tell whether a person would be this side of a row that is not there, as jsonb."""
+    condition = side.acts.replace("actor", "who.actor").format(row="it")
+    with of.cursor() as cursor:
+        cursor.execute(
+            f"SELECT coalesce({condition}, false)"  # noqa: S608 (declared)
+            f" FROM jsonb_populate_record(NULL::{table}, %s) AS it, (SELECT %s::uuid AS actor) AS who",
+            [row, person],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def whose_column(parties: Parties) -> dict[str, Side]:
     return {column: side for side, columns in parties.by.items() for column in columns.split()}
 

@@ -67,7 +67,7 @@ def world() -> World:
     shared += [
         order, OrderStatusHistory.objects.filter(order=order).latest("created_at"), Escrow.objects.get(order=order),
         contracts.review_request(order=done), written.conversation, written, talk.attachment(written),
-        MessageReaction.objects.create(message=written, user=client, emoji="👍"), package.gig, talk.review(done),
+        MessageReaction.objects.create(message=written, user=client, emoji="👍"), talk.review(done),
     ]  # fmt: skip
     review = shared[-1]
     account = contracts.payment_method(user=client)
@@ -88,7 +88,7 @@ def world() -> World:
     confirm_contact(client.pk, "phone", phone)
     of_freelancer: list[Any] = [
         talk.message_report(written), talk.review_report(review, reporter=freelancer),
-        people.stat(gig=package.gig), people.profile(user=freelancer, response_time_minutes=30),
+        people.stat(gig=package.gig), package.gig, people.profile(user=freelancer, response_time_minutes=30),
     ]  # fmt: skip
     batch = ledger.submit_payouts("alipay", limit=1)
     seen: list[tuple[list[Any], list[User]]] = [

@@ -19,6 +19,7 @@ from apps.payments import ledger
 from apps.reviews.models import ReviewReport
 from django.db import ProgrammingError, transaction
 from test_constraints import refused
+from test_whose_rows import not_theirs
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -82,6 +83,19 @@ def test_a_person_who_is_staff_takes_their_own_withdrawal_back() -> None:
     withdrawal = contracts.withdrawal(staff, "5.00")
     with acting_as(staff.pk):
         assert ledger.cancel_withdrawal(contracts.key(), withdrawal)
+
+
+# ---- orders
+def test_staff_who_work_on_an_order_add_nothing_to_its_price() -> None:
+    order, staff = order_of_staff(make.order, "freelancer")
+    offered = contracts.gig_extra(gig=order.gig)
+    not_theirs(
+        "orders_orderextra_gig_extra_id_by_client", staff.pk,
+        lambda: contracts.order_extra(order=order, gig_extra=offered),
+    )  # fmt: skip
+    extra = contracts.order_extra(order=order, gig_extra=offered)
+    not_theirs("orders_orderextra_quantity_by_client", staff.pk, lambda: change(extra, quantity=9))
+    not_theirs("orders_orderextra_removed_by_client", staff.pk, extra.delete)
 
 
 # ---- disputes

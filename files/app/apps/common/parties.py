@@ -49,9 +49,9 @@ class Parties:
     final: columns that stay as they were written, whoever acts; none: the application changes no row of the table.
     by: columns of one side; in a new row the others leave them empty. steps: of `status`, by side; those of no side are
     the platform's. stamps: columns that say when the row came to one of these states. once: columns that are written
-    once, and hold that moment. author: the side in whose name alone the policies let a new row be written. new: who
-    writes a new row on which this SQL condition holds. removed_by: who takes a row away. dated: the database sets
-    `created_at`. parties: who else has a say in the row, and so does nothing there for the platform.
+    once, and hold that moment. author: the side that writes a new row. new: who writes a new row on which this SQL
+    condition holds. removed_by: who takes a row away. dated: the database sets `created_at`. parties: who else has a
+    say in the row, and so does nothing there for the platform: between them the sides name all whose row it is.
     """
 
     table: str
@@ -125,7 +125,9 @@ class Parties:
 
     def _beginning(self) -> list[str]:
         made = ["NEW.created_at := statement_timestamp();"] if self.dated else []
-        for side, condition in self.new.items():
+        # The policies would let the platform write in the author's name, a party who is staff as well.
+        authored = {self.author: "true"} if self.author else {}
+        for side, condition in {**authored, **self.new}.items():
             refused = _refusal(f"new_by_{side.name}", "write such a row", side)
             made.append(f"IF {condition} THEN {_unless(self._may(side, 'NEW'), refused)} END IF;")
         # What a column may hold, as text, before somebody wrote something.

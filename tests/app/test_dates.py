@@ -1,0 +1,46 @@
+"""When a row was written is the database's to say."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import factories as make
+import factories_contracts as contracts
+import factories_people as people
+import factories_talk as talk
+import pytest
+from config.router import all_on
+from django.utils import timezone
+
+NEW: Mapping[str, Callable[..., Any]] = {
+    "order": make.order,
+    "delivery": contracts.delivery,
+    "dispute": contracts.dispute,
+    "cancellation": contracts.cancellation,
+    "refund": lambda **fields: contracts.refund(contracts.paid_order(), "1.00", **fields),
+    "account": contracts.payment_method,
+    "gig": make.gig,
+    "review": talk.review,
+    "attachment": talk.attachment,
+    "papers": people.verification,
+    "report of a gig": people.report,
+    "report of a message": talk.message_report,
+    "report of a review": talk.review_report,
+}
+
+
+@pytest.mark.parametrize("made", NEW.values(), ids=NEW)
+@pytest.mark.usefixtures("database")
+def test_what_the_application_writes_is_of_now(made: Callable[..., Any]) -> None:
+    row = made(created_at=talk.MOMENT)
+    row.refresh_from_db()
+    assert timezone.now() - row.created_at < timedelta(minutes=5)
+
+
+@pytest.mark.usefixtures("owner")
+def test_the_owner_writes_what_was_earlier() -> None:
+    with all_on("direct"):
+        for made in (make.order, talk.message_report):
+            row = made(created_at=talk.MOMENT)
+            row.refresh_from_db()
+            assert row.created_at == talk.MOMENT
