@@ -175,3 +175,18 @@ def test_papers_are_decided_on_by_staff_in_their_own_name() -> None:
         refused(in_own_name, lambda: rows.update(**approve))
         refused(in_own_name, lambda: rows.update(**approve, reviewer=other))
         assert rows.update(**approve, reviewer=judge) == 1
+
+
+def test_papers_are_taken_up_and_revoked_in_ones_own_name() -> None:
+    judge, other = people.staff(), people.staff()
+    rows = UserVerification.objects.filter(pk=people.verification().pk)
+    in_own_name = "accounts_userverification_decided_in_own_name"
+    with acting_as(judge.pk):
+        refused(in_own_name, lambda: rows.update(status="in_review", reviewer=other))
+        assert rows.update(status="in_review", reviewer=judge) == 1
+        assert rows.update(status="approved", reviewed_at=timezone.now()) == 1
+    with acting_as(other.pk):
+        # The name of who approved them is still there.
+        refused(in_own_name, lambda: rows.update(status="revoked"))
+        refused(in_own_name, lambda: rows.update(status="revoked", reviewer=None))
+        assert rows.update(status="revoked", reviewer=other) == 1

@@ -32,15 +32,15 @@ def decided_by_no_party(table: str, decisions: str, parties: str) -> RunSQL:
     )  # fmt: skip
 
 
-def in_own_name(table: str, decisions: str) -> str:
+def in_own_name(table: str, decisions: str, *, column: str = "handled_by_id", rule: str = "handled_by_who_acts") -> str:
     """Return the PL/pgSQL statement that refuses a step in the name of another than the `actor`, or a decision in
-    nobody's."""
+    nobody's. column: who is named; rule: the constraint's name behind the table's."""
     states = ", ".join(f"'{status}'" for status in decisions.split())
     return refuse_if(
-        f"""(NEW.status, NEW.handled_by_id) IS DISTINCT FROM (OLD.status, OLD.handled_by_id)
-                AND (NEW.handled_by_id <> actor OR NEW.handled_by_id IS NULL AND NEW.status IN ({states}))""",
+        f"""(NEW.status, NEW.{column}) IS DISTINCT FROM (OLD.status, OLD.{column})
+                AND (NEW.{column} <> actor OR NEW.{column} IS NULL AND NEW.status IN ({states}))""",
         refusal(
-            f"{table}_handled_by_who_acts", "handled_by_id",
+            f"{table}_{rule}", column,
             f'{table}: %s becomes "%s" by nobody, or in the name of somebody else', "NEW.id", "NEW.status",
             hint="Name the member of staff who decides, and act as them.",
         ),
