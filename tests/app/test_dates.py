@@ -1,7 +1,8 @@
-"""When a row was written is the database's to say."""
+"""When a row was written is the database's to say, and what was ordered long ago is not paid at its price."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import factories as make
@@ -9,8 +10,11 @@ import factories_contracts as contracts
 import factories_people as people
 import factories_talk as talk
 import pytest
+from apps.orders.models import Order
 from config.router import all_on
+from django.db.models.functions import Now
 from django.utils import timezone
+from test_constraints import refused
 
 NEW: Mapping[str, Callable[..., Any]] = {
     "order": make.order,
@@ -44,3 +48,16 @@ def test_the_owner_writes_what_was_earlier() -> None:
             row = made(created_at=talk.MOMENT)
             row.refresh_from_db()
             assert row.created_at == talk.MOMENT
+
+
+@pytest.mark.parametrize(("days", "holds"), [(29, True), (31, False)])
+def test_an_order_is_paid_while_its_price_holds(owner: Any, days: int, holds: bool) -> None:
+    with all_on("direct"):
+        order = make.order(created_at=timezone.now() - timedelta(days=days))
+        with owner.cursor() as cursor:
+            cursor.execute("SET LOCAL ROLE freelance_ledger")
+        pay = partial(Order.objects.filter(pk=order.pk).update, status="paid", paid_at=Now())
+        if holds:
+            assert pay() == 1
+        else:
+            refused("orders_order_is_paid_while_its_price_holds", pay, using="direct")

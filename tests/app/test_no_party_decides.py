@@ -86,6 +86,15 @@ def test_a_person_who_is_staff_takes_their_own_withdrawal_back() -> None:
 
 
 # ---- orders
+@pytest.mark.parametrize(("party", "status"), [("client", "disputed"), ("freelancer", "delivered")])
+def test_staff_hand_in_what_their_own_order_moves_on_by(party: str, status: str) -> None:
+    order, staff = order_of_staff(contracts.started_order, party)
+    with acting_as(staff.pk):
+        refused("orders_order_step_has_its_row", lambda: change(order, status=status))
+    with acting_as(people.staff().pk):
+        assert change(order, status=status) == 1
+
+
 def test_staff_who_work_on_an_order_add_nothing_to_its_price() -> None:
     order, staff = order_of_staff(make.order, "freelancer")
     offered = contracts.gig_extra(gig=order.gig)
