@@ -41,6 +41,8 @@ LINT = {
     ),
     ("accounts.0016_rights_are_given", "ban-drop-function"): "of a trigger, which goes with it; a narrower one comes",
     ("orders.0023_at_the_price_of_the_offer", "ban-drop-function"): "of a trigger, which the next statement makes anew",
+    ("orders.0033_a_party_hands_in", "ban-drop-function"): "of a trigger, which the next statement makes anew",
+    ("accounts.0033_papers_in_own_name", "ban-drop-function"): "of a trigger, which goes with it; a wider one comes",
     ("payments.0022_amount_as_shown", "ban-drop-function"): (
         "without the amount that was shown it pays what nobody saw. The release before calls it; it is stopped by the"
         " deployment that brings row security"
