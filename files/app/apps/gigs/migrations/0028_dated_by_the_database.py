@@ -16,5 +16,5 @@ PARTIES = tuple(replace(before, dated=True) for before in BEFORE)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("gigs", "0022_reports_by_no_party")]
+    dependencies = [("gigs", "0023_texts_are_for_who_decides")]
     operations = [now.instead_of(before) for now, before in zip(PARTIES, BEFORE, strict=True)]

@@ -27,5 +27,5 @@ PARTIES = tuple(replace(before, dated=True, **MORE.get(before.table, {})) for be
 
 
 class Migration(migrations.Migration):
-    dependencies = [("messaging", "0015_reports_by_no_party")]
+    dependencies = [("messaging", "0016_texts_are_for_who_decides")]
     operations = [now.instead_of(before) for now, before in zip(PARTIES, BEFORE, strict=True)]

@@ -15,5 +15,5 @@ PARTIES = (replace(ACCOUNT, dated=True), replace(REFUND, dated=True, author=ASKE
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0027_refunds_of_a_dispute")]
+    dependencies = [("payments", "0028_notes_are_for_who_decides")]
     operations = [now.instead_of(before) for now, before in zip(PARTIES, WHOSE.PARTIES, strict=True)]
