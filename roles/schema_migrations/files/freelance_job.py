@@ -2,12 +2,13 @@
 """Run a job of a set: `freelance-job SET JOB`, as cron does.
 
 A set is a file, /etc/freelance-SET.json: who runs its jobs, in which folder, and the command of each. A job runs under
-a lock of its own. Its outcome is left as STATUS_DIR/JOB.json, and the journal (tag freelance-SET) has its last lines.
+a lock of its own. Its outcome is left as STATUS_DIR/JOB.json, and the journal (tag freelance-SET) has its last line.
 """
 
 import argparse
 import dataclasses
 import fcntl
+import itertools
 import json
 import os
 import pwd
@@ -20,7 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-LAST_LINES = 20
+# What PostgreSQL adds to an error: it quotes rows and statements, whose values have lines of their own.
+ADDED_TO_AN_ERROR = ("LINE ", "DETAIL:", "HINT:", "QUERY:", "CONTEXT:")
 EXIT_LOCKED = 75  # EX_TEMPFAIL of sysexits.h: the same job still runs
 EXIT_CONFIG = 78  # EX_CONFIG
 
@@ -63,17 +65,24 @@ def last_success(path: Path) -> int:
         return 0
 
 
+def last_line(text: str) -> list[str]:
+    """Return the last line that says something, before what may quote a row. No line: nothing was said."""
+    lines = itertools.takewhile(lambda line: not line.startswith(ADDED_TO_AN_ERROR), text.splitlines())
+    return [line for line in lines if line.strip()][-1:]
+
+
 def perform(config: JobSet, job: str) -> int:
     """Run a job, leave its outcome and return its exit status."""
     started = time.time()
     try:
         done = subprocess.run(
-            config.jobs[job], cwd=config.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
+            config.jobs[job], cwd=config.directory, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, errors="replace", check=False,
         )  # fmt: skip
-        status, lines = done.returncode, done.stdout.strip().splitlines()
+        status = done.returncode
+        said = last_line(done.stderr if status and done.stderr.strip() else done.stdout)
     except OSError as error:
-        status, lines = 1, [str(error)]
+        status, said = 1, [str(error)]
     finished = time.time()
     seconds = round(finished - started, 3)
     path = Path(config.status_dir) / f"{job}.json"
@@ -90,9 +99,9 @@ def perform(config: JobSet, job: str) -> int:
     partial.chmod(0o644)
     partial.rename(path)
     if status:
-        log(syslog.LOG_ERR, "\n".join([f"{job} failed with exit status {status}:", *lines[-LAST_LINES:]]))
+        log(syslog.LOG_ERR, ": ".join([f"{job} failed with exit status {status}", *said]))
     else:
-        log(syslog.LOG_INFO, " ".join([f"{job} succeeded in {seconds} s", *lines[-1:]]))
+        log(syslog.LOG_INFO, " ".join([f"{job} succeeded in {seconds} s", *said]))
     return status
 
 

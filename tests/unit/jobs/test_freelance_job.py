@@ -70,7 +70,36 @@ def test_a_failure_is_told_in_the_commands_words_and_keeps_the_time_of_the_last_
     assert program.run(config, "break") == 4
     left = outcome(config, "break")
     assert (left["exit_status"], left["last_success_timestamp_seconds"]) == (4, 7)
-    assert "break failed with exit status 4:\nthe reason" in capsys.readouterr().err
+    assert "break failed with exit status 4: the reason\n" in capsys.readouterr().err
+
+
+# A psycopg error in Django's, as a traceback shows it; what a row holds may have several lines.
+REFUSED = """\
+psycopg.errors.CheckViolation: new row for relation "a" violates check constraint "a_price"
+DETAIL:  Failing row contains (7, 王芳
++8613800138000).
+HINT:  +8613800138000
+
+django.db.utils.IntegrityError: new row for relation "a" violates check constraint "a_price"
+DETAIL:  Failing row contains (7, 王芳
++8613800138000)."""
+
+
+def test_a_failure_shows_no_row_and_nothing_that_was_done_before_it(
+    config: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = ["sh", "-c", 'echo "Traceback" >&2; echo "$0" >&2; echo "two rows moved"; exit 1', REFUSED]
+    assert program.run(program.JobSet(**{**vars(config), "jobs": {"move": said}}), "move") == 1
+    reason = 'psycopg.errors.CheckViolation: new row for relation "a" violates check constraint "a_price"'
+    assert capsys.readouterr().err == f"move failed with exit status 1: {reason}\n"
+
+
+def test_a_failure_that_says_nothing_as_an_error_is_told_in_its_last_line(
+    config: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = {"mute": ["sh", "-c", "exit 3"], "loud": ["sh", "-c", "echo one; echo two; exit 3"]}
+    assert [program.run(program.JobSet(**{**vars(config), "jobs": silent}), job) for job in silent] == [3, 3]
+    assert capsys.readouterr().err == "mute failed with exit status 3\nloud failed with exit status 3: two\n"
 
 
 def test_a_folder_that_is_not_there_is_a_failure_like_any_other(config: Any, tmp_path: Path) -> None:
