@@ -34,7 +34,7 @@ chown valkey: /etc/ssl/platform/valkey.key
 """
 START = f"""
 set -euo pipefail
-systemctl stop fake-patroni 2> /dev/null || true
+if systemctl is-active --quiet fake-patroni; then systemctl stop fake-patroni; fi
 install -d /run/fake-patroni
 for address in {LEADER_ADDRESS} 127.0.1.3; do echo leader > /run/fake-patroni/$address; done
 echo replica > /run/fake-patroni/{REPLICA_ADDRESS}

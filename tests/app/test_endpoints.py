@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.core.cache import caches
-from django.db import connections
+from django.db import Error, connections
 from redis import Redis
 from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -48,7 +48,7 @@ def test_a_stale_replica_leaves_the_pool_and_comes_back(server: Server) -> None:
             try:
                 if server_address("replica") == address:
                     return True
-            except Exception:
+            except Error:
                 connections["replica"].close()
             time.sleep(0.2)
         return False
