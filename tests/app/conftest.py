@@ -145,7 +145,7 @@ def seeded(server: server_module.Server, _deployed_template: None) -> Iterator[s
         yield alias
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def large(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
     """Alias like `seeded`, whose biggest tables have a million rows and the daily ones a week. Nobody changes it."""
     server.sql("postgres", access.clone("deployed", "large"))
@@ -158,3 +158,5 @@ def large(server: server_module.Server, _deployed_template: None) -> Iterator[st
         )
         server.sql("freelance_large", large_tables.COPIES)
         yield alias
+    # A standby would have to copy it.
+    server.sql("postgres", "DROP DATABASE freelance_large;")

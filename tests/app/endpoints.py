@@ -90,6 +90,12 @@ def replica_is(server: Server, state: str) -> None:
     server.run("tee", f"/run/fake-patroni/{REPLICA_ADDRESS}", script=state)
 
 
+def reconnect(server: Server) -> None:
+    """Let PgBouncer's connections go, as a reload of the balancer does: they stay where they are otherwise."""
+    console = ("psql", "-qX", "-h", "/run/pgbouncer", "-p", "6432", "-U", "pgbouncer", "pgbouncer")
+    server.run("-u", "postgres", *console, script="RECONNECT;")
+
+
 def _rendered(role: str, **variables: Any) -> Any:
     """Return a function that gives the text of one of the role's templates, by its name without .j2."""
     loader = DataLoader()

@@ -96,6 +96,7 @@ timezone = 'UTC'
 EOF
     {
         echo 'local all all peer'
+        echo 'local replication postgres peer'
         tr , '\n' <<< "$clients" | sed 's/.*/hostssl all all & scram-sha-256/'
         echo 'hostssl all all 127.0.0.1/32 scram-sha-256'
     } > $conf/pg_hba.conf

@@ -93,13 +93,13 @@ def reading(large: str, role: str) -> Iterator[Asked]:
         del settings.DATABASES[alias]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def application(large: str) -> Iterator[Asked]:
     with reading(large, "freelance_user") as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def staff(large: str) -> Iterator[Asked]:
     with reading(large, "freelance_staff") as made:
         yield made
