@@ -178,7 +178,7 @@ def test_the_command_line_explains_and_refuses() -> None:
     ("machine", "asked_mib"),
     [
         # What PostgreSQL 17.12 said: postgres -C shared_memory_size with the parameters of that size and the
-        # preloaded libraries pg_stat_statements, pgaudit and pg_partman_bgw.
+        # preloaded libraries pg_stat_statements and pgaudit.
         ({"memory_mib": 4096, "cores": 2, "wal_gib": 5}, 1125),
         ({"memory_mib": 32768, "cores": 8, "wal_gib": 20}, 8514),
         ({"memory_mib": 65536, "cores": 16, "wal_gib": 100, "hosts": 5}, 16924),
