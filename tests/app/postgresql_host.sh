@@ -90,6 +90,7 @@ shared_buffers = 256MB
 fsync = off
 full_page_writes = off
 synchronous_commit = off
+deadlock_timeout = 100ms
 max_wal_size = 2GB
 shared_preload_libraries = 'pg_stat_statements'
 timezone = 'UTC'

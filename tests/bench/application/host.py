@@ -38,6 +38,7 @@ POSTGRESQL = {
     "synchronous_commit": "on",
     "max_wal_size": "1GB",
     "checkpoint_timeout": "5min",
+    "deadlock_timeout": "1s",
 }
 PEOPLE, PEOPLE_SMALL = 18_000, 600
 
