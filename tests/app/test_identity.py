@@ -1,6 +1,7 @@
 """A request acts as the person who is logged in, on each connection, from the log-in on and not a moment longer."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, cast
 from unittest import mock
@@ -152,16 +153,22 @@ def test_what_fails_leaves_nothing_written() -> None:
     assert not written(lambda _: HttpResponse(status=503))
 
 
-def test_a_replica_that_does_not_answer_is_left_out(world: World) -> None:
+@contextmanager
+def replica_away() -> Iterator[None]:
+    """Let nobody answer on the replica's port."""
     replica = connections["replica"]
     replica.close()
     there = replica.settings_dict
     replica.settings_dict = {**there, "PORT": "1"}
     try:
-        with request_as(world.client.pk):
-            assert Order.objects.count() == 2
+        yield
     finally:
         replica.settings_dict = there
+
+
+def test_a_replica_that_does_not_answer_is_left_out(world: World) -> None:
+    with replica_away(), request_as(world.client.pk):
+        assert Order.objects.count() == 2
 
 
 # ---- from one request to the next
@@ -175,11 +182,12 @@ def alias_of_a_read(_request: HttpRequest) -> HttpResponse:
     return HttpResponse(User.objects.all().db)
 
 
-def test_the_next_request_does_not_see_less_than_what_this_one_wrote(world: World) -> None:
-    def writing(_request: HttpRequest) -> HttpResponse:
-        make.user()
-        return HttpResponse()
+def writing(_request: HttpRequest) -> HttpResponse:
+    make.user()
+    return HttpResponse()
 
+
+def test_the_next_request_does_not_see_less_than_what_this_one_wrote(world: World) -> None:
     cookies = answered(world.client, writing)
     assert answered(world.client, alias_of_a_read) == {}
     # In another thread, process or host: nothing but the cookie comes along.
@@ -190,6 +198,14 @@ def test_the_next_request_does_not_see_less_than_what_this_one_wrote(world: Worl
         cursor.execute("SELECT %s::pg_lsn <= pg_current_wal_insert_lsn()", asked.call_args.args)
         assert cursor.fetchone() == (True,)
     assert request_of(world.client, alias_of_a_read, cookies).content == b"replica"
+
+
+def test_what_was_written_while_the_replica_was_away_is_there_when_it_is_back(world: World) -> None:
+    with replica_away():
+        assert answered(world.client, alias_of_a_read) == {}
+        cookies = answered(world.client, writing)
+    with mock.patch("apps.common.freshness.replica_has", return_value=False):
+        assert request_of(world.client, alias_of_a_read, cookies).content == b"default"
 
 
 def test_a_position_that_was_made_up_is_not_believed(world: World) -> None:

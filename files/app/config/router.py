@@ -89,7 +89,8 @@ class ReplicationRouter:
         return REPLICA
 
     def db_for_write(self, model: type[Model], **hints: Any) -> str:  # noqa: ARG002 (Django passes both by name)
-        if only := _only.get():
+        # Also who has no replica at the moment wrote: it may be back for the next request, and behind.
+        if (only := _only.get()) and only != LEADER:
             return only
         pin_to_leader()
         _written.set(True)
