@@ -29,12 +29,9 @@ def good(tmp_path: Path) -> dict[str, str]:
 def read(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
     env = Environment(variables)
     made = databases.databases(env), cache.caches(env)
-    env.refuse_problems(unknown(env))
+    databases.poolers(env)
+    env.refuse_problems(env.unknown())
     return made
-
-
-def unknown(env: Environment) -> list[str]:
-    return env.unknown(also_known=(*databases.OPTIONAL_NAMES, *cache.OPTIONAL_NAMES))
 
 
 def refusal(variables: Mapping[str, str]) -> str:
@@ -86,6 +83,25 @@ def test_a_wrong_variable_is_refused_by_name(good: dict[str, str], wrong: dict[s
 
 
 @pytest.mark.parametrize(
+    ("half", "opener"),
+    [
+        ({"DB_DIRECT_USER": "m", "DB_DIRECT_PASSWORD": "hunter2"}, "DB_DIRECT_HOST"),
+        ({"DB_DIRECT_ASSUME_ROLE": "m"}, "DB_DIRECT_HOST"),
+        ({"DB_REPLICA_HOSTADDR": "10.0.0.1", "DB_REPLICA_PORT": "6432"}, "DB_REPLICA_NAME or DB_REPLICA_HOST"),
+        ({"DB_STATS_USER": "s", "DB_STATS_HOST": "p"}, "DB_STATS_PASSWORD"),
+        ({"CACHE_PASSWORD": "hunter2"}, "CACHE_URL"),
+        ({"CACHE_SSLROOTCERT": "/etc/hostname"}, "CACHE_URL"),
+    ],
+)
+def test_half_an_endpoint_is_refused_by_the_name_that_is_missing(
+    good: dict[str, str], half: dict[str, str], opener: str
+) -> None:
+    message = refusal({**good, **half})
+    assert all(f"{opener} is missing: {name} says nothing without it" in message for name in half)
+    assert "hunter" not in message
+
+
+@pytest.mark.parametrize(
     ("name", "near"),
     [
         ("DB_PASWORD", " Did you mean DB_PASSWORD?"),
@@ -98,10 +114,10 @@ def test_a_wrong_variable_is_refused_by_name(good: dict[str, str], wrong: dict[s
 )
 def test_an_unknown_variable_is_told_with_the_nearest_one(good: dict[str, str], name: str, near: str) -> None:
     env = Environment({**good, name: "hunter2", "LANG": "C"})
-    for read_settings in (databases.databases, cache.caches, encryption.encryption):
+    for read_settings in (databases.databases, databases.poolers, cache.caches, encryption.encryption):
         read_settings(env)
-    assert unknown(env) == [f"{name} is not a setting of this release.{near}"]
-    env.refuse_problems(unknown(env))
+    assert env.unknown() == [f"{name} is not a setting of this release.{near}"]
+    env.refuse_problems(env.unknown())
 
 
 def test_a_misspelt_name_is_told_with_the_one_that_is_missing() -> None:

@@ -133,7 +133,7 @@ def caches(env: Environment) -> dict[str, dict[str, Any]]:
 
     Without CACHE_URL nothing is cached: a cache of one process would not hear of what another one changed.
     """
-    if not env.given("CACHE_URL"):
+    if not env.opened(("CACHE_PASSWORD", "CACHE_SSLROOTCERT"), "CACHE_URL"):
         nothing = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
         return {"default": nothing, "sessions": nothing}
     url = urlsplit(env.text("CACHE_URL"))
@@ -163,6 +163,3 @@ def caches(env: Environment) -> dict[str, dict[str, Any]]:
     }
     sessions = {**default, "BACKEND": "config.cache.SessionCache", "KEY_PREFIX": "freelance-sessions"}
     return {"default": default, "sessions": sessions}
-
-
-OPTIONAL_NAMES = ("CACHE_URL", "CACHE_PASSWORD", "CACHE_SSLROOTCERT")

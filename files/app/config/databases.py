@@ -7,6 +7,14 @@ from config.environment import Environment
 
 DEFAULT_CA_FILE = "/etc/ssl/platform/ca.crt"
 
+
+def _names(endpoint: str, *others: str) -> tuple[str, ...]:
+    return tuple(f"DB_{endpoint}_{name}" for name in ("USER", "PASSWORD", "HOST", "HOSTADDR", "PORT", *others))
+
+
+# What may be said of each further endpoint.
+REPLICA, DIRECT, STATS = _names("REPLICA", "NAME"), _names("DIRECT", "NAME", "ASSUME_ROLE"), _names("STATS")
+
 # A client whose host or pooler vanishes is at the next one after about 5 s.
 POOLED_CONNECTION = {
     "connect_timeout": 2,
@@ -87,7 +95,7 @@ def databases(env: Environment) -> dict[str, dict[str, Any]]:
     pooled = {**POOLED_CONNECTION, **tls, "application_name": application}
     name, user, password = env.text("DB_NAME"), env.text("DB_USER"), env.text("DB_PASSWORD")
     aliases = {"default": _alias(_endpoint(env, "DB_", "", "5432"), pooled, NAME=name, USER=user, PASSWORD=password)}
-    if env.given("DB_REPLICA_NAME") or env.given("DB_REPLICA_HOST"):
+    if env.opened(REPLICA, "DB_REPLICA_NAME", "DB_REPLICA_HOST"):
         aliases["replica"] = _alias(
             _endpoint(env, "DB_REPLICA_", "DB_", "5432"),
             pooled,
@@ -96,7 +104,7 @@ def databases(env: Environment) -> dict[str, dict[str, Any]]:
             PASSWORD=env.text("DB_REPLICA_PASSWORD", password),
             TEST={"MIRROR": "default"},
         )
-    if env.given("DB_DIRECT_HOST"):
+    if env.opened(DIRECT, "DB_DIRECT_HOST"):
         direct = {**DIRECT_CONNECTION, **tls, "application_name": f"{application}-direct"}
         # What a migration makes belongs to the owner, not to the account that logged in.
         direct["assume_role"] = env.text("DB_DIRECT_ASSUME_ROLE", "freelance_owner")
@@ -116,7 +124,7 @@ def databases(env: Environment) -> dict[str, dict[str, Any]]:
 
 def poolers(env: Environment) -> list[dict[str, Any]]:
     """Return psycopg's parameters for the console of each pooler; none without DB_STATS_PASSWORD."""
-    if not env.given("DB_STATS_PASSWORD"):
+    if not env.opened(STATS, "DB_STATS_PASSWORD"):
         return []
     endpoint = {name: value.split(",") for name, value in _endpoint(env, "DB_STATS_", "DB_", "6432").items()}
     hosts = endpoint["HOST"]
@@ -134,14 +142,3 @@ def poolers(env: Environment) -> list[dict[str, Any]]:
         {**console, "host": host, "port": port, **({"hostaddr": addresses[number]} if addresses else {})}
         for number, (host, port) in enumerate(zip(hosts, ports, strict=False))  # a wrong count was noted already
     ]
-
-
-# Names that are read only together with others: known, so that they are not taken for misspellings.
-OPTIONAL_NAMES = (
-    "DB_DIRECT_ASSUME_ROLE",
-    *(
-        f"DB_{part}_{suffix}"
-        for part in ("REPLICA", "DIRECT", "STATS")
-        for suffix in ("NAME", "USER", "PASSWORD", "HOST", "HOSTADDR", "PORT")
-    ),
-)

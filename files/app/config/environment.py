@@ -84,6 +84,18 @@ class Environment:
             self.problem(f"{name}={value}: the list has an empty entry.")
         return parts
 
+    def opened(self, group: Iterable[str], *openers: str) -> bool:
+        """Say whether a group of settings is there: whether one of its `openers` is given.
+
+        Another one without them is a problem: it would be taken for nothing, and nobody told.
+        """
+        others = [name for name in group if self.given(name) and name not in openers]
+        if any(self.given(name) for name in openers):
+            return True
+        for name in others:
+            self.problem(f"{' or '.join(openers)} is missing: {name} says nothing without it.")
+        return False
+
     def integer(self, name: str, default: int, allowed: range) -> int:
         value = self.text(name, str(default))
         if not value.isdecimal() or int(value) not in allowed:
@@ -114,13 +126,12 @@ class Environment:
             self.problem(f"{name}={value}: there is no such readable file.")
         return value
 
-    def unknown(self, also_known: Iterable[str] = ()) -> list[str]:
+    def unknown(self) -> list[str]:
         """Return a sentence on each variable that looks like ours and that nothing has read, with the nearest name."""
-        known = self._known | set(also_known)
         sentences = []
         for name in sorted(self._variables):
-            if name.startswith(OWN_PREFIXES) and name not in known:
-                near = difflib.get_close_matches(name, sorted(known), n=1)
+            if name.startswith(OWN_PREFIXES) and name not in self._known:
+                near = difflib.get_close_matches(name, sorted(self._known), n=1)
                 hint = f" Did you mean {near[0]}?" if near else ""
                 sentences.append(f"{name} is not a setting of this release.{hint}")
         return sentences

@@ -47,7 +47,7 @@ ENCRYPTION = encryption.encryption(_env)
 
 # Releases share one file, so that the one in use has to start with what only a newer one knows: a system check tells
 # these variables, and `deploy_release` refuses them.
-UNKNOWN_VARIABLES = _env.unknown(also_known=(*databases.OPTIONAL_NAMES, *cache.OPTIONAL_NAMES))
+UNKNOWN_VARIABLES = _env.unknown()
 _env.refuse_problems(UNKNOWN_VARIABLES)
 
 MIDDLEWARE = [
