@@ -225,6 +225,18 @@ def test_after_an_erasure_no_table_holds_anything_of_the_person(application: str
     assert not UserPrivate.objects.using(application).filter(pk=life.person.pk)
 
 
+def test_after_an_erasure_rows_are_gone_and_columns_hold_what_is_declared(application: str, life: lives.Life) -> None:
+    person = life.person.pk
+    keys = {d.model: [row.pk for row in d.rows(application, person, mentioned=d.deleted)] for d in personal()}
+    erase(application, life.person)
+    for declared in personal():
+        rows = declared.model._base_manager.using(application).filter(pk__in=keys[declared.model])
+        assert rows.count() == (0 if declared.deleted else len(keys[declared.model])), declared.model
+        for name, value in declared.replaced.items():
+            emptied = {f"{name}__isnull": True} if value is None else {name: value}
+            assert rows.filter(**emptied).count() == len(keys[declared.model]), (declared.model, name)
+
+
 def test_what_others_rely_on_stays_to_the_cent(application: str, life: lives.Life) -> None:
     sums = "SELECT count(*), sum(amount), min(created_at) FROM payments_transaction"
     orders = "SELECT array_agg(o.number || o.status || o.total_amount ORDER BY id) FROM orders_order AS o"
