@@ -14,6 +14,7 @@ from config.router import all_on
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.db import ProgrammingError, connections, transaction
+from test_caching import seconds_left
 from test_deployment import other_session
 from test_routing import queries
 from test_statistics import order_at
@@ -116,6 +117,9 @@ def test_the_application_reads_the_views_and_remembers_them(migrated: Any) -> No
         assert [row.category.name for row in CategorySummary.objects.busiest()] == names
         assert FreelancerSummary.objects.of(order.freelancer_id) == found
     assert (len(leader), len(replica)) == (0, 0)
+    # Ten minutes, as the guide has it for statistics.
+    left = [seconds_left("busiest-categories"), seconds_left(f"freelancer-summary:{order.freelancer_id}")]
+    assert all(540 < seconds <= 600 for seconds in left)
     cache.clear()
 
 
