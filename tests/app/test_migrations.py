@@ -24,26 +24,58 @@ def rows(connection: Any, query: str, *parameters: Any) -> list[Any]:
         return list(cursor.fetchall())
 
 
+# Owners and rights are part of a definition: what a step takes away comes back with it.
+OBJECTS = """
+SELECT 'relation', concat_ws(' ', relname, relkind, relowner::regrole, relacl, reloptions, relrowsecurity,
+        relforcerowsecurity, pg_get_expr(relpartbound, oid), pg_get_partkeydef(oid))
+    FROM pg_class WHERE relnamespace = 'public'::regnamespace
+UNION ALL SELECT 'view', relname || ' ' || pg_get_viewdef(oid)
+    FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm')
+UNION ALL SELECT 'index', concat_ws(' ', pg_get_indexdef(indexrelid), indisvalid)
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relnamespace = 'public'::regnamespace
+UNION ALL SELECT 'policy', concat_ws(' ', tablename, policyname, permissive, cmd, roles, qual, with_check)
+    FROM pg_policies WHERE schemaname = 'public'
+UNION ALL SELECT 'column', concat_ws(' ', attrelid::regclass || '.' || attname, format_type(atttypid, atttypmod),
+        attnotnull, attidentity, attgenerated, attacl, pg_get_expr(adbin, adrelid))
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    LEFT JOIN pg_attrdef ON (adrelid, adnum) = (attrelid, attnum)
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'm') AND attnum > 0 AND NOT attisdropped
+UNION ALL SELECT 'constraint', concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid))
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+UNION ALL SELECT 'trigger', concat_ws(' ', pg_get_triggerdef(oid), tgenabled) FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL SELECT 'function', concat_ws(' ', pg_get_functiondef(oid), proowner::regrole, proacl)
+    FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+ORDER BY 1, 2
+"""
+
+
 def objects(connection: Any) -> list[tuple[str, str]]:
     """Return kind and definition of everything in the schema public but Django's own book-keeping."""
-    everything = rows(
-        connection,
-        """
-        SELECT 'table', concat_ws(' ', relname, relkind, relacl, relrowsecurity, relforcerowsecurity) FROM pg_class
-            WHERE relnamespace = 'public'::regnamespace
-        UNION ALL SELECT 'policy', concat_ws(' ', tablename, policyname, cmd, roles, qual, with_check) FROM pg_policies
-            WHERE schemaname = 'public'
-        UNION ALL SELECT 'column', attrelid::regclass || '.' || attname || ' ' || format_type(atttypid, atttypmod)
-            FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-            WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped
-        UNION ALL SELECT 'constraint', conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
-            FROM pg_constraint WHERE connamespace = 'public'::regnamespace
-        UNION ALL SELECT 'trigger', pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
-        UNION ALL SELECT 'function', pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-        ORDER BY 1, 2
-        """,
-    )
-    return [(kind, text) for kind, text in everything if not text.startswith("django_migrations")]
+    return [(kind, text) for kind, text in rows(connection, OBJECTS) if "django_migrations" not in text]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE gigs_gig ALTER title DROP NOT NULL",
+        "ALTER TABLE gigs_gig ALTER title SET DEFAULT '-'",
+        "ALTER TABLE gigs_gig ALTER id DROP DEFAULT",
+        "DROP INDEX favorites_of_gig_newest; CREATE INDEX favorites_of_gig_newest ON gigs_gigfavorite (gig_id)",
+        "ALTER INDEX favorites_of_gig_newest SET (fillfactor = 50)",
+        "ALTER MATERIALIZED VIEW orders_categorysummary RENAME average_price TO price",
+        "ALTER TABLE gigs_gig DISABLE TRIGGER USER",
+        "ALTER TABLE gigs_gigview DETACH PARTITION gigs_gigview_default",
+        "GRANT SELECT (title) ON gigs_gig TO freelance_ledger",
+        "REVOKE EXECUTE ON FUNCTION account_of_contact FROM freelance_user",
+        "ALTER FUNCTION account_of_contact OWNER TO audit_owner",
+    ],
+)
+def test_what_a_step_would_leave_behind_is_seen(owner: Any, change: str) -> None:
+    before = objects(owner)
+    with owner.cursor() as cursor:
+        cursor.execute("GRANT CREATE ON SCHEMA public TO audit_owner")
+        cursor.execute(change)
+    assert objects(owner) != before
 
 
 @pytest.mark.usefixtures("migrated")
