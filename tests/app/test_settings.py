@@ -10,11 +10,16 @@ from typing import Any
 import keyring
 import pytest
 from config import cache, databases, encryption
-from config.environment import Environment, read_env_file
+from config.environment import OWN_PREFIXES, Environment, read_env_file
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 APP = Path(settings.BASE_DIR)
+# As a server of requests does it.
+START = (
+    "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings';"
+    " from django.core.{kind} import get_{kind}_application; get_{kind}_application()"
+)
 # The names of the guide's own .env file.
 GUIDE = {"DB_NAME": "freelance_platform", "DB_USER": "freelance_user", "DB_PASSWORD": "s3cret", "DB_HOST": "localhost"}
 
@@ -250,11 +255,16 @@ def test_a_line_that_is_no_assignment_is_refused_without_showing_it(tmp_path: Pa
 
 
 def manage(tmp_path: Path, variables: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    return run(tmp_path, variables, "manage.py", *words)
+
+
+def run(tmp_path: Path, variables: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in the application's folder, with these variables in a file and none of ours beside it."""
     file = tmp_path / "app.env"
     file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("DB_", "DJANGO_", "CACHE_"))}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(OWN_PREFIXES)}
     return subprocess.run(
-        [sys.executable, "manage.py", *words], cwd=APP, env={**clean, "ENV_FILE": str(file)}, text=True,
+        [sys.executable, *words], cwd=APP, env={**clean, "ENV_FILE": str(file)}, text=True,
         capture_output=True, check=False, timeout=60,
     )  # fmt: skip
 
@@ -270,16 +280,43 @@ def test_manage_py_starts_with_the_guides_file(tmp_path: Path, good: dict[str, s
     assert result.returncode == 0, result.stderr
 
 
-def test_manage_py_starts_with_what_only_a_newer_release_knows_and_warns(tmp_path: Path, good: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["manage.py", "check"],
+        # Neither runs system checks.
+        ["manage.py", "performance_audit", "--help"],
+        ["-c", START.format(kind="wsgi")],
+        ["-c", START.format(kind="asgi")],
+    ],
+)
+def test_what_only_a_newer_release_knows_is_warned_of_whatever_starts(
+    tmp_path: Path, good: dict[str, str], words: list[str]
+) -> None:
     shared = {**good, "DJANGO_SECRET_KEY": "x", "DB_SSLROOTCERTS": "hunter2"}
-    result = manage(tmp_path, shared, "check")
+    result = run(tmp_path, shared, *words)
     assert result.returncode == 0, result.stderr
-    assert "DB_SSLROOTCERTS is not a setting of this release. Did you mean DB_SSLROOTCERT?" in result.stderr
+    told = "DB_SSLROOTCERTS is not a setting of this release. Did you mean DB_SSLROOTCERT?"
+    assert result.stderr.count(told) == 1
     assert "hunter2" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("DJANGO_DEBGU", "DJANGO_DEBUG"), ("POSTGRESQL_DATA_DIR", "POSTGRESQL_DATA_DIRECTORY")],
+)
+def test_a_misspelt_name_of_any_of_our_prefixes_is_warned_of(
+    tmp_path: Path, good: dict[str, str], name: str, near: str
+) -> None:
+    of_django = {"DJANGO_SUPERUSER_USERNAME": "chief", "DJANGO_SETTINGS_MODULE": "config.settings"}
+    result = manage(tmp_path, {**good, **of_django, "DJANGO_SECRET_KEY": "x", name: "true"}, "check")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("is not a setting of this release") == 1
+    assert f"{name} is not a setting of this release. Did you mean {near}?" in result.stderr
 
 
 def test_a_release_is_not_deployed_with_what_it_does_not_know(tmp_path: Path, good: dict[str, str]) -> None:
     shared = {**good, "DJANGO_SECRET_KEY": "x", "DB_OF_A_NEWER_RELEASE": "x"}
     result = manage(tmp_path, shared, "deploy_release", "--release=r1")
     assert result.returncode != 0
-    assert result.stderr.startswith("CommandError: DB_OF_A_NEWER_RELEASE is not a setting of this release.")
+    assert "CommandError: DB_OF_A_NEWER_RELEASE is not a setting of this release." in result.stderr

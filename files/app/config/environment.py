@@ -8,7 +8,12 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 # Names that begin like ours but are unknown are misspellings, or those of a newer release that shares the file.
-OWN_PREFIXES = ("DB_", "CACHE_", "ENCRYPTION_")
+OWN_PREFIXES = ("DB_", "CACHE_", "ENCRYPTION_", "DJANGO_", "POSTGRESQL_")
+# What Django reads itself.
+OF_DJANGO = (
+    "DJANGO_ALLOW_ASYNC_UNSAFE", "DJANGO_AUTO_COMPLETE", "DJANGO_COLORS", "DJANGO_RUNSERVER_HIDE_WARNING",
+    "DJANGO_SETTINGS_MODULE", "DJANGO_SUPERUSER_", "DJANGO_TEST_PROCESSES", "DJANGO_WATCHMAN_TIMEOUT",
+)  # fmt: skip
 PORTS = range(1, 65_536)
 
 
@@ -130,7 +135,7 @@ class Environment:
         """Return a sentence on each variable that looks like ours and that nothing has read, with the nearest name."""
         sentences = []
         for name in sorted(self._variables):
-            if name.startswith(OWN_PREFIXES) and name not in self._known:
+            if name.startswith(OWN_PREFIXES) and name not in self._known and not name.startswith(OF_DJANGO):
                 near = difflib.get_close_matches(name, sorted(self._known), n=1)
                 hint = f" Did you mean {near[0]}?" if near else ""
                 sentences.append(f"{name} is not a setting of this release.{hint}")

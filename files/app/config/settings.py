@@ -45,7 +45,7 @@ CACHES = cache.caches(_env)
 # Who gives the keys of encrypted columns.
 ENCRYPTION = encryption.encryption(_env)
 
-# Releases share one file, so that the one in use has to start with what only a newer one knows: a system check tells
+# Releases share one file, so that the one in use has to start with what only a newer one knows: whatever starts tells
 # these variables, and `deploy_release` refuses them.
 UNKNOWN_VARIABLES = _env.unknown()
 _env.refuse_problems(UNKNOWN_VARIABLES)

@@ -1,7 +1,9 @@
-from django.apps import AppConfig
-from django.core import checks
+import logging
 
-from apps.common.checks import unknown_variables
+from django.apps import AppConfig
+from django.conf import settings
+
+logger = logging.getLogger(__name__)
 
 
 class CommonConfig(AppConfig):
@@ -9,4 +11,6 @@ class CommonConfig(AppConfig):
     verbose_name = "公共组件"
 
     def ready(self) -> None:
-        checks.register(unknown_variables)
+        # No system check: neither WSGI and ASGI nor every command runs those.
+        for sentence in settings.UNKNOWN_VARIABLES:
+            logger.warning("%s", sentence)
