@@ -1,9 +1,11 @@
 """The KPI of the disk is measured where the database runs, and elsewhere said not to be."""
 
+import errno
 import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from config import measuring
@@ -74,6 +76,22 @@ def test_a_process_of_the_same_number_is_no_server(host: Host) -> None:
         found = kpi(run_performance_audit("direct"), DISK)
     assert (found["value"], found["status"]) == (None, "not measured")
     assert "runs on another host" in found["reason"]
+
+
+@pytest.mark.parametrize("host", [(MINE, 0)], indirect=True)
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), "not to be seen: Permission denied"),
+        (ProcessLookupError(errno.ESRCH, "No such process"), "not to be seen: No such process"),
+    ],
+)
+def test_a_process_that_is_hidden_or_gone_ends_no_audit(host: Host, error: OSError, reason: str) -> None:
+    directory = override_settings(POSTGRESQL_DATA_DIRECTORY=str(host.folder))
+    with directory, mock.patch.object(Path, "read_text", side_effect=error):
+        found = kpi(run_performance_audit("direct"), DISK)
+    assert (found["value"], found["status"]) == (None, "not measured")
+    assert reason in found["reason"]
 
 
 @pytest.mark.parametrize("host", [(MINE, 0)], indirect=True)

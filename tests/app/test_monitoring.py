@@ -326,6 +326,20 @@ def test_an_endpoint_that_does_not_answer_is_named(gone: str) -> None:
     assert health["endpoints"]["replica"]["reachable"]
 
 
+@pytest.mark.parametrize(
+    ("lag", "status"), [(None, "healthy"), (0.0, "healthy"), (299.0, "healthy"), (300.0, "degraded")]
+)
+def test_a_replica_whose_lag_outlasts_what_readers_remember_is_degraded(
+    monkeypatch: pytest.MonkeyPatch, lag: float | None, status: str
+) -> None:
+    def answer(using: str, text: str) -> list[dict[str, Any]]:
+        (found,) = measuring.rows(using, text)
+        return [{**found, "is_replica": True, "replay_lag_seconds": lag} if using == "replica" else found]
+
+    monkeypatch.setattr(monitoring, "rows", answer)
+    assert HealthChecker.check_database_health()["status"] == status
+
+
 def test_a_leader_that_takes_no_writes_is_down() -> None:
     with transaction.atomic(using="default"):
         run("default", "SET TRANSACTION READ ONLY")

@@ -100,10 +100,13 @@ def disk_busy(using: str) -> list[Row]:
     (server,) = rows(using, "SELECT pg_backend_pid() AS pid, session_user::text || ' ' || current_database() AS title")
     try:
         # Another host may have a process of this number, but hardly this session's.
-        if f"{server['title']} " not in (PROC / str(server["pid"]) / "cmdline").read_text():
-            raise FileNotFoundError
-    except FileNotFoundError as error:
-        raise NotMeasuredError("The server that answers runs on another host: its exporter knows the disk.") from error
+        here = f"{server['title']} " in (PROC / str(server["pid"]) / "cmdline").read_text()
+    except FileNotFoundError:
+        here = False
+    except OSError as error:
+        raise NotMeasuredError(f"Where the server runs that answers is not to be seen: {error.strerror}.") from error
+    if not here:
+        raise NotMeasuredError("The server that answers runs on another host: its exporter knows the disk.")
     try:
         device = Path(folder).stat().st_dev
         (name, before), started = _io_ticks(device), time.monotonic()

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError
 
+from apps.common.freshness import COOKIE_SECONDS
 from config import monitoring_sql as sql
 from config.measuring import NotMeasuredError, Row, disk_busy, pools, rows
 from config.router import LEADER, REPLICA
@@ -147,16 +148,22 @@ class HealthChecker:
     def check_database_health() -> dict[str, Any]:
         """Return `status` and each alias of the settings.
 
-        "healthy": all answer and the leader takes writes; "degraded": another alias than the leader's does not
-        answer; "down": nothing can be written.
+        "healthy": all answer, replicas in time, and the leader takes writes; "degraded": another alias than the
+        leader's does not; "down": nothing can be written.
         """
         endpoints = {alias: HealthChecker._check(alias) for alias in settings.DATABASES}
         leader = endpoints[LEADER]
         if not leader["reachable"] or leader["read_only"]:
             status = "down"
         else:
-            status = "healthy" if all(endpoint["reachable"] for endpoint in endpoints.values()) else "degraded"
+            in_time = all(HealthChecker._in_time(endpoint) for endpoint in endpoints.values())
+            status = "healthy" if in_time else "degraded"
         return {"status": status, "endpoints": endpoints}
+
+    @staticmethod
+    def _in_time(endpoint: Row) -> bool:
+        """Say whether an alias answers, not later than readers remember that they wrote."""
+        return bool(endpoint["reachable"]) and (endpoint["replay_lag_seconds"] or 0) < COOKIE_SECONDS
 
     @staticmethod
     def _check(alias: str) -> Row:
