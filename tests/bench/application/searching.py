@@ -19,7 +19,8 @@ from tests.bench.application.host import Bench
 from tests.bench.application.many_gigs import many_gigs
 
 TITLE = "Search against LIKE"
-LIMITS: Mapping[str, tuple[str, float]] = {"search_median_ms": ("max", 50.0), "like_over_search": ("min", 1.0)}
+# Against LIKE half of what was seen.
+LIMITS: Mapping[str, tuple[str, float]] = {"search_median_ms": ("max", 50.0), "like_over_search": ("min", 4.5)}
 ROWS, RUNS, LIKE_EVERY = 20, 3, 12
 
 
