@@ -29,7 +29,10 @@ SECRETS = {
     "real_name": "朱泄密",
 }
 IDENTITY, ACCOUNT, HOLDER = people.IDENTITY_NUMBER, "6222020200112239999", "诸葛泄密"
-TEXTS = [*SECRETS.values(), SECRETS["phone_number"].removeprefix("+86"), IDENTITY, ACCOUNT, HOLDER]
+NEW_NAME, NEW_PHONE, NEW_ACCOUNT = "欧阳泄密", "+8615499887755", "6222020200112238888"
+KEYS = [keyring.key(purpose, number) for purpose in ("encryption", "blind_index") for number in (1, 2)]
+NUMBERS = [phone.removeprefix("+86") for phone in (SECRETS["phone_number"], NEW_PHONE)]
+TEXTS = [*SECRETS.values(), *NUMBERS, IDENTITY, ACCOUNT, HOLDER, NEW_NAME, NEW_ACCOUNT, *KEYS]
 OPEN = "fresh-public-nickname"
 
 
@@ -56,7 +59,14 @@ def written(alias: str) -> None:
         for contact in (SECRETS["phone_number"], SECRETS["phone_number"].removeprefix("+86"), SECRETS["email"]):
             assert authenticate(None, username=contact, password="wrong") is None
         people.verification(user=user, identity_number=IDENTITY, holder_name=HOLDER)
-        contracts.payment_method(user=user, account_number=ACCOUNT, holder_name=HOLDER)
+        method = contracts.payment_method(user=user, account_number=ACCOUNT, holder_name=HOLDER)
+        # What is changed is noted by the audit.
+        with acting_as(user.pk, using=alias):
+            made.real_name, made.phone_number = NEW_NAME, NEW_PHONE
+            made.save()
+            method.account_number = NEW_ACCOUNT
+            method.save()
+            assert UserPrivate.objects.with_phone(NEW_PHONE).get().real_name == NEW_NAME
         with pytest.raises(IntegrityError) as caught, acting_as(other.pk, using=alias):
             UserPrivate.objects.create(user=other, **SECRETS)
         assert not any(text in str(caught.value) for text in TEXTS)
@@ -81,10 +91,14 @@ def test_neither_dump_nor_log_nor_statistics_hold_a_private_text(
     assert OPEN in dump
     assert OPEN in log
     assert "accounts_userprivate" in statements
+    changed = "SELECT count(*) FROM common_auditlog WHERE table_name = '{}' AND changes::text LIKE '%{}%';"
+    for table, column in (("accounts_userprivate", "real_name"), ("payments_paymentmethod", "account_number")):
+        assert server.sql("freelance_scratch", changed.format(table, column)) == "1"
     assert_private({"dump": dump, "log": log, "statements": statements})
 
 
-@pytest.mark.usefixtures("database")
+# With a key file of its own, which is read meanwhile.
+@pytest.mark.usefixtures("database", "key_file")
 def test_neither_does_what_the_application_and_its_pooler_write(
     server: Server, log_begins_at: int, caplog: pytest.LogCaptureFixture
 ) -> None:
