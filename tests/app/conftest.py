@@ -30,14 +30,14 @@ from aliases import EMPTY, alias_of  # noqa: E402 (the same)
 aliases.set_up()
 
 from apps.common.encryption.known_keys import enlist  # noqa: E402 (Django comes first)
-from apps.common.identity import PLATFORM  # noqa: E402 (the same)
+from apps.common.identity import PERSON, PLATFORM  # noqa: E402 (the same)
 from concurrency import act_for_nobody  # noqa: E402 (the same)
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connections, transaction  # noqa: E402
 from factories_world import World  # noqa: E402
 from factories_world import world as make_world  # noqa: E402
-from sessions import session  # noqa: E402
+from sessions import POOLER, session  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +98,27 @@ def world(migrated: server_module.Server) -> World:  # noqa: ARG001 (it comes fi
 
 
 @pytest.fixture(scope="session")
-def application(migrated: server_module.Server) -> Iterator[psycopg.Connection[Any]]:
-    """A session of the application's role past Django."""
-    with session(migrated, "freelance_user") as made:
-        yield made
+def _clients(migrated: server_module.Server) -> Iterator[tuple[psycopg.Connection[Any], psycopg.Connection[Any]]]:
+    """Two sessions of the application's role past Django, through the pooler."""
+    with (
+        session(migrated, "freelance_user", port=POOLER) as one,
+        session(migrated, "freelance_user", port=POOLER) as two,
+    ):
+        yield one, two
+
+
+@pytest.fixture
+def application(
+    world: World, _clients: tuple[psycopg.Connection[Any], psycopg.Connection[Any]]
+) -> psycopg.Connection[Any]:
+    """A session of the application's role past Django, through the pooler.
+
+    The server connection that it gets next is the one in which the world's client has just acted.
+    """
+    neighbour, made = _clients
+    with neighbour.transaction():
+        neighbour.execute("SELECT set_config(%s, %s, true)", [PERSON, str(world.client.pk)])
+    return made
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from apps.common.identity import PERSON
 from django.conf import settings
 from server import Server
 
-POSTGRESQL = 5432
+POSTGRESQL, POOLER = 5432, 6432
 
 
 @contextmanager
