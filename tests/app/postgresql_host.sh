@@ -13,7 +13,7 @@ SET client_min_messages = error;
 DROP SCHEMA IF EXISTS public CASCADE;
 CREATE SCHEMA public AUTHORIZATION freelance_owner;
 GRANT USAGE ON SCHEMA public
-    TO audit_owner, freelance_ledger, freelance_migrator, freelance_user, freelance_staff, reporting_user;
+    TO audit_owner, freelance_ledger, freelance_migrator, freelance_user, freelance_staff, monitor, reporting_user;
 ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO freelance_user;
 ALTER DEFAULT PRIVILEGES FOR ROLE freelance_owner IN SCHEMA public GRANT SELECT, USAGE ON SEQUENCES TO freelance_user;
@@ -109,17 +109,17 @@ sudo -u postgres psql -qX -v ON_ERROR_STOP=1 postgres << 'EOF'
 SELECT format('CREATE ROLE %I %s', name, login)
 FROM (VALUES ('freelance_owner', 'NOLOGIN'), ('freelance_ledger', 'NOLOGIN'), ('audit_owner', 'NOLOGIN'),
              ('freelance_migrator', 'LOGIN'), ('freelance_user', 'LOGIN'), ('freelance_staff', 'LOGIN'),
-             ('reporting_user', 'LOGIN'), ('pgbouncer_auth', 'LOGIN'),
-             ('backup', 'LOGIN BYPASSRLS'))
+             ('reporting_user', 'LOGIN'), ('pgbouncer_auth', 'LOGIN'), ('monitor', 'LOGIN'), ('rewind', 'LOGIN'),
+             ('replicator', 'LOGIN REPLICATION'), ('backup', 'LOGIN BYPASSRLS'))
     AS wanted (name, login)
 WHERE name NOT IN (SELECT rolname FROM pg_roles) \gexec
 SELECT format('ALTER ROLE %I PASSWORD %L', rolname, 'test-' || rolname) FROM pg_roles
-WHERE rolname IN ('freelance_migrator', 'freelance_user', 'freelance_staff', 'reporting_user', 'pgbouncer_auth', 'backup')
-\gexec
+WHERE rolcanlogin AND NOT rolsuper \gexec
 SET client_min_messages = warning;
 GRANT freelance_owner TO freelance_migrator WITH INHERIT FALSE, SET TRUE;
 GRANT freelance_ledger, audit_owner TO freelance_owner WITH INHERIT FALSE, SET TRUE;
 GRANT pg_read_all_stats TO freelance_migrator;
+GRANT pg_monitor, pg_use_reserved_connections TO monitor;
 GRANT pg_read_all_data TO backup;
 EOF
 # A second database is for tests that take the schema apart.

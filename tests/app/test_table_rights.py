@@ -5,7 +5,12 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pytest
+from access import DECLARED
+from psycopg import errors
 from server import Server
+from sessions import scalar, session
 
 LIST = Path(__file__).parent / "data" / "table_rights.txt"
 APPLICATION, OWNER = "freelance_user", "freelance_owner"
@@ -29,6 +34,26 @@ SELECT json_agg(json_build_object(
     ) ORDER BY t.relname)
 FROM pg_class AS t
 WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p', 'f') AND NOT t.relispartition
+"""
+# Roles that log in and have no business with a row: `backup` alone reads all of them (test_row_security_roles).
+WITHOUT_ROWS = sorted(
+    {role["name"] for role in DECLARED["__postgresql_access_roles"] if role.get("login")}
+    - {APPLICATION, *OTHERS.values(), "backup"}
+)
+# How many tables, views, partitions and sequences each role that is not named reaches in any way.
+REACHED = f"""
+SELECT json_object_agg(rolname, (
+    SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND CASE
+        WHEN relkind = 'S' THEN has_sequence_privilege(role.oid, pg_class.oid, 'USAGE, SELECT, UPDATE')
+        WHEN relkind IN ('r', 'p', 'v', 'm', 'f') THEN has_any_column_privilege(role.oid, pg_class.oid,
+            'SELECT, INSERT, UPDATE, REFERENCES') OR has_table_privilege(role.oid, pg_class.oid,
+            'DELETE, TRUNCATE, TRIGGER, MAINTAIN')
+        END))
+FROM pg_roles AS role
+WHERE rolcanlogin AND NOT rolsuper AND rolname NOT IN ('{APPLICATION}', '{"', '".join(OTHERS.values())}', 'backup')
+"""  # noqa: S608 (roles that are named here)
+RELATIONS = """
+SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 """
 # What a condition of a policy says, by what stands in it.
 SIGNS = {
@@ -100,3 +125,25 @@ def test_no_policy_is_for_everybody(migrated: Server) -> None:
             assert len(policy["roles"]) == 1, policy
             assert policy["roles"] != ["public"], policy
             assert policy["permissive"] == "PERMISSIVE", policy
+
+
+def test_who_logs_in_and_is_not_listed_reaches_no_table_partition_or_sequence(migrated: Server) -> None:
+    assert json.loads(migrated.sql("freelance_platform", REACHED)) == dict.fromkeys(WITHOUT_ROWS, 0)
+
+
+@pytest.mark.parametrize("role", WITHOUT_ROWS)
+def test_who_logs_in_and_is_not_listed_is_refused_every_row(migrated: Server, role: str) -> None:
+    """The migrator, too, as long as it does not become the owner."""
+    relations = migrated.sql("freelance_platform", RELATIONS).split()
+    refused = 0
+    try:
+        with session(migrated, role) as made:
+            for relation in relations:
+                with pytest.raises(errors.InsufficientPrivilege, match="permission denied"):
+                    scalar(made, f"SELECT count(*) FROM public.{relation}")  # noqa: S608 (its name)
+                refused += 1
+    except psycopg.OperationalError as error:
+        assert "permission denied for database" in str(error)  # noqa: PT017 (some get in)
+        assert role in {"replicator", "rewind"}
+    else:
+        assert refused == len(relations) > 70

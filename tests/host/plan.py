@@ -122,6 +122,17 @@ QUERIES = {
         " where deptype = 'e')"
         " group by 1",
     ],
+    # By its name for each role that may log in: how many tables, views, partitions and sequences it reaches in any way.
+    "reached": [
+        APP,
+        "select rolname, (select count(*) from pg_class as c where relnamespace = 'public'::regnamespace"
+        " and not exists (select from pg_depend as d where d.objid = c.oid and d.deptype = 'e') and case"
+        " when relkind = 'S' then has_sequence_privilege(r.oid, c.oid, 'usage, select, update')"
+        " when relkind in ('r', 'p', 'v', 'm', 'f') then"
+        " has_any_column_privilege(r.oid, c.oid, 'select, insert, update, references')"
+        " or has_table_privilege(r.oid, c.oid, 'delete, truncate, trigger, maintain') end) as relations"
+        " from pg_roles as r where rolcanlogin and not rolsuper",
+    ],
     "public_execute": [
         APP,
         "select p.oid::regprocedure::text as function from pg_proc p join pg_namespace n on n.oid = pronamespace"

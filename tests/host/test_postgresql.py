@@ -13,6 +13,8 @@ from tests.host.environment import ROOT, Environment
 
 LAG_BYTES_MAX = 16 * 1024**2
 PUBLIC_ROLES = {"freelance_migrator", "freelance_user", "freelance_staff", "reporting_user"}
+# Roles that read rows: the application, people, reports and dumps.
+READERS = {"backup", "freelance_staff", "freelance_user", "reporting_user"}
 # Roles that nobody logs in as.
 LEDGER_AND_AUDIT = {"audit_owner", "freelance_ledger"}
 
@@ -136,6 +138,13 @@ def test_tables_belong_to_the_owner_and_nobody_truncates(leader: SimpleNamespace
         if row["grantee"] == "reporting_user":
             assert row["privileges"] == ["SELECT"]
     assert {row["grantee"] for row in leader.queries["privileges"]} <= PUBLIC_ROLES | LEDGER_AND_AUDIT
+
+
+def test_who_logs_in_and_reads_no_rows_reaches_no_table_partition_or_sequence(leader: SimpleNamespace) -> None:
+    reached = {row["rolname"]: row["relations"] for row in leader.queries["reached"]}
+    logging_in = {role["name"] for role in leader.declared.render(access_plan.ROLES) if role.get("login")}
+    assert {name: reached.pop(name) > 0 for name in READERS} == dict.fromkeys(READERS, True)
+    assert reached == dict.fromkeys(logging_in - READERS, 0)
 
 
 def test_no_privileged_function_is_open_to_all(leader: SimpleNamespace) -> None:
