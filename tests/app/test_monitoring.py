@@ -180,10 +180,18 @@ class TestFindings:
         with all_on(deployed):
             people.search(created_at=datetime(2019, 2, 14, tzinfo=UTC))
         counted(deployed, "SELECT 1")
-        (filled,) = run_performance_audit(deployed)["filled_default_partitions"]
+        report = run_performance_audit(deployed)
+        (filled,) = report["filled_default_partitions"]
         assert (filled["table"], filled["partition"], filled["rows_estimate"]) == (
             "gigs_gigsearchhistory", "gigs_gigsearchhistory_default", 1,
         )  # fmt: skip
+        strays = kpi(report, "default_partition_rows")
+        assert (strays["value"], strays["status"]) == (1, "missed")
+        with pytest.raises(CommandError, match="Rows in default partitions"):
+            audit("--strict", f"--database={deployed}")
+        call_command("maintain_partitions", database=deployed, stdout=io.StringIO())
+        counted(deployed, "SELECT 1")
+        assert kpi(run_performance_audit(deployed), "default_partition_rows")["status"] == "met"
 
     def test_a_half_built_index_is_found(self, deployed: str, server: Any) -> None:
         assert DatabaseMonitor.get_invalid_indexes(deployed) == []
@@ -369,7 +377,7 @@ def test_a_kpi_has_the_limit_of_the_guide(limit: monitoring.Kpi, value: float | 
 def test_json_holds_every_part_of_the_audit() -> None:
     report = json.loads(audit("--json"))
     assert {*monitoring.SECTIONS, "kpis", "database", "health", "not_measured", "not_visible"} <= report.keys()
-    assert len(report["kpis"]) == 6
+    assert len(report["kpis"]) == 7
     assert report["not_measured"].keys() >= {"disk_busy", "disk_space", "memory", "pools"}
 
 

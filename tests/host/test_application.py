@@ -66,6 +66,9 @@ def test_the_performance_audit_measures_every_kpi(leader: SimpleNamespace, envir
     report = json.loads(answer.stdout)
     assert report["health"]["status"] == "healthy"
     assert report["pools"], report["not_measured"]
+    assert [kpi["value"] for kpi in report["kpis"] if kpi["name"] == "default_partition_rows"] == [0], report[
+        "filled_default_partitions"
+    ]
     # A host sees its own disk alone, and the leader may have moved to another one.
     elsewhere = set() if leader.name == first else {"disk_busy_percent"}
     assert {kpi["name"] for kpi in report["kpis"] if kpi["status"] == "not measured"} == elsewhere, report[
