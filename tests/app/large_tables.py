@@ -25,6 +25,6 @@ INSERT INTO orders_orderdispute (created_at, order_id, raised_by_id, reason, des
 SELECT created_at + interval '5 days', id, client_id, 'quality', repeat('与约定不符', 3), 'open', '', 0, ''
 FROM orders_order AS o WHERE NOT EXISTS (SELECT FROM orders_orderdispute WHERE order_id = o.id) LIMIT 2000;
 -- What waits in the GIN indexes' lists is put in its place: a long list makes a search by them look dear.
-VACUUM gigs_gig, accounts_userprofile, reviews_review;
+VACUUM gigs_gig, accounts_user, accounts_userprofile, reviews_review;
 ANALYZE;
 """

@@ -68,6 +68,8 @@ LINT = {
     ("messaging.0013_days", "prefer-robust-stmts"): HALF_BUILT,
     ("reviews.0013_days", "prefer-robust-stmts"): HALF_BUILT,
     ("orders.0022_what_waits_too_long", "prefer-robust-stmts"): HALF_BUILT,
+    ("accounts.0028_users_by_part_of_name", "prefer-robust-stmts"): HALF_BUILT,
+    ("gigs.0034_gigs_by_part_of_title", "prefer-robust-stmts"): HALF_BUILT,
 }
 
 # By migration and table: all rows are written anew, under a lock that stops readers.

@@ -126,6 +126,7 @@ QUERIES: dict[str, Callable[[Asked], Query]] = {
     "portfolios_of_user_in_order": lambda a: a.of(Portfolio.objects.of_user(a(Portfolio, "user_id")))[:PAGE],
     "profiles_by_words": lambda a: a.of(UserProfile.objects.active().matching("插画师"))[:PAGE],
     "users_active_freelancers": lambda a: a.of(User.objects.freelancers())[:PAGE],
+    "users_by_part_of_name": lambda a: a.of(User.objects.with_part_of_name(a(User, "username")[1:7]))[:PAGE],
     "users_by_status_and_type": lambda a: a.of(User.objects.in_state("suspended", "client"))[:PAGE],
     "users_with_skill_experienced": lambda a: a.of(User.objects.with_skill(a.one(Skill, a(UserSkill, "skill_id"))))[
         :PAGE
@@ -144,6 +145,7 @@ QUERIES: dict[str, Callable[[Asked], Query]] = {
     "favorites_of_user_newest": lambda a: a.of(GigFavorite.objects.of_user(a(GigFavorite, "user_id")))[:PAGE],
     "gigreports_of_gig_newest": lambda a: a.of(GigReport.objects.of_gig(a(GigReport, "gig_id")))[:PAGE],
     "gigreports_waiting": lambda a: a.of(GigReport.objects.waiting())[:PAGE],
+    "gigs_by_part_of_title": lambda a: a.of(Gig.objects.with_part_of_title("小程序"))[:PAGE],
     "gigs_by_words": lambda a: a.of(Gig.objects.active().matching("小程序商城"))[:PAGE],
     "gigs_in_category_newest": lambda a: a.of(Gig.objects.in_category(a.one(Category, a(Gig, "category_id"))))[:PAGE],
     "gigs_of_freelancer_newest": lambda a: a.of(Gig.objects.of_freelancer(a(Gig, "freelancer_id")))[:PAGE],

@@ -30,6 +30,8 @@ GRANT EXECUTE ON FUNCTION pg_stat_get_backend_activity(integer) TO pg_read_all_s
 CREATE SCHEMA IF NOT EXISTS extensions;
 GRANT USAGE ON SCHEMA extensions TO PUBLIC;
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA extensions;
+-- Where the platform has it: an index finds its operator class by the path of who makes it.
+CREATE EXTENSION pg_trgm SCHEMA public;
 -- It remembers the tables that it keeps: made anew with the schema they were in.
 DROP SCHEMA IF EXISTS partman CASCADE;
 CREATE SCHEMA partman;

@@ -11,6 +11,7 @@ from apps.common.caching import USER_SECONDS, RememberedQuerySet, bulk_stamp, re
 from apps.common.encryption.fields import candidates
 from apps.common.identity import acting_as_platform
 from apps.common.search.models import SearchQuerySet
+from apps.common.search.parts import part_of_text
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,6 +33,11 @@ IS_ERASED_NOT_DELETED = (
 )
 
 OwnedByUser = TypeVar("OwnedByUser", bound=models.Model)
+
+
+def as_kept(username: str) -> str:
+    """Return a user name as it is stored: of full-width letters the plain ones (NFKC), of upper case the lower."""
+    return AbstractBaseUser.normalize_username(username).lower()
 
 
 class UserQuerySet(RememberedQuerySet["User"]):
@@ -64,6 +70,13 @@ class UserQuerySet(RememberedQuerySet["User"]):
         """Return active people who have this skill, the most experienced first."""
         return self.active().filter(user_skills__skill=skill).order_by("-user_skills__years_of_experience")
 
+    def with_part_of_name(self, part: str) -> "UserQuerySet":
+        """Return active people whose user name contains these characters, in upper or lower case, newest first.
+
+        Raises ValueError for fewer than three characters.
+        """
+        return self.active().filter(username__contains=part_of_text(as_kept(part))).order_by("-created_at", "-id")
+
 
 class UserManager(BaseUserManager["User"]):
     """Makes accounts. User names are kept in lower case, so that no two differ by case alone."""
@@ -86,12 +99,15 @@ class UserManager(BaseUserManager["User"]):
     def with_skill(self, skill: "Skill") -> UserQuerySet:
         return self.get_queryset().with_skill(skill)
 
+    def with_part_of_name(self, part: str) -> UserQuerySet:
+        return self.get_queryset().with_part_of_name(part)
+
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(username=AbstractBaseUser.normalize_username(username or "").lower())
+        return self.get(username=as_kept(username or ""))
 
     def create_user(self, username: str, password: str | None = None, **fields: Any) -> "User":
         """Make an account. Full-width letters become plain ones (NFKC), upper case becomes lower case."""
-        user = self.model(username=AbstractBaseUser.normalize_username(username).lower(), **fields)
+        user = self.model(username=as_kept(username), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user

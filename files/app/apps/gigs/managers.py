@@ -18,6 +18,7 @@ from apps.common.caching import (
 )
 from apps.common.reports import ReportQuerySet
 from apps.common.search.models import SearchQuerySet
+from apps.common.search.parts import part_of_text
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -93,6 +94,14 @@ class GigQuerySet(RememberedQuerySet["Gig"], SearchQuerySet["Gig"]):  # type: ig
     def top_rated(self) -> "GigQuerySet":
         """Return active gigs with a high rating, best first."""
         return self.active().filter(rating_average__gte=HIGH_RATING).order_by("-rating_average", "-id")
+
+    def with_part_of_title(self, part: str) -> "GigQuerySet":
+        """Return active gigs whose title contains these characters, in upper or lower case, newest first.
+
+        For Latin names ("script" in "JavaScript"); words, Chinese ones above all, are found by `matching`.
+        Raises ValueError for fewer than three characters.
+        """
+        return self.active().filter(title__icontains=part_of_text(part)).order_by("-created_at", "-id")
 
 
 class GigFavoriteQuerySet(models.QuerySet["GigFavorite"]):

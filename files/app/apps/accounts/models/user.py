@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models, router
 from django.db.models import F, Q
 from django.db.models.functions import Lower
@@ -102,6 +103,13 @@ class User(AbstractBaseUser, PermissionsMixin, StatefulModel, Remembered):
             ),
         ]
         indexes = [
+            # UserQuerySet.with_part_of_name.
+            GinIndex(
+                fields=["username"],
+                opclasses=["gin_trgm_ops"],
+                name="users_by_part_of_name",
+                condition=Q(status="active"),
+            ),
             # UserQuerySet.in_state.
             models.Index(fields=["status", "user_type", "-created_at"], name="users_by_status_and_type"),
             # UserQuerySet.freelancers: keyset pages over active people who offer services.

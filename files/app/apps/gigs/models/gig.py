@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from django.conf import settings
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Length
+from django.db.models.functions import Length, Upper
 from django.db.models.lookups import LessThanOrEqual
 
 from apps.common.caching import Remembered, RememberedQuerySet
@@ -91,6 +91,10 @@ class Gig(Searchable, StatefulModel, Remembered):
         indexes = [
             # GigQuerySet.matching and .search.
             GinIndex(fields=["search_vector"], name="gigs_by_words"),
+            # GigQuerySet.with_part_of_title: UPPER is how `icontains` compares.
+            GinIndex(
+                OpClass(Upper("title"), "gin_trgm_ops"), name="gigs_by_part_of_title", condition=Q(status="active")
+            ),
             # GigQuerySet.in_category; also the foreign key's index.
             models.Index(fields=["category", "status", "-created_at", "-id"], name="gigs_in_category_newest"),
             # GigQuerySet.of_freelancer; also the foreign key's index.
