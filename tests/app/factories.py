@@ -46,10 +46,11 @@ def package(**fields: Any) -> GigPackage:
 
 
 def order(**fields: Any) -> Order:
+    """Make an order that waits for nothing but its payment. Where its client acts, the fee is not theirs to write."""
     ordered = fields.pop("package", None) or package()
     return Order.objects.create(
         **{"client": fields.pop("client", None) or user(), "freelancer": ordered.gig.freelancer, "gig": ordered.gig,
-           "package": ordered, "unit_price": ordered.price, **fields}
+           "package": ordered, "unit_price": ordered.price, "service_fee": 0, **fields}
     )  # fmt: skip
 
 

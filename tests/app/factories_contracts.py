@@ -51,8 +51,9 @@ def order_extra(**fields: Any) -> OrderExtra:
     order = fields.pop("order", None) or make.order()
     extra = fields.pop("gig_extra", None) or gig_extra(gig=order.gig)
     return OrderExtra.objects.create(
-        **{"order": order, "gig_extra": extra, "name": extra.name, "unit_price": extra.price, **fields}
-    )
+        **{"order": order, "gig_extra": extra, "name": extra.name, "unit_price": extra.price,
+           "additional_days": extra.additional_days, **fields}
+    )  # fmt: skip
 
 
 def requirement(**fields: Any) -> OrderRequirement:

@@ -49,6 +49,11 @@ LINT = {
     ),
     ("payments.0027_refunds_of_a_dispute", "prefer-robust-stmts"): HALF_BUILT,
     ("payments.0027_refunds_of_a_dispute", "ban-drop-constraint"): "the step before made a narrower one",
+    ("payments.0030_paid_with_a_fee", "ban-drop-function"): "made anew by the next statement, as it was called",
+    ("orders.0028_the_fee_fixes_the_price", "ban-drop-not-null"): (
+        "the database writes NULL in the place of the 0 that a client's order has in the release before. That one reads"
+        " None, counts nothing with it, and does not pay before the fee is there: on purpose"
+    ),
     ("payments.0003_methods", "ban-drop-constraint"): "replaced by the same statement's wider rule; 0006 validates it",
     ("common.0005_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,
     ("accounts.0007_texts_have_no_length_of_type", "changing-column-type"): SAME_BYTES,

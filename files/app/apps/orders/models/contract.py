@@ -16,8 +16,8 @@ class OrderExtra(TimestampedModel):
     """An extra of the gig that the client ordered, with name and price as they were then.
 
     Migration orders.0007 adds what a model cannot say: the extra is of the order's gig and on sale, it is chosen
-    before the payment, and the order's `extras_amount` is the sum of its extras. A client takes it at the gig's price
-    (migration orders.0023).
+    before the payment, and the order's `extras_amount` is the sum of its extras. A client takes it with the name, price
+    and days that the gig offers, until the platform has written the order's fee (migrations orders.0023 and 0028).
     """
 
     # PROTECT: a part of the contract, priced in the ledger.

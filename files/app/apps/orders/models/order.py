@@ -1,10 +1,11 @@
 """The order itself and the history of its states."""
 
 import secrets
+from decimal import Decimal
 from typing import ClassVar
 
 from django.conf import settings
-from django.db import connections, models, router, transaction
+from django.db import DatabaseError, connections, models, router, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Length, Now
 from django.db.models.lookups import LessThanOrEqual
@@ -69,15 +70,16 @@ class Order(StatefulModel):
     # package's price (migration orders.0023), the platform writes what was agreed instead.
     unit_price = models.DecimalField("单价（元）", max_digits=12, decimal_places=2)
     quantity = models.PositiveSmallIntegerField("数量", default=1)
-    # Written by the platform before the payment: a client orders without one. The client pays the total that they saw.
-    service_fee = models.DecimalField("平台服务费（元）", max_digits=12, decimal_places=2, default=0)
+    # NULL until the platform writes it, which fixes what the order costs (migration orders.0028): without a fee there
+    # is no total, and nothing to pay.
+    service_fee = models.DecimalField("平台服务费（元）", max_digits=12, decimal_places=2, null=True, blank=True)
     # Kept by the extras' own trigger.
     extras_amount = models.DecimalField(
         "附加项金额（元）", max_digits=12, decimal_places=2, default=0, db_default=0, editable=False
     )
     total_amount = models.GeneratedField(
         expression=F("unit_price") * F("quantity") + F("extras_amount") + F("service_fee"),
-        output_field=models.DecimalField(max_digits=12, decimal_places=2), db_persist=True,
+        output_field=models.DecimalField(max_digits=12, decimal_places=2), db_persist=True, null=True,
         verbose_name="订单总额（元）",
     )  # fmt: skip
     currency = RuledCharField("币种", max_length=3, default="CNY", db_default="CNY")
@@ -113,6 +115,10 @@ class Order(StatefulModel):
                 condition=Q(quantity__gte=1, quantity__lte=100), name="orders_order_quantity_1_to_100"
             ),
             models.CheckConstraint(condition=Q(service_fee__gte=0), name="orders_order_service_fee_not_negative"),
+            models.CheckConstraint(
+                condition=Q(status__in=["pending_payment", "cancelled"]) | Q(service_fee__isnull=False),
+                name="orders_order_service_fee_when_paid",
+            ),
             models.CheckConstraint(
                 condition=are_numbers("unit_price", "service_fee", "extras_amount"),
                 name="orders_order_amounts_are_numbers",
@@ -166,6 +172,19 @@ class Order(StatefulModel):
             self.save(using=alias, update_fields=changed)
             # The reason of this step, not of the next one in the same transaction.
             cursor.execute("SELECT set_config('app.status_reason', '', true)")
+
+    def set_fee(self, fee: Decimal | None) -> None:
+        """Write the fee in yuan, from which on the order costs what it does; None takes it back. By the platform.
+
+        It is for the order as the object in hand shows it: raises DatabaseError where it is another one by now.
+        """
+        alias = router.db_for_write(Order, instance=self)
+        seen = ("status", "unit_price", "quantity", "extras_amount", "due_at")
+        rows = Order.objects.using(alias).filter(pk=self.pk, **{name: getattr(self, name) for name in seen})
+        if not rows.update(service_fee=fee, updated_at=Now()):
+            message = f"the order {self.number} has changed since it was read: load it again, then write its fee"
+            raise DatabaseError(message)
+        self.refresh_from_db(using=alias, fields=["service_fee", "total_amount", "updated_at"])
 
 
 class OrderStatusHistory(UUIDModel):
