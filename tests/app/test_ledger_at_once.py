@@ -17,7 +17,11 @@ from apps.orders.models import Delivery, Order
 from apps.payments import ledger
 from apps.payments.models import Escrow, PaymentMethod, PayoutBatch, Transaction, Wallet, Withdrawal
 from concurrency import act_for_nobody, act_for_the_platform, at_once, until_somebody_waits
+from django.db import DatabaseError
 from django.db.models import Sum
+
+# Makes an action somebody's.
+Act = Callable[[Callable[[], Any]], Callable[[], Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +80,7 @@ def test_two_payments_of_one_order_are_one() -> None:
     assert balance(client) == Decimal("801.00")
 
 
-def second_outcome(person_id: UUID, first: Callable[[], Any], second: Callable[[], Any]) -> Any:
+def second_outcome(first_as: Act, first: Callable[[], Any], second_as: Act, second: Callable[[], Any]) -> Any:
     """Do the one, and the other in a second connection before the first one commits; return what became of it."""
     done = threading.Event()
 
@@ -89,20 +93,39 @@ def second_outcome(person_id: UUID, first: Callable[[], Any], second: Callable[[
         assert done.wait(timeout=20)
         return second()
 
-    return at_once(as_person(person_id, begin), as_person(person_id, follow))[1]
+    return at_once(first_as(begin), second_as(follow))[1]
 
 
 @pytest.mark.parametrize("paid_first", [True, False])
 def test_a_price_that_changes_meanwhile_is_not_paid(paid_first: bool) -> None:
     client = contracts.person("1000.00")
     order = make.order(client=client)
-    pay = partial(ledger.hold_escrow, contracts.key(), order)
-    change = partial(Order.objects.filter(pk=order.pk).update, quantity=2)
+    pay = partial(as_person, client.pk), partial(ledger.hold_escrow, contracts.key(), order)
+    change = as_platform, partial(Order.objects.filter(pk=order.pk).update, service_fee=Decimal("10.00"))
     if paid_first:
-        assert second_outcome(client.pk, pay, change) == "orders_order_contract_is_fixed"
+        assert second_outcome(*pay, *change) == "orders_order_contract_is_fixed"
     else:
-        assert second_outcome(client.pk, change, pay) == "ledger_amount_is_as_shown"
+        assert second_outcome(*change, *pay) == "ledger_amount_is_as_shown"
     assert balance(client) == Decimal("801.00" if paid_first else "1000.00")
+
+
+@pytest.mark.parametrize(
+    ("constraint", "choose"),
+    [
+        ("orders_order_stays_as_priced", lambda order, _: Order.objects.filter(pk=order.pk).update(quantity=2)),
+        ("orders_orderextra_stays_as_priced", lambda order, extra: contracts.order_extra(order=order, gig_extra=extra)),
+    ],
+)
+def test_what_is_chosen_meanwhile_has_no_fee(constraint: str, choose: Callable[[Order, Any], Any]) -> None:
+    for fee_first in (True, False):
+        order = make.order(service_fee=None)
+        choice = partial(as_person, order.client_id), partial(choose, order, contracts.gig_extra(gig=order.gig))
+        fee = as_platform, partial(order.set_fee, Decimal("10.00"))
+        if fee_first:
+            assert second_outcome(*fee, *choice) == constraint
+        else:
+            with pytest.raises(DatabaseError, match=order.number):
+                second_outcome(*choice, *fee)
 
 
 def test_a_withdrawal_goes_to_the_account_that_was_verified() -> None:
@@ -115,8 +138,9 @@ def test_a_withdrawal_goes_to_the_account_that_was_verified() -> None:
     def change(account: PaymentMethod) -> Callable[[], Any]:
         return partial(PaymentMethod.objects.filter(pk=account.pk).update, kind="wechat_pay")
 
-    assert second_outcome(person.pk, change(changed), withdraw(changed)) == "ledger_account_is_verified"
-    assert second_outcome(person.pk, withdraw(kept), change(kept)) == (
+    me = partial(as_person, person.pk)
+    assert second_outcome(me, change(changed), me, withdraw(changed)) == "ledger_account_is_verified"
+    assert second_outcome(me, withdraw(kept), me, change(kept)) == (
         "payments_paymentmethod_stays_while_money_is_on_its_way"
     )
 

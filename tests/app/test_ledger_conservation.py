@@ -7,13 +7,14 @@ from typing import Any
 
 import factories as make
 import factories_contracts as contracts
+import factories_people as people
 import pytest
 from apps.common.identity import acting_as, acting_as_platform
-from apps.orders.models import Delivery, Order
+from apps.orders.models import Delivery, Order, OrderDispute
 from apps.payments import ledger
 from apps.payments.models import Escrow, PaymentRefund, Transaction, Wallet, Withdrawal
 from django.db import IntegrityError, connections, transaction
-from django.db.models import Sum
+from django.db.models import F, Sum
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -49,6 +50,7 @@ class Marketplace(RuleBasedStateMachine):
         self.transaction.enter_context(acting_as_platform())
         self.people = [make.user(user_type="both") for _ in range(3)]
         self.packages = [make.package(gig=make.gig(freelancer=person)) for person in self.people]
+        self.judge = people.staff()
         # A kind that no other test leaves waiting.
         self.accounts = [contracts.payment_method(user=person, kind="unionpay") for person in self.people]
         self.deposited = Decimal(0)
@@ -84,11 +86,37 @@ class Marketplace(RuleBasedStateMachine):
         if self.attempt(lambda key: ledger.deposit(key, owner, amount)):
             self.deposited += amount
 
-    @rule(target=orders, client=PEOPLE, seller=PEOPLE, price=PRICES, fee=FEES)
-    def order(self, client: int, seller: int, price: Decimal, fee: Decimal) -> Any:
+    @rule(target=orders, client=PEOPLE, seller=PEOPLE)
+    def order(self, client: int, seller: int) -> Any:
         if client == seller:
             return multiple()
-        return make.order(client=self.people[client], package=self.packages[seller], unit_price=price, service_fee=fee)
+        with acting_as(self.people[client].pk):
+            return make.order(client=self.people[client], package=self.packages[seller])
+
+    @rule(order=orders, agreed=PRICES, fee=FEES)
+    def price(self, order: Order, agreed: Decimal, fee: Decimal) -> None:
+        """Write what the two agreed on, and the fee."""
+
+        def write(_key: str) -> None:
+            Order.objects.filter(pk=order.pk).update(unit_price=agreed)
+            order.refresh_from_db()
+            order.set_fee(fee)
+
+        self.attempt(write)
+
+    @rule(order=orders)
+    def take_the_fee_back(self, order: Order) -> None:
+        order.refresh_from_db()
+        self.attempt(lambda _: order.set_fee(None))
+
+    @rule(order=orders, quantity=st.integers(1, 3))
+    def choose(self, order: Order, quantity: int) -> None:
+        """Change what is ordered; the client does not look at the order again before they pay."""
+
+        def write(_key: str) -> None:
+            Order.objects.filter(pk=order.pk).update(quantity=quantity)
+
+        self.attempt(self.as_person(order.client_id, write))
 
     @rule(order=orders)
     def pay(self, order: Order) -> None:
@@ -102,7 +130,9 @@ class Marketplace(RuleBasedStateMachine):
     def go_on(self, order: Order) -> None:
         """Take an order's next step to its good end: what chance alone would seldom do in this order."""
         order.refresh_from_db()
-        if order.status == "pending_payment":
+        if order.status == "pending_payment" and order.service_fee is None:
+            order.set_fee(Decimal("9.99"))
+        elif order.status == "pending_payment":
             self.pay(order)
         elif order.status == "paid":
             order.advance("in_progress")
@@ -121,6 +151,23 @@ class Marketplace(RuleBasedStateMachine):
     @rule(asked=refunds)
     def refund(self, asked: PaymentRefund) -> None:
         self.attempt(lambda key: ledger.refund(key, asked))
+
+    @rule(order=orders, resolution=st.sampled_from(OrderDispute.Resolution.values), percent=st.integers(1, 99))
+    def quarrel(self, order: Order, resolution: str, percent: int) -> None:
+        """Dispute what was delivered, and decide about it."""
+        order.refresh_from_db()
+        escrow = Escrow.objects.filter(order=order, status="held").first()
+        if order.status != "delivered" or escrow is None:
+            return
+        contracts.dispute(order=order)
+        order.advance("disputed")
+        part = (escrow.held_amount * percent / 100).quantize(Decimal("0.01"))
+        amount = {"refund": escrow.held_amount, "partial_refund": part}.get(resolution, Decimal(0))
+        self.attempt(
+            lambda key: ledger.resolve_dispute(
+                key, contracts.decided_dispute(order, resolution, str(amount)), self.judge.pk
+            )
+        )
 
     @rule(target=withdrawals, person=PEOPLE, amount=AMOUNTS)
     def withdraw(self, person: int, amount: Decimal) -> Any:
@@ -175,6 +222,12 @@ class Marketplace(RuleBasedStateMachine):
         assert total(escrow, "fee_amount") == -total(entries.filter(kind="fee"), "amount")
 
     @invariant()
+    def what_was_paid_is_what_was_priced(self) -> None:
+        escrow = Escrow.objects.filter(order__client__in=self.people)
+        assert not escrow.exclude(amount=F("order__total_amount")).exists()
+        assert not escrow.filter(order__service_fee=None).exists()
+
+    @invariant()
     def orders_and_escrows_agree(self) -> None:
         with connections["default"].cursor() as cursor:
             cursor.execute("SET CONSTRAINTS orders_order_status_fits_escrow IMMEDIATE")
@@ -202,17 +255,23 @@ def test_a_sequence_with_every_kind_of_entry_conserves_money() -> None:
     def check(answer: Any = None) -> Any:
         market.every_cent_is_somewhere()
         market.the_ledger_says_the_same()
+        market.what_was_paid_is_what_was_priced()
         market.orders_and_escrows_agree()
         return answer
 
     try:
-        accepted, refunded = (market.order(0, 1, Decimal("100.00"), Decimal("9.99")) for _ in range(2))
-        for order in (accepted, refunded):
+        accepted, refunded, disputed = (market.order(0, 1) for _ in range(3))
+        for order in (accepted, refunded, disputed):
+            check(market.pay(order))
+            check(market.price(order, Decimal("100.00"), Decimal("9.99")))
+            check(market.choose(order, 3))
             check(market.go_on(order))
         check(market.refund(check(market.ask_for_a_refund(accepted, 33))))
         check(market.refund(check(market.ask_for_a_refund(refunded, 100))))
         check(market.go_on(accepted))
         check(market.go_on(accepted))
+        check(market.go_on(disputed))
+        check(market.quarrel(disputed, "partial_refund", 33))
         paid, failed, cancelled = (check(market.withdraw(person, Decimal("20.00"))) for person in range(3))
         check(market.cancel(cancelled))
         check(market.pay_out())
@@ -221,7 +280,8 @@ def test_a_sequence_with_every_kind_of_entry_conserves_money() -> None:
         kinds = Transaction.objects.filter(wallet__user__in=market.people).values_list("kind", flat=True)
         assert {*kinds} == {"deposit", "payment", "income", "fee", "refund", "withdrawal", "reversal"}
         orders = Order.objects.filter(client__in=market.people).order_by("created_at")
-        assert list(orders.values_list("status", flat=True)) == ["completed", "refunded"]
+        assert list(orders.values_list("status", flat=True)) == ["completed", "refunded", "completed"]
+        assert set(orders.values_list("total_amount", flat=True)) == {Decimal("109.99")}
         rows = Withdrawal.objects.filter(user__in=market.people).order_by("created_at")
         assert list(rows.values_list("status", flat=True)) == ["paid", "failed", "cancelled"]
     finally:
