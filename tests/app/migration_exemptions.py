@@ -43,6 +43,10 @@ LINT = {
     ("orders.0023_at_the_price_of_the_offer", "ban-drop-function"): "of a trigger, which the next statement makes anew",
     ("orders.0033_a_party_hands_in", "ban-drop-function"): "of a trigger, which the next statement makes anew",
     ("accounts.0033_papers_in_own_name", "ban-drop-function"): "of a trigger, which goes with it; a wider one comes",
+    (
+        "messaging.0017_read_by_who_got_it",
+        "ban-drop-function",
+    ): "of a trigger, whose rule Parties says as well",
     ("payments.0022_amount_as_shown", "ban-drop-function"): (
         "without the amount that was shown it pays what nobody saw. The release before calls it; it is stopped by the"
         " deployment that brings row security"

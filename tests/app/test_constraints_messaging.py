@@ -24,6 +24,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 from test_constraints import refused
+from test_whose_rows import not_theirs
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -233,19 +234,17 @@ def test_a_message_is_read_after_it_was_written_and_by_the_other_one() -> None:
 def test_nobody_but_the_recipient_marks_a_message_as_read_or_unread() -> None:
     message, stranger = talk.message(), make.user()
     rows = Message.objects.filter(pk=message.pk)
-    by_the_recipient = "messaging_message_read_by_its_recipient"
-    with acting_as(message.sender_id):
-        refused(by_the_recipient, lambda: rows.update(read_at=Now()))
+    by_the_recipient = "messaging_message_read_at_by_recipient"
+    not_theirs(by_the_recipient, message.sender_id, lambda: rows.update(read_at=Now()))
     # For others there is no such message.
     with acting_as(stranger.pk):
         assert rows.update(read_at=Now()) == 0
-    refused(by_the_recipient, lambda: rows.update(read_at=Now()))
-    with acting_as_platform():
-        refused(by_the_recipient, lambda: rows.update(read_at=Now()))
+    with pytest.raises(ProgrammingError, match=by_the_recipient), acting_as_platform():
+        rows.update(read_at=Now())
     with acting_as(message.conversation.participant_high_id):
         assert rows.update(read_at=Now()) == 1
+    not_theirs(by_the_recipient, message.sender_id, lambda: rows.update(read_at=None))
     with acting_as(message.sender_id):
-        refused(by_the_recipient, lambda: rows.update(read_at=None))
         # What else is the sender's to change does not ask who read it.
         assert rows.update(recalled_at=F("created_at") + timedelta(minutes=1)) == 1
 

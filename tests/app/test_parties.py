@@ -36,8 +36,7 @@ EARLIER = {
     "orders_orderdispute": {"orders_orderdispute_handled_by_no_party"},
     "payments_paymentmethod": {"payments_paymentmethod_stays_while_money_is_on_its_way"},
     "messaging_message": {
-        "messaging_message_is_final", "messaging_message_read_by_its_recipient",
-        "messaging_message_admits_who_sees_conversation",
+        "messaging_message_is_final", "messaging_message_admits_who_sees_conversation",
     },
     "gigs_gigreport": {"gigs_gigreport_handled_by_no_party"},
     "messaging_messagereport": {
