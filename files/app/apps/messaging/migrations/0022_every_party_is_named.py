@@ -1,6 +1,6 @@
 """Who is staff and gets a file has the rights of who gets it; the database dates what two people have together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -9,10 +9,11 @@ from django.db import migrations
 
 from apps.common.parties import Parties, Side, named
 
-BEFORE: Sequence[Parties] = (
-    *import_module("apps.messaging.migrations.0014_whose_columns").PARTIES,
-    *import_module("apps.messaging.migrations.0015_reports_by_no_party").PARTIES,
-)
+BEFORE: Mapping[str, Parties] = {
+    parties.table: parties
+    for earlier in ("0014_whose_columns", "0015_reports_by_no_party", "0017_read_by_who_got_it")
+    for parties in import_module(f"apps.messaging.migrations.{earlier}").PARTIES
+}
 TALKS = Side(
     name="talker",
     acts="""EXISTS (SELECT FROM public.messaging_message AS m
@@ -23,9 +24,9 @@ MORE: Mapping[str, Any] = {
     "messaging_message": {"author": named("sender", "sender_id")},
     "messaging_messageattachment": {"parties": (TALKS,)},
 }
-PARTIES = tuple(replace(before, dated=True, **MORE.get(before.table, {})) for before in BEFORE)
+PARTIES = tuple(replace(before, dated=True, **MORE.get(table, {})) for table, before in BEFORE.items())
 
 
 class Migration(migrations.Migration):
-    dependencies = [("messaging", "0016_texts_are_for_who_decides")]
-    operations = [now.instead_of(before) for now, before in zip(PARTIES, BEFORE, strict=True)]
+    dependencies = [("messaging", "0017_read_by_who_got_it")]
+    operations = [now.instead_of(BEFORE[now.table]) for now in PARTIES]
