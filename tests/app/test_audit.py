@@ -154,6 +154,16 @@ class TestOfTheApplication:
             run("default", f"UPDATE accounts_user SET nickname = {claim} WHERE id = %s", person.pk)  # noqa: S608 (above)
         assert entries(person)[-1].statement_role == "freelance_user"
 
+    def test_nobody_claims_a_rotation_of_keys(self) -> None:
+        with acting_as_platform():
+            person = make.user()
+        with acting_as(person.pk):
+            private = UserPrivate.objects.create(user=person, real_name="张三")
+            run("default", "SELECT set_config('app.rotates_keys', 'on', true)")
+            private.real_name = "李四"
+            private.save()
+        assert entries(private)[-1].changes == {"real_name_sealed": None}
+
     def test_what_is_rolled_back_was_not_done(self) -> None:
         with acting_as_platform():
             person = make.user()

@@ -130,7 +130,7 @@ WRITES = {
         "SELECT freelancer_id, id FROM gigs_gig WHERE status = 'active' ORDER BY id",
         "UPDATE gigs_gig SET status = 'paused', updated_at = statement_timestamp() WHERE id = %(key)s",
     ),
-    # A sealed value takes the place of another: the audit looks at all columns.
+    # A sealed value takes the place of another: the audit notes which, and neither of the values.
     "private_data": write(
         "SELECT user_id, user_id FROM accounts_userprivate WHERE real_name_sealed IS NOT NULL ORDER BY 1",
         "UPDATE accounts_userprivate SET real_name_sealed = set_byte(real_name_sealed, octet_length(real_name_sealed)"
