@@ -6,6 +6,7 @@ KEEP_APP_HOST=1 keeps the host after the run: the next one starts faster.
 """
 
 import io
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -138,11 +139,20 @@ def scratch(server: server_module.Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _deployed_template(server: server_module.Server) -> None:
+def first_deployment(server: server_module.Server) -> dict[str, Any]:
+    """Report of the deployment of release r1 to an empty database, of which the tests that need it have clones."""
     server.sql("freelance_scratch", EMPTY)
+    said = io.StringIO()
     with alias_of("scratch") as alias:
-        call_command("deploy_release", "--release", "r1", "--database", alias, verbosity=0, stdout=io.StringIO())
+        call_command("deploy_release", "--release", "r1", "--database", alias, verbosity=0, stdout=said)
     server.sql("postgres", access.clone("scratch", "deployed"))
+    report: dict[str, Any] = json.loads(said.getvalue().splitlines()[-1])
+    return report
+
+
+@pytest.fixture(scope="session")
+def _deployed_template(first_deployment: dict[str, Any]) -> None:
+    """The database that clones are made of."""
 
 
 @pytest.fixture

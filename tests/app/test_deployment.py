@@ -45,15 +45,16 @@ def scalar(alias: str, query: str) -> Any:
         return cursor.fetchone()[0]
 
 
-def test_first_run_does_everything_and_the_second_nothing(scratch: str) -> None:
-    first = deploy(scratch, superuser=SUPERUSER)
-    assert first["changed"]
-    assert "payments.0002_integrity" in first["migrations"]
-    assert (first["fixtures"], first["superuser"], first["record"]) == (True, "created", True)
-    second = deploy(scratch, superuser=SUPERUSER)
-    assert second == {"changed": False, "fixtures": False, "migrations": [], "record": False, "superuser": ""}
-    assert scalar(scratch, "SELECT count(*) FROM common_release") == 1
-    assert scalar(scratch, "SELECT restore_point ~ '^[0-9A-F]+/[0-9A-F]+$' FROM common_release")
+def test_first_run_does_everything_and_the_second_nothing(first_deployment: dict[str, Any], deployed: str) -> None:
+    assert first_deployment["changed"]
+    assert "payments.0002_integrity" in first_deployment["migrations"]
+    assert (first_deployment["fixtures"], first_deployment["record"]) == (True, True)
+    nothing = {"changed": False, "fixtures": False, "migrations": [], "record": False, "superuser": ""}
+    assert deploy(deployed) == nothing
+    assert deploy(deployed, superuser=SUPERUSER) == {**nothing, "changed": True, "superuser": "created"}
+    assert deploy(deployed, superuser=SUPERUSER) == nothing
+    assert scalar(deployed, "SELECT count(*) FROM common_release") == 1
+    assert scalar(deployed, "SELECT restore_point ~ '^[0-9A-F]+/[0-9A-F]+$' FROM common_release")
 
 
 def test_check_shows_the_plan_and_changes_nothing(scratch: str) -> None:
