@@ -174,7 +174,7 @@ def seeded(server: server_module.Server, _deployed_template: None) -> Iterator[s
 
 @pytest.fixture(scope="module")
 def large(server: server_module.Server, _deployed_template: None) -> Iterator[str]:
-    """Alias like `seeded`, whose biggest tables have a million rows and the daily ones a week. Nobody changes it."""
+    """Alias like `seeded`, whose big tables have a million rows and the daily ones a week. Nobody changes it."""
     server.sql("postgres", access.clone("deployed", "large"))
     with alias_of("large") as alias:
         with connections[alias].cursor() as cursor:
@@ -183,7 +183,7 @@ def large(server: server_module.Server, _deployed_template: None) -> Iterator[st
         call_command(
             "roll_up_statistics", "--from", "2026-06-24", "--to", "2026-06-30", database=alias, stdout=io.StringIO()
         )
-        server.sql("freelance_large", large_tables.COPIES)
+        large_tables.fill(server, "freelance_large")
         yield alias
     # A standby would have to copy it.
     server.sql("postgres", "DROP DATABASE freelance_large;")

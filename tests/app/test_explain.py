@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from apps.common.identity import acting_as, acting_as_platform
+from apps.common.partitions import kept_tables
 from django.conf import settings
 from django.db import connections
 from django.db.models import QuerySet
+from large_tables import COPIED
 from named_queries import ASKED_BY_STAFF, ASKED_BY_THE_OWNER, BESIDES, QUERIES, Asked, Query, who_asks
 
-BIG_TABLES = ("gigs_gigview", "messaging_message")
 SEQUENTIAL_BYTES_MAX = 100_000_000
 # Fewer pages than these are read from end to end whatever indexes there are, and it is right so: on such tables the
 # planner is asked to prefer an index, and must then find the named one the cheapest.
@@ -117,9 +118,10 @@ def asking(application: Asked, staff: Asked, name: str) -> Iterator[Asked]:
 
 
 def test_the_big_tables_have_a_million_rows(large: str) -> None:
-    for table in BIG_TABLES:
-        assert rows(large, f"SELECT count(*) >= 1000000 FROM {table}") == [(True,)], table  # noqa: S608 (named here)
-    assert rows(large, "SELECT count(*) FROM gigs_gigview_default") == [(0,)]
+    for table in (copied.table for copied in COPIED):
+        assert rows(large, f"SELECT count(*) >= 1000000 FROM {table}") == [(True,)], table  # noqa: S608 (a model's)
+    for log in kept_tables(large):
+        assert rows(large, f"SELECT count(*) FROM {log}_default") == [(0,)], log  # noqa: S608 (a model's)
     assert rows(large, "SELECT pg_table_size('messaging_message')")[0][0] > SEQUENTIAL_BYTES_MAX
 
 
