@@ -7,6 +7,8 @@ from typing import Any
 import factories as make
 import pytest
 from apps.accounts.models import Skill, User, UserPrivate, UserSkill
+from apps.common.encryption.envelope import Place, seal
+from apps.common.encryption.keys import rings
 from apps.common.identity import acting_as
 from apps.gigs.models import Category, Gig, GigPackage
 from apps.orders.models import Order
@@ -96,9 +98,15 @@ def test_of_a_sealed_phone_number_the_database_holds_shape_index_and_owner() -> 
                 [here.pk, sealed, index],
             )
 
+    def sealed_text(text: str) -> bytes:
+        return seal(text, Place("accounts_userprivate", "phone_number_sealed", str(here.pk)), rings().encryption)
+
     plain = b"+8613800138000"
     refused("accounts_userprivate_phone_is_sealed", lambda: written(plain, b"0" * 33))
     refused("accounts_userprivate_phone_is_sealed", lambda: written(sealed[:70], index))
+    # Of its length no more can be told than that up to 16 characters of up to four bytes are in it.
+    for too_long in ("长" * 60, "8" * 65):
+        refused("accounts_userprivate_phone_is_sealed", lambda text=too_long: written(sealed_text(text), index))  # type: ignore[misc]  # mypy knows no type of a lambda's default
     refused("accounts_userprivate_phone_is_sealed", lambda: written(sealed, None))
     refused("accounts_userprivate_phone_of_one_person", lambda: written(sealed, index))
 
