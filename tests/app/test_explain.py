@@ -4,9 +4,11 @@ Each is asked by the role and as the person that asks it: policies stand in its 
 """
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import pytest
 from apps.common.identity import acting_as, acting_as_platform
@@ -18,9 +20,12 @@ from large_tables import COPIED
 from named_queries import ASKED_BY_STAFF, ASKED_BY_THE_OWNER, BESIDES, QUERIES, Asked, Query, who_asks
 
 SEQUENTIAL_BYTES_MAX = 100_000_000
+READS_ALL_BELOW = {"Sort", "Aggregate", "Hash", "Materialize", "Bitmap Heap Scan"}
 # Fewer pages than these are read from end to end whatever indexes there are, and it is right so: on such tables the
 # planner is asked to prefer an index, and must then find the named one the cheapest.
 SMALL_PAGES = 200
+# Others than these few the planner takes by itself.
+WAITING_MAX = 10
 SHOWN = ("Node Type", "Relation Name", "Index Name", "Total Cost", "Plan Rows", "Filter", "Index Cond")
 
 # By rule apart: what keeps a constraint, and what is there for the check of a foreign key alone.
@@ -42,12 +47,13 @@ def rows(alias: str, query: str, *parameters: Any) -> list[Any]:
 
 
 def plan_of(query: Query) -> list[dict[str, Any]]:
-    """Return the nodes of the plan of a query."""
+    """Return the nodes of the plan of a query; "Limited": a LIMIT ends it before it has read everything."""
 
-    def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        yield node
+    def nodes(node: dict[str, Any], *, limited: bool = False) -> Iterator[dict[str, Any]]:
+        yield {**node, "Limited": limited}
+        limited = node["Node Type"] == "Limit" or (limited and node["Node Type"] not in READS_ALL_BELOW)
         for below in node.get("Plans", ()):
-            yield from nodes(below)
+            yield from nodes(below, limited=limited)
 
     (explained,) = json.loads(query.explain(format="json"))
     return list(nodes(explained["Plan"]))
@@ -61,11 +67,23 @@ def indexes_in(alias: str, plan: list[dict[str, Any]]) -> set[str]:
 
 
 def bytes_read_through(alias: str, plan: list[dict[str, Any]]) -> int:
-    """Return the size of all tables that a plan reads from end to end."""
-    tables = [node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"]
-    return int(
-        rows(alias, "SELECT coalesce(sum(pg_relation_size(t::regclass)), 0) FROM unnest(%s::text[]) AS t", tables)[0][0]
-    )
+    """Return the size of all that a plan reads from end to end, also by an index; of bitmaps their share of a table."""
+
+    def size(relation: str, tuples: float = math.inf) -> int:
+        share = "pg_relation_size(oid) * least(1, %s / greatest(reltuples, 1))"
+        return int(rows(alias, f"SELECT {share} FROM pg_class WHERE oid = %s::regclass", tuples, relation)[0][0])  # noqa: S608 (the line above)
+
+    total = 0
+    for node in plan:
+        kind = node["Node Type"]
+        if kind == "Seq Scan":
+            total += size(node["Relation Name"])
+        elif kind == "Bitmap Heap Scan":
+            (bitmap,) = [below for below in node["Plans"] if below["Parent Relationship"] == "Outer"]
+            total += size(node["Relation Name"], bitmap["Plan Rows"])
+        elif kind in {"Index Scan", "Index Only Scan"} and "Index Cond" not in node and not node["Limited"]:
+            total += size(node["Index Name" if kind == "Index Only Scan" else "Relation Name"])
+    return total
 
 
 def prefer_indexes_of_small_tables(asked: Asked, index: str) -> None:
@@ -139,6 +157,20 @@ def test_an_index_serves_the_query_that_it_is_named_after(application: Asked, st
     assert index in indexes_in(asked.alias, plan), json.dumps(shown, indent=1, ensure_ascii=False)
 
 
+def test_few_indexes_wait_for_more_rows(
+    application: Asked, staff: Asked, record_property: Callable[[str, object], None]
+) -> None:
+    """Of these the planner prefers another way as long as their tables are small."""
+    waiting = []
+    for index, query in QUERIES.items():
+        with asking(application, staff, index) as asked:
+            if index not in indexes_in(asked.alias, plan_of(query(asked))):
+                waiting.append(index)
+    record_property("indexes_that_need_enable_seqscan_off", waiting)
+    print(f"{len(waiting)} of {len(QUERIES)} indexes need enable_seqscan = off: {', '.join(waiting)}")
+    assert len(waiting) <= WAITING_MAX
+
+
 @pytest.mark.parametrize("name", [*QUERIES, *BESIDES])
 def test_no_query_reads_a_big_table_from_end_to_end(application: Asked, staff: Asked, name: str) -> None:
     with asking(application, staff, name) as asked:
@@ -146,12 +178,25 @@ def test_no_query_reads_a_big_table_from_end_to_end(application: Asked, staff: A
     assert bytes_read_through(asked.alias, plan) < SEQUENTIAL_BYTES_MAX
 
 
-def test_a_query_without_an_index_is_found_out(application: Asked) -> None:
-    """The limit refuses what it is there for: a filter that no index serves."""
+@pytest.mark.parametrize(
+    ("kind", "wanted", "without"),
+    [
+        ("Seq Scan", {"body": "没有人写过"}, ""),
+        ("Index Scan", {"body": "没有人写过"}, "seqscan"),
+        ("Bitmap Heap Scan", {"pk__gt": UUID(int=0)}, "seqscan indexscan"),
+    ],
+)
+def test_a_query_that_reads_it_all_is_found_out(
+    application: Asked, kind: str, wanted: dict[str, Any], without: str
+) -> None:
+    """The limit refuses what it is there for: a filter that no index serves, or that keeps everything."""
     from apps.messaging.models import Message  # noqa: PLC0415 (this test alone asks it)
 
     with acting_as_platform(application.reader):
-        plan = plan_of(Message.objects.using(application.reader).filter(body="没有人写过"))
+        for way in without.split():
+            rows(application.reader, "SELECT set_config(%s, 'off', true)", f"enable_{way}")
+        plan = plan_of(Message.objects.using(application.reader).filter(**wanted))
+    assert kind in {node["Node Type"] for node in plan}
     assert bytes_read_through(application.alias, plan) > SEQUENTIAL_BYTES_MAX
 
 
