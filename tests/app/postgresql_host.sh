@@ -38,6 +38,11 @@ CREATE SCHEMA partman;
 CREATE EXTENSION pg_partman SCHEMA partman;
 GRANT USAGE, CREATE ON SCHEMA partman TO freelance_owner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA partman TO freelance_owner;
+-- Locks that hold a deployment up, and large objects, are not everybody's.
+SELECT format('REVOKE ALL ON FUNCTION %1$s FROM PUBLIC; GRANT EXECUTE ON FUNCTION %1$s TO freelance_owner',
+    oid::regprocedure)
+FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^pg_(try_)?advisory_(xact_)?lock' \gexec
+REVOKE ALL ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
 EOF
 names=$(printf 'DNS:%s,IP:127.0.0.1' localhost)
 for name in "$@"; do

@@ -5,6 +5,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from access import DECLARED
+from apps.common import deployment, materialized, rollup
+from apps.common.management.commands.maintain_partitions import ADVISORY_LOCK
 from factories_world import World
 from psycopg import errors
 from server import Server
@@ -120,3 +123,37 @@ def test_what_the_application_only_reads_it_does_not_lock(
     for table in read:
         with pytest.raises(errors.InsufficientPrivilege), application.transaction(force_rollback=True):
             application.execute(f"LOCK TABLE {table} IN SHARE MODE")
+
+
+# Each function that takes an advisory lock, and who may run it.
+LOCKING = """
+SELECT proname || '(' || pg_get_function_arguments(oid) || ')', (
+    SELECT string_agg(rolname, ' ') FROM pg_roles
+    WHERE NOT rolsuper AND rolname !~ '^pg_' AND has_function_privilege(pg_roles.oid, pg_proc.oid, 'EXECUTE'))
+FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^pg_(try_)?advisory_(xact_)?lock'
+"""
+
+
+def test_nobody_locks_out_a_deployment_or_leaves_a_lock_in_the_pooler(
+    migrated: Server, application: psycopg.Connection[Any]
+) -> None:
+    for key in (ADVISORY_LOCK, deployment.ADVISORY_LOCK, rollup.ADVISORY_LOCK, materialized.ADVISORY_LOCK):
+        with pytest.raises(errors.InsufficientPrivilege, match="permission denied for function"):
+            application.execute("SELECT pg_try_advisory_lock(%s)", [key])
+    # What is declared is all that PostgreSQL has.
+    declared = {
+        function["signature"]: " ".join(function["execute"])
+        for database in DECLARED["__postgresql_access_databases"]
+        for function in database["functions"]
+        if "advisory" in function["signature"]
+    }
+    found = migrated.sql("freelance_platform", LOCKING).splitlines()
+    assert dict(line.split("|") for line in found) == declared
+
+
+@pytest.mark.parametrize(
+    "made", ["lo_create(0)", "lo_creat(-1)", "lo_from_bytea(0, 'secret')", "lo_import('/etc/issue')"]
+)
+def test_nobody_makes_a_large_object_on_which_no_policy_stands(application: psycopg.Connection[Any], made: str) -> None:
+    with pytest.raises(errors.InsufficientPrivilege, match="permission denied for function"):
+        application.execute(f"SELECT {made}")
