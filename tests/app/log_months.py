@@ -31,7 +31,6 @@ def noted(created_at: datetime) -> AuditLog:
         )  # fmt: skip
 
 
-every_log = pytest.mark.parametrize("model", LOGS)
 # Its rows come as its owner's, and go like any others.
 WRITTEN: dict[type[EventModel], Callable[..., Any]] = {**LOGS, AuditLog: noted}
 also_the_audit = pytest.mark.parametrize("model", WRITTEN)

@@ -25,7 +25,7 @@ from log_months import (
     NEXT_VIEWS,
     OLD_VIEWS,
     VIEWS,
-    every_log,
+    also_the_audit,
     maintain,
     number,
     retire,
@@ -42,7 +42,7 @@ def archived(folder: Path, name: str) -> list[str]:
     return gzip.decompress((folder / f"{name}.copy.gz").read_bytes()).decode().splitlines()[1:]
 
 
-@every_log
+@also_the_audit
 def test_an_old_month_is_archived_detached_and_dropped(deployed: str, model: type[EventModel], tmp_path: Path) -> None:
     table = model._meta.db_table
     written(model, deployed, FEBRUARY, LAST_OF_FEBRUARY)
