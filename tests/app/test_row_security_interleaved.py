@@ -112,8 +112,8 @@ class Client:
             if found != own:
                 self.wrong.append(f"{self.person.pk}: {statement}: {found}")
         for statement in self.chance.sample(THEIRS, 3):
-            if found := self.answer(statement, neighbour):
-                self.wrong.append(f"{self.person.pk}: {statement}: {found}")
+            if theirs := self.answer(statement, neighbour):
+                self.wrong.append(f"{self.person.pk}: {statement}: {theirs}")
 
     def answer(self, statement: str, neighbour: "Client") -> list[Any]:
         """Return the rows of a statement; of one that is refused none, after a look at what the error tells."""

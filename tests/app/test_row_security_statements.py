@@ -37,7 +37,7 @@ READING = {
     "DELETE USING": "DELETE FROM {0} AS t USING {0} AS s WHERE s.{1} = t.{1} AND t.{1} = %(key)s RETURNING s.*",
     "WITH": "WITH gone AS (DELETE FROM {0} WHERE {1} = %(key)s RETURNING *) SELECT * FROM gone",
 }
-REFUSED = (errors.InsufficientPrivilege, errors.FeatureNotSupported)
+REFUSED: tuple[type[psycopg.Error], ...] = (errors.InsufficientPrivilege, errors.FeatureNotSupported)
 
 
 def found(
@@ -50,7 +50,7 @@ def found(
             while cursor.nextset():
                 pass
             return cursor.fetchall()
-    except (*REFUSED, *refusals):
+    except REFUSED + refusals:
         return []
 
 
