@@ -56,7 +56,7 @@ def refuse_another(column: str) -> str:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0024_disputes_in_own_name")]
+    dependencies = [("orders", "0026_texts_are_for_who_decides")]
     operations = [
         migrations.AlterField(
             "order",

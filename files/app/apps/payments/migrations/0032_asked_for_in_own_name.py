@@ -15,5 +15,5 @@ PARTIES = (replace(ACCOUNT, dated=True), replace(REFUND, dated=True, author=ASKE
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0028_notes_are_for_who_decides")]
+    dependencies = [("payments", "0030_paid_with_a_fee")]
     operations = [now.instead_of(before) for now, before in zip(PARTIES, WHOSE.PARTIES, strict=True)]
