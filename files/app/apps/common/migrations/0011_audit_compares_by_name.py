@@ -58,7 +58,15 @@ def declarations() -> Iterator[Declaration]:
 
 class Migration(migrations.Migration):
     # After all that made one of these columns.
-    dependencies = [("common", "0010_owner_enlists_keys"), ("accounts", "0022_user_names_are_validated"), ("gigs", "0022_reports_by_no_party"), ("orders", "0024_disputes_in_own_name"), ("payments", "0025_paid_under_a_number"), ("messaging", "0015_reports_by_no_party"), ("reviews", "0018_reports_by_no_party")]
+    dependencies = [
+        ("common", "0010_owner_enlists_keys"),
+        ("accounts", "0022_user_names_are_validated"),
+        ("gigs", "0022_reports_by_no_party"),
+        ("orders", "0024_disputes_in_own_name"),
+        ("payments", "0025_paid_under_a_number"),
+        ("messaging", "0015_reports_by_no_party"),
+        ("reviews", "0018_reports_by_no_party"),
+    ]
     operations = [
         compared_by_name(declared, UNSHOWN.get(declared.table, ""), SEALED.get(declared.table, ""))
         for declared in declarations()

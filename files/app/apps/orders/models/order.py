@@ -70,7 +70,7 @@ class Order(StatefulModel):
     # package's price (migration orders.0023), the platform writes what was agreed instead.
     unit_price = models.DecimalField("单价（元）", max_digits=12, decimal_places=2)
     quantity = models.PositiveSmallIntegerField("数量", default=1)
-    # NULL until the platform writes it, which fixes what the order costs (migration orders.0028): without a fee there
+    # NULL until the platform writes it, which fixes what the order costs (migration orders.0027): without a fee there
     # is no total, and nothing to pay.
     service_fee = models.DecimalField("平台服务费（元）", max_digits=12, decimal_places=2, null=True, blank=True)
     # Kept by the extras' own trigger.

@@ -55,7 +55,7 @@ EXECUTED_BY = "freelance_user"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0028_notes_are_for_who_decides"), ("orders", "0028_the_fee_fixes_the_price")]
+    dependencies = [("payments", "0028_notes_are_for_who_decides"), ("orders", "0027_the_fee_fixes_the_price")]
     operations = [
         migrations.RunSQL(
             f"DROP FUNCTION {SIGNATURE}", definer_of_the_ledger(BEFORE, SIGNATURE, executed_by=EXECUTED_BY).sql

@@ -18,5 +18,5 @@ PARTIES = tuple(replace(before, dated=True, **MORE.get(before.table, {})) for be
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0028_users_by_part_of_name")]
+    dependencies = [("accounts", "0023_users_by_part_of_name")]
     operations = [now.instead_of(before) for now, before in zip(PARTIES, BEFORE, strict=True)]

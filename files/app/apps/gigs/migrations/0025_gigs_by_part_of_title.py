@@ -7,7 +7,7 @@ from django.db.models.functions import Upper
 class Migration(migrations.Migration):
     # An index of a big table is built beside its writers, which no transaction can do.
     atomic = False
-    dependencies = [("gigs", "0028_dated_by_the_database")]
+    dependencies = [("gigs", "0024_dated_by_the_database")]
     operations = [
         AddIndexConcurrently(
             "gig",

@@ -15,5 +15,5 @@ PARTIES = (replace(ACCOUNT, dated=True), replace(REFUND, dated=True, author=ASKE
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0030_paid_with_a_fee")]
+    dependencies = [("payments", "0029_paid_with_a_fee")]
     operations = [now.instead_of(before) for now, before in zip(PARTIES, WHOSE.PARTIES, strict=True)]

@@ -3,7 +3,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0028_the_fee_fixes_the_price")]
+    dependencies = [("orders", "0027_the_fee_fixes_the_price")]
     operations = [
         # Of what waits for its payment nobody knows whether 0 was said or left out: the platform writes it again.
         migrations.RunSQL(

@@ -14,7 +14,7 @@ BEFORE = import_module("apps.accounts.migrations.0019_who_decides_on_papers").Mi
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0032_every_person_is_named")]
+    dependencies = [("accounts", "0024_every_person_is_named")]
     operations = [
         migrations.RunSQL(BEFORE.reverse_sql, BEFORE.sql),
         # Named behind …_whose_columns: first it is asked whose step it is.

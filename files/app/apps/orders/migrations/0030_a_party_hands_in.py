@@ -38,7 +38,7 @@ PRICE_HOLDS = refuse_if(
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0032_every_party_is_named")]
+    dependencies = [("orders", "0029_every_party_is_named")]
     operations = [
         migrations.RunSQL(
             """

@@ -26,5 +26,5 @@ PARTIES = tuple(replace(before, dated=True, **MORE.get(table, {})) for table, be
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orders", "0029_fees_are_written")]
+    dependencies = [("orders", "0028_fees_are_written")]
     operations = [*(now.instead_of(BEFORE[now.table]) for now in PARTIES)]
