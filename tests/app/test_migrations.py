@@ -28,9 +28,14 @@ def rows(connection: Any, query: str, *parameters: Any) -> list[Any]:
         return list(cursor.fetchall())
 
 
+def sorted_rights(column: str) -> str:
+    """Return the expression of a column of rights, which have no order."""
+    return f"ARRAY(SELECT given::text FROM unnest({column}) AS given ORDER BY 1)"  # noqa: S608 (named below)
+
+
 # Owners and rights are part of a definition: what a step takes away comes back with it.
 OBJECTS = f"""
-SELECT 'relation', concat_ws(' ', relname, relkind, relowner::regrole, relacl, reloptions, relrowsecurity,
+SELECT 'relation', concat_ws(' ', relname, relkind, relowner::regrole, {sorted_rights("relacl")}, reloptions, relrowsecurity,
         relforcerowsecurity, pg_get_expr(relpartbound, oid), pg_get_partkeydef(oid))
     FROM pg_class WHERE relnamespace = 'public'::regnamespace
 UNION ALL SELECT 'view', relname || ' ' || pg_get_viewdef(oid)
@@ -40,14 +45,14 @@ UNION ALL SELECT 'index', concat_ws(' ', pg_get_indexdef(indexrelid), indisvalid
 UNION ALL SELECT 'policy', concat_ws(' ', tablename, policyname, permissive, cmd, roles, qual, with_check)
     FROM pg_policies WHERE schemaname = 'public'
 UNION ALL SELECT 'column', concat_ws(' ', attrelid::regclass || '.' || attname, format_type(atttypid, atttypmod),
-        attnotnull, attidentity, attgenerated, attacl, pg_get_expr(adbin, adrelid))
+        attnotnull, attidentity, attgenerated, {sorted_rights("attacl")}, pg_get_expr(adbin, adrelid))
     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
     LEFT JOIN pg_attrdef ON (adrelid, adnum) = (attrelid, attnum)
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'm') AND attnum > 0 AND NOT attisdropped
 UNION ALL SELECT 'constraint', concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid))
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace
 UNION ALL SELECT 'trigger', concat_ws(' ', pg_get_triggerdef(oid), tgenabled) FROM pg_trigger WHERE NOT tgisinternal
-UNION ALL SELECT 'function', concat_ws(' ', pg_get_functiondef(oid), proowner::regrole, proacl)
+UNION ALL SELECT 'function', concat_ws(' ', pg_get_functiondef(oid), proowner::regrole, {sorted_rights("proacl")})
     FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND {NOT_OF_AN_EXTENSION}
 ORDER BY 1, 2
 """  # noqa: S608 (named above)

@@ -82,7 +82,7 @@ def test_nobody_runs_the_function_of_a_trigger_or_has_a_table_of_their_own_to_ha
             application.execute(table)
 
 
-# Of functions without rights of their own, who runs them. All others are for triggers.
+# Of functions without rights of their own, who runs them. All others are for triggers, or an extension's.
 RUN = {
     # By policies and triggers, with the rights of who reads or writes.
     "acts_for_platform": ["freelance_staff", "freelance_user"], "gives_rights": ["freelance_staff", "freelance_user"],
@@ -97,7 +97,8 @@ def test_a_function_is_run_by_who_needs_it_and_none_by_everybody(owner: Any) -> 
             "SELECT proname::text, prosecdef, array_agg(coalesce(rolname::text, 'PUBLIC') ORDER BY rolname)"
             " FROM pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner))) AS given"
             " LEFT JOIN pg_roles AS role ON role.oid = given.grantee"
-            " WHERE pronamespace = 'public'::regnamespace AND grantee <> proowner GROUP BY pg_proc.oid"
+            " WHERE pronamespace = 'public'::regnamespace AND grantee <> proowner AND NOT EXISTS (SELECT FROM pg_depend"
+            " WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e') GROUP BY pg_proc.oid"
         )
         found = cursor.fetchall()
     assert [name for name, _, roles in found if "PUBLIC" in roles] == []
