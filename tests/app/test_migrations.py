@@ -35,8 +35,8 @@ def sorted_rights(column: str) -> str:
 
 # Owners and rights are part of a definition: what a step takes away comes back with it.
 OBJECTS = f"""
-SELECT 'relation', concat_ws(' ', relname, relkind, relowner::regrole, {sorted_rights("relacl")}, reloptions, relrowsecurity,
-        relforcerowsecurity, pg_get_expr(relpartbound, oid), pg_get_partkeydef(oid))
+SELECT 'relation', concat_ws(' ', relname, relkind, relowner::regrole, {sorted_rights("relacl")}, reloptions,
+        relrowsecurity, relforcerowsecurity, pg_get_expr(relpartbound, oid), pg_get_partkeydef(oid))
     FROM pg_class WHERE relnamespace = 'public'::regnamespace
 UNION ALL SELECT 'view', relname || ' ' || pg_get_viewdef(oid)
     FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm')

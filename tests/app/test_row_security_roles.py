@@ -86,6 +86,7 @@ def test_nobody_runs_the_function_of_a_trigger_or_has_a_table_of_their_own_to_ha
 RUN = {
     # By policies and triggers, with the rights of who reads or writes.
     "acts_for_platform": ["freelance_staff", "freelance_user"], "gives_rights": ["freelance_staff", "freelance_user"],
+    "sees_orders_order": ["freelance_staff", "freelance_user"],
     # The default of keys: whoever inserts runs it.
     "uuidv7": ["audit_owner", "freelance_ledger", "freelance_staff", "freelance_user"],
 }  # fmt: skip

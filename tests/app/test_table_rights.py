@@ -1,6 +1,7 @@
 """Every table stands in one list that says who reads and writes it: a new table, or another right, is decided there."""
 
 import json
+import re
 from difflib import unified_diff
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,9 @@ SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND rel
 """
 # What a condition of a policy says, by what stands in it.
 SIGNS = {
-    "parent": "parent.id", "own": "app.current_user_id", "platform": "acts_for_platform", "superuser": "gives_rights",
-    "nobodys": " IS NULL)", "public": "is_public", "published": "'published'", "newcomer": "NOT is_staff",
+    "parent": r"parent\.id|sees_", "own": "app.current_user_id", "platform": "acts_for_platform",
+    "superuser": "gives_rights", "nobodys": r" IS NULL\)", "public": "is_public", "published": "'published'",
+    "newcomer": "NOT is_staff",
 }  # fmt: skip
 
 
@@ -66,7 +68,8 @@ def whose(condition: str | None) -> str:
     """Return in words on which rows a condition holds."""
     if condition is None:
         return "-"
-    return "all" if condition == "true" else "+".join(word for word, sign in SIGNS.items() if sign in condition)
+    found = [word for word, sign in SIGNS.items() if re.search(sign, condition)]
+    return "all" if condition == "true" else "+".join(found)
 
 
 def rows_of(table: dict[str, Any], command: str) -> str:
