@@ -34,7 +34,7 @@ class Copied:
     @property
     def table(self) -> str:
         """Its name in the database."""
-        return apps.get_model(self.model)._meta.db_table
+        return str(apps.get_model(self.model)._meta.db_table)
 
     def copies(self) -> str:
         """Return the statement that makes them, about in the order of time: so rows come in life, and BRIN needs it."""

@@ -8,11 +8,11 @@ import pytest
 from access import DECLARED
 from apps.common import deployment, materialized, rollup
 from apps.common.management.commands.maintain_partitions import ADVISORY_LOCK
-from factories_world import World
+from factories_world import World, key_of
 from psycopg import errors
 from server import Server
 from sessions import as_person
-from test_row_security import PROTECTED, key_of
+from test_row_security import PROTECTED
 from test_table_rights import tables
 
 # {0}: a table, {1}: the column of its key, whose value is the key of somebody's row.
