@@ -173,6 +173,7 @@ QUERIES: dict[str, Callable[[Asked], Query]] = {
         OrderReview.objects.of_reviewer(a(OrderReview, "reviewer_id"), "requested")
     )[:PAGE],
     "review_requests_run_out": lambda a: a.of(OrderReview.objects.run_out())[:PAGE],
+    "orders_without_fee_oldest": lambda a: a.of(Order.objects.without_fee())[:PAGE],
     "status_history_by_day": _counted("orders_orderstat"),
     "status_history_of_order": lambda a: a.of(
         OrderStatusHistory.objects.filter(order_id=a(OrderStatusHistory, "order_id"))
@@ -242,7 +243,7 @@ ASKED_BY_THE_PLATFORM = {
     "verifications_by_end", "verifications_of_reviewer", "verifications_waiting", "gigreports_of_gig_newest",
     "gigreports_waiting", "searches_without_result", "stats_of_day_most_viewed", "views_of_gig_newest",
     "disputes_waiting_oldest", "order_stats_of_day_by_amount", "orders_in_work_by_due_date", "orders_not_begun_oldest",
-    "deliveries_unanswered_oldest", "review_requests_run_out",
+    "orders_without_fee_oldest", "deliveries_unanswered_oldest", "review_requests_run_out",
     "escrows_held_oldest", "refunds_waiting_oldest", "withdrawals_of_batch", "withdrawals_to_pay_oldest",
     "messagereports_waiting", "invitations_open_by_expiry", "reviewreports_waiting", "the views of a gig in a month",
 }  # fmt: skip

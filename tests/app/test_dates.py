@@ -61,3 +61,16 @@ def test_an_order_is_paid_while_its_price_holds(owner: Any, days: int, holds: bo
             assert pay() == 1
         else:
             refused("orders_order_is_paid_while_its_price_holds", pay, using="direct")
+
+
+@pytest.mark.parametrize(("days", "comes"), [(1, True), (-1, False)])
+def test_an_order_is_paid_before_its_date(owner: Any, days: int, comes: bool) -> None:
+    with all_on("direct"):
+        order = make.order(due_at=timezone.now() + timedelta(days=days))
+        with owner.cursor() as cursor:
+            cursor.execute("SET LOCAL ROLE freelance_ledger")
+        pay = partial(Order.objects.filter(pk=order.pk).update, status="paid", paid_at=Now())
+        if comes:
+            assert pay() == 1
+        else:
+            refused("orders_order_is_paid_before_its_date", pay, using="direct")

@@ -87,9 +87,20 @@ def test_the_date_of_a_client_leaves_the_days_that_the_gig_asks_for() -> None:
         assert due_in(9)() == 1
         contracts.order_extra(order=order, gig_extra=slow)
         refused(name, due_in(4))
+        plain = contracts.order_extra(order=order, gig_extra=contracts.gig_extra(gig=order.gig, name="源文件"))
     # What was agreed is the platform's to write.
     assert due_in(1)() == 1
     refused(name, lambda: ordered(due_at=today))
+    with acting_as(order.client_id):
+        # It asked for no days: the date is not in its way.
+        assert OrderExtra.objects.filter(pk=plain.pk).delete()[0] == 1
+
+
+def test_what_waits_for_its_fee_is_found() -> None:
+    waiting, later = ordered(), ordered()
+    assert list(Order.objects.without_fee()) == [waiting, later]
+    later.set_fee(FEE)
+    assert list(Order.objects.without_fee()) == [waiting]
 
 
 def test_the_fee_is_written_by_the_platform() -> None:

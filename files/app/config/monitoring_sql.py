@@ -133,7 +133,7 @@ SELECT num_timed AS timed, num_requested AS requested, write_time AS write_ms, b
 FROM pg_stat_checkpointer
 """
 
-# Asked on the leader: who follows, and how far behind. NULL in `state` is what the role may not see.
+# Asked on the leader: who follows, and how far behind.
 REPLICATION = """
 SELECT application_name AS replica, state, sync_state,
     pg_wal_lsn_diff(
@@ -159,11 +159,12 @@ WHERE NOT indisvalid AND relkind = 'i' AND NOT EXISTS (
 ) ORDER BY 1
 """
 
-# Of every endpoint. A replica knows how far it is behind what it received, not whether it still receives.
+# Of every endpoint. A replica that has replayed all that it received is behind all the same when it receives no more.
 HEALTH = """
 SELECT session_user::text AS role, pg_is_in_recovery() AS is_replica,
     current_setting('transaction_read_only') = 'on' AS read_only,
-    CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+    CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+            AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
         WHEN pg_is_in_recovery() THEN extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())
     END::float8 AS replay_lag_seconds
 FROM pg_database WHERE datname = current_database()

@@ -48,6 +48,10 @@ class OrderQuerySet(models.QuerySet["Order"]):
         """Return orders in work whose date has passed, the oldest first."""
         return self.filter(status__in=["in_progress", "revision"], due_at__lt=Now()).order_by("due_at")
 
+    def without_fee(self) -> "OrderQuerySet":
+        """Return orders that cannot be paid before the platform has written its fee, the oldest first."""
+        return self.filter(status="pending_payment", service_fee__isnull=True).order_by("created_at", "id")
+
     def not_begun(self, paid_before: "datetime") -> "OrderQuerySet":
         """Return orders that were paid before a moment and are not in work yet, the oldest first."""
         return self.filter(status="paid", paid_at__lt=paid_before).order_by("paid_at")

@@ -141,7 +141,9 @@ class Migration(migrations.Migration):
                 "contract.service_fee IS NOT NULL",
                 refusal("orders_orderextra_stays_as_priced", "order_id", PRICED, "contract.number", hint=TAKE_BACK),
             ),
-            refuse_too_soon("additional_days"),
+            # Who takes an extra back that asks for no days is not asked for the date again.
+            "IF coalesce(NEW.additional_days, 0) > coalesce(OLD.additional_days, 0) THEN"
+            f" {refuse_too_soon('additional_days')} END IF;",
             declare=DECLARE,
             when=BY_THE_APPLICATION,
         ),

@@ -3,6 +3,8 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
+    # What is changed is not locked while the whole table is read afterwards.
+    atomic = False
     dependencies = [("orders", "0027_the_fee_fixes_the_price")]
     operations = [
         # Of what waits for its payment nobody knows whether 0 was said or left out: the platform writes it again.

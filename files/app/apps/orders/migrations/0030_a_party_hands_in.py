@@ -35,6 +35,15 @@ PRICE_HOLDS = refuse_if(
         "OLD.created_at::date", hint="Cancel it and order anew, at the price that is offered now.",
     ),
 )  # fmt: skip
+DATE_IS_TO_COME = refuse_if(
+    "NEW.due_at < statement_timestamp()",
+    refusal(
+        "orders_order_is_paid_before_its_date", "due_at",
+        "the order %s is due at %s, which is over before it is paid", "NEW.number", "NEW.due_at",
+        hint="Let the platform take its fee back, and choose a later date.",
+    ),
+)  # fmt: skip
+PAID = "current_user <> 'freelance_owner' AND OLD.status = 'pending_payment' AND NEW.status = 'paid'"
 
 
 class Migration(migrations.Migration):
@@ -57,6 +66,10 @@ class Migration(migrations.Migration):
         # By the ledger, which is not the application.
         row_trigger(
             "orders_order", "orders_order_is_paid_while_its_price_holds", "BEFORE UPDATE OF status", PRICE_HOLDS,
-            when="current_user <> 'freelance_owner' AND OLD.status = 'pending_payment' AND NEW.status = 'paid'",
+            when=PAID,
+        ),
+        row_trigger(
+            "orders_order", "orders_order_is_paid_before_its_date", "BEFORE UPDATE OF status", DATE_IS_TO_COME,
+            when=PAID,
         ),
     ]  # fmt: skip

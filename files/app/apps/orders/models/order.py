@@ -153,6 +153,12 @@ class Order(StatefulModel):
             by_day("orders_by_day", "created_at", "completed_at"),
             # OrderQuerySet.not_begun.
             models.Index(fields=["paid_at"], name="orders_not_begun_oldest", condition=Q(status="paid")),
+            # OrderQuerySet.without_fee.
+            models.Index(
+                fields=["created_at", "id"],
+                name="orders_without_fee_oldest",
+                condition=Q(status="pending_payment", service_fee__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
