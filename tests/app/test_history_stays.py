@@ -30,7 +30,7 @@ def digests() -> Iterator[str]:
 
 
 def test_the_sql_of_each_migration_is_what_was_deployed() -> None:
-    """Another digest: a helper writes something else. Give it a new name, or a parameter that the old ones leave out."""
+    """Another digest: a helper writes another text. Give it another name, or a parameter that older ones leave out."""
     listed, found = LIST.read_text().splitlines(), list(digests())
     assert [line for line in listed if line not in found] == []
     # A new migration adds its line.
