@@ -104,9 +104,9 @@ def test_of_a_sealed_phone_number_the_database_holds_shape_index_and_owner() -> 
     plain = b"+8613800138000"
     refused("accounts_userprivate_phone_is_sealed", lambda: written(plain, b"0" * 33))
     refused("accounts_userprivate_phone_is_sealed", lambda: written(sealed[:70], index))
-    # Of its length no more can be told than that up to 16 characters of up to four bytes are in it.
-    for too_long in ("长" * 60, "8" * 65):
-        refused("accounts_userprivate_phone_is_sealed", lambda text=too_long: written(sealed_text(text), index))  # type: ignore[misc]  # mypy knows no type of a lambda's default
+    # Of a number it can tell the length, which is that of `+` and 7 to 15 digits.
+    for no_number in ("+861380", "1", "8" * 17, "长" * 6):
+        refused("accounts_userprivate_phone_is_sealed", lambda text=no_number: written(sealed_text(text), index))  # type: ignore[misc]  # mypy knows no type of a lambda's default
     refused("accounts_userprivate_phone_is_sealed", lambda: written(sealed, None))
     refused("accounts_userprivate_phone_of_one_person", lambda: written(sealed, index))
 

@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
         unique("phone", "phone_number_index"),
         unique("email", "email_index"),
         unique("wechat", "wechat_id_index"),
-        shape("phone", models.Q(IsSealed("phone_number", 16), IsIndexed("phone_number", "phone_number_index"))),
+        shape("phone", models.Q(IsSealed("phone_number", 16, 8, 1), IsIndexed("phone_number", "phone_number_index"))),
         shape("email", models.Q(IsSealed("email", 254), IsIndexed("email", "email_index"))),
         shape("wechat", models.Q(IsSealed("wechat_id", 20), IsIndexed("wechat_id", "wechat_id_index"))),
         shape("alipay", IsSealed("alipay_account", 100)),

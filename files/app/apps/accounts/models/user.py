@@ -194,7 +194,7 @@ class UserPrivate(EncryptedModel):
             models.UniqueConstraint(fields=["email_index"], name="accounts_userprivate_email_of_one_person"),
             models.UniqueConstraint(fields=["wechat_id_index"], name="accounts_userprivate_wechat_of_one_person"),
             SealedShape(
-                condition=Q(IsSealed("phone_number", 16), IsIndexed("phone_number", "phone_number_index")),
+                condition=Q(IsSealed("phone_number", 16, 8, 1), IsIndexed("phone_number", "phone_number_index")),
                 name="accounts_userprivate_phone_is_sealed",
             ),
             SealedShape(

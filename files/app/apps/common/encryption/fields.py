@@ -170,15 +170,15 @@ class SealedShape(models.CheckConstraint):
 
 
 class IsSealed(models.Func):
-    """The column holds NULL, or an envelope of 1 to `characters` characters."""
+    """The column holds NULL, or an envelope of `least` to `characters` characters of at most `bytes_each` bytes."""
 
     output_field = models.BooleanField()
 
-    def __init__(self, column: str, characters: int) -> None:
-        # An envelope begins with its format and has 71 bytes of its own; a character has up to 4.
-        shape = "octet_length(%(expressions)s) BETWEEN 72 AND {} AND get_byte(%(expressions)s, 0) = 1"
-        template = f"(%(expressions)s IS NULL OR {shape.format(71 + 4 * characters)})"
-        super().__init__(models.F(column), template=template)
+    def __init__(self, column: str, characters: int, least: int = 1, bytes_each: int = 4) -> None:
+        # An envelope begins with its format and has 71 bytes of its own.
+        shape = "octet_length(%(expressions)s) BETWEEN {} AND {} AND get_byte(%(expressions)s, 0) = 1"
+        shape = shape.format(71 + least, 71 + bytes_each * characters)
+        super().__init__(models.F(column), template=f"(%(expressions)s IS NULL OR {shape})")
 
 
 class IsIndexed(models.Func):
