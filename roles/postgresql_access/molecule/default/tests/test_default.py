@@ -145,7 +145,7 @@ def test_a_job_of_the_system_user_postgres_is_backup_without_a_password(host):
 
 def test_what_other_sessions_run_is_for_those_who_watch_the_server(host):
     view, function = "SELECT count(*) > 0 FROM pg_stat_activity", "SELECT pg_stat_get_backend_activity(1)"
-    for role in ("freelance_user", "freelance_staff", "reporting_user", "backup"):
+    for role in ("freelance_user", "freelance_staff", "reporting_user"):
         for asked in (view, function):
             assert "permission denied for function" in query(host, role, asked).stderr, role
     for role in ("monitor", "freelance_migrator"):
