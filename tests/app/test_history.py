@@ -6,9 +6,8 @@ from typing import Any
 
 import access
 import pytest
-from aliases import EMPTY, alias_of
+from aliases import alias_of
 from config.router import all_on
-from django.core.management import call_command
 from django.db import connections
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
@@ -30,7 +29,10 @@ FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
 
 @dataclass
 class History:
-    """What a run of the whole history did, and what stood in the schema after each of its three ways."""
+    """What a run of the whole history did, and what stood in the schema after each of its three ways.
+
+    The first is the deployment's; the files of tables and rights are looked at on the last.
+    """
 
     rewritten: set[tuple[str, str]] = field(default_factory=set)
     taken: set[str] = field(default_factory=set)
@@ -39,9 +41,9 @@ class History:
 
 
 @pytest.fixture(scope="module")
-def history(server: Server) -> History:
-    """Both tests look at one run: it takes longer than all that is asked about it."""
-    server.sql("freelance_scratch", EMPTY)
+def history(server: Server, _deployed_template: None) -> History:
+    """Both tests look at one run, which goes on from a deployment: it takes longer than all that is asked about it."""
+    server.sql("postgres", access.clone("deployed", "scratch"))
     made = History()
     with alias_of("scratch") as alias, all_on(alias):
         connection = connections[alias]
@@ -57,14 +59,13 @@ def history(server: Server) -> History:
                     made.taken.add(name_of(migration))
             made.tables = after
 
-        executor = MigrationExecutor(connection, progress_callback=compare)
-        executor.migrate(executor.loader.graph.leaf_nodes())
         made.stood.append(objects(connection))
         # All apps at once: the command takes them one by one, and draws the models of the whole history for each.
         back = MigrationExecutor(connection)
         back.migrate([(app, None) for app in sorted(back.loader.migrated_apps)])
         made.stood.append(objects(connection))
-        call_command("migrate", database=alias, verbosity=0)
+        forward = MigrationExecutor(connection, progress_callback=compare)
+        forward.migrate(forward.loader.graph.leaf_nodes())
         made.stood.append(objects(connection))
     return made
 
