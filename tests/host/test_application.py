@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.host import compare
+from tests.host import clients, compare
 from tests.host.environment import ROOT, Environment
 
 CRONTAB = "/etc/cron.d/freelance-application"
@@ -58,7 +58,12 @@ def test_each_log_has_its_months_ahead(leader: SimpleNamespace) -> None:
     assert {table: count for table, count in months.items() if count < 6} == {}
 
 
-def test_the_performance_audit_measures_every_kpi(leader: SimpleNamespace, environment: Environment) -> None:
+def test_the_performance_audit_measures_every_kpi(
+    leader: SimpleNamespace, environment: Environment, card: dict[str, Any]
+) -> None:
+    # A pooler that was just started has no pool yet: a client's first connection makes one.
+    with clients.connect(card, "pooled") as connection:
+        connection.execute("SELECT 1")
     manage = "env ENV_FILE=/etc/freelance-platform/owner.env ../venv/bin/python manage.py"
     audit = f"cd /opt/freelance-platform/current/app && runuser -u freelance-owner -- {manage}"
     first = environment.hosts("database")[0]
