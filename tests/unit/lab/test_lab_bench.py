@@ -85,13 +85,12 @@ def test_a_subject_that_failed_leaves_the_others_their_figures_and_is_told() -> 
 def test_the_pages_that_are_kept_are_those_of_the_figures_beside_them() -> None:
     folder = ROOT / "docs/results"
     kept = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json")}
-    assert kept.keys() >= {"pulumi", "site"}
+    assert kept.keys() >= {"pulumi", "site", "application"}
     pages = {"pulumi": bench_pulumi.page, "site": site_page.page, "application": application_page.page}
     assert {name: (folder / f"{name}.md").read_text(encoding="utf-8") for name in kept} == {
         name: pages[name](figures) for name, figures in kept.items()
     }
     plots = {plot: site_page.bars(kept["site"][figures], unit) for plot, (figures, unit) in site_page.PLOTS.items()}
-    if "application" in kept:
-        assert not kept["application"]["trial"]
-        plots |= application_page.plots(kept["application"])
+    assert not kept["application"]["trial"]
+    plots |= application_page.plots(kept["application"])
     assert {file.stem: file.read_text(encoding="utf-8") for file in folder.glob("*.svg")} == plots
