@@ -149,7 +149,7 @@ def test_what_other_sessions_run_is_for_those_who_watch_the_server(host):
         for asked in (view, function):
             assert "permission denied for function" in query(host, role, asked).stderr, role
     for role in ("monitor", "freelance_migrator"):
-        assert query(host, role, view).stdout.strip() == "t", role
+        assert administer(host, f"SET ROLE {role}; {view}") == "t", role
 
 
 def test_passwords_are_looked_up_by_the_pooler_alone(host):
