@@ -24,7 +24,7 @@ def main(words: list[str]) -> int:
         said = ", ".join(f"{host['name']}: {answer}" for host, answer in zip(hosts, answers, strict=True))
         raise LabError(f"no database host leads ({said}): see `make status`, and `sudo patronictl list` on a host")
     sudo = ["sudo", "-u", "postgres", "psql", *(words or ["-d", DATABASE])]
-    argv = command(leaders[0], shlex.join(["cd", "/tmp"]) + " && " + shlex.join(sudo), terminal=not words)  # noqa: S108
+    argv = command(leaders[0], shlex.join(["cd", "/tmp"]) + " && " + shlex.join(sudo), terminal=not words)  # noqa: S108 (nothing is written there; postgres may enter it)
     os.execvp(argv[0], argv)  # noqa: S606  as in connect
 
 

@@ -33,12 +33,12 @@ aliases.set_up()
 from apps.common.encryption.known_keys import enlist  # noqa: E402 (Django comes first)
 from apps.common.identity import PERSON, PLATFORM  # noqa: E402 (the same)
 from concurrency import act_for_nobody  # noqa: E402 (the same)
-from django.conf import settings  # noqa: E402
-from django.core.management import call_command  # noqa: E402
-from django.db import connections, transaction  # noqa: E402
-from factories_world import World  # noqa: E402
-from factories_world import world as make_world  # noqa: E402
-from sessions import POOLER, session  # noqa: E402
+from django.conf import settings  # noqa: E402 (the same)
+from django.core.management import call_command  # noqa: E402 (the same)
+from django.db import connections, transaction  # noqa: E402 (the same)
+from factories_world import World  # noqa: E402 (the same)
+from factories_world import world as make_world  # noqa: E402 (the same)
+from sessions import POOLER, session  # noqa: E402 (the same)
 
 
 @pytest.fixture(scope="session")

@@ -113,7 +113,7 @@ class TestOfTheDatabase:
         values = generated("default", 10_000) + generated("default", 10_000)
         assert values == sorted(set(values))
 
-    def test_increases_across_transactions_and_a_rollback(self, migrated: object) -> None:  # noqa: ARG002
+    def test_increases_across_transactions_and_a_rollback(self, migrated: object) -> None:  # noqa: ARG002 (it comes first)
         values = []
         for rolled_back in (False, True, False):
             with transaction.atomic(using="default"):
@@ -149,12 +149,12 @@ class TestOfTheDatabase:
         # Ticks are cut off, not rounded; a key of this session may be one tick ahead of the clock.
         assert int(before) - 1 <= tick(key) * 1000 / TICKS_PER_MILLISECOND <= int(after) + 1
 
-    def test_connections_at_once_never_share_a_value_and_each_sees_its_own_in_order(self, migrated: object) -> None:  # noqa: ARG002
+    def test_connections_at_once_never_share_a_value_and_each_sees_its_own_in_order(self, migrated: object) -> None:  # noqa: ARG002 (it comes first)
         parts = at_once(*[lambda: generated("default", 5000)] * 4)
         assert all(part == sorted(set(part)) for part in parts)
         assert len({value for part in parts for value in part}) == 20_000
 
-    def test_a_key_is_above_those_of_other_connections_some_milliseconds_ago(self, database: Any) -> None:  # noqa: ARG002
+    def test_a_key_is_above_those_of_other_connections_some_milliseconds_ago(self, database: Any) -> None:  # noqa: ARG002 (it comes first)
         values = []
         for alias in ("default", "replica", "direct") * 3:
             values += generated(alias, 1)

@@ -309,7 +309,7 @@ def test_anybody_signs_up_and_nobody_as_staff(application: psycopg.Connection[An
 def test_a_person_does_not_make_themselves_staff(world: World, application: psycopg.Connection[Any]) -> None:
     for column in ("is_staff", "is_superuser"):
         with as_person(application, world.stranger.pk), pytest.raises(errors.CheckViolation) as caught:
-            application.execute(f"UPDATE accounts_user SET {column} = true WHERE id = %s", [world.stranger.pk])  # noqa: S608
+            application.execute(f"UPDATE accounts_user SET {column} = true WHERE id = %s", [world.stranger.pk])  # noqa: S608 (named above)
         assert caught.value.diag.constraint_name == "accounts_user_rights_are_given_by_a_superuser"
 
 

@@ -126,7 +126,7 @@ class _SecretsManager:
     def __init__(self, answers: dict[str, str]) -> None:
         self.answers, self.regions = answers, [""][:0]
 
-    def run(self, terms: list[str], variables: dict[str, Any], region: str, **kwargs: Any) -> list[str]:  # noqa: ARG002
+    def run(self, terms: list[str], variables: dict[str, Any], region: str, **kwargs: Any) -> list[str]:  # noqa: ARG002 (as the real one is called)
         self.regions.append(region)
         return [self.answers[arn] for arn in terms if arn in self.answers]
 

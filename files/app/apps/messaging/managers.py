@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from apps.messaging.models import (
         BlockedUser,  # noqa: F401 (named in a string below, as the others here)
         Conversation,
-        Message,  # noqa: F401
-        MessageTemplate,  # noqa: F401
+        Message,  # noqa: F401 (the same)
+        MessageTemplate,  # noqa: F401 (the same)
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     # Some are named in strings below only.
-    from apps.orders.models import (  # noqa: F401
+    from apps.orders.models import (  # noqa: F401 (see above)
         CategorySummary,
         Delivery,
         FreelancerSummary,

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     # Some are named in strings below only.
-    from apps.payments.models import (  # noqa: F401
+    from apps.payments.models import (  # noqa: F401 (named in strings below)
         Escrow,
         PaymentMethod,
         PaymentRefund,

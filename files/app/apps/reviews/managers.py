@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from apps.reviews.models import (
         Review,  # noqa: F401 (these are named in strings below)
-        ReviewInvitation,  # noqa: F401
-        ReviewTemplate,  # noqa: F401
-        UserRating,  # noqa: F401
+        ReviewInvitation,  # noqa: F401 (the same)
+        ReviewTemplate,  # noqa: F401 (the same)
+        UserRating,  # noqa: F401 (the same)
     )
 
 
