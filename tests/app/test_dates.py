@@ -63,7 +63,7 @@ def test_an_order_is_paid_while_its_price_holds(owner: Any, days: int, holds: bo
             refused("orders_order_is_paid_while_its_price_holds", pay, using="direct")
 
 
-@pytest.mark.parametrize(("days", "comes"), [(1, True), (-1, False)])
+@pytest.mark.parametrize(("days", "comes"), [(1, True), (0, True), (-1, False)])
 def test_an_order_is_paid_before_its_date(owner: Any, days: int, comes: bool) -> None:
     with all_on("direct"):
         order = make.order(due_at=timezone.now() + timedelta(days=days))

@@ -335,7 +335,7 @@ def test_an_endpoint_that_does_not_answer_is_named(gone: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lag", "status"), [(None, "healthy"), (0.0, "healthy"), (299.0, "healthy"), (300.0, "degraded")]
+    ("lag", "status"), [(None, "degraded"), (0.0, "healthy"), (299.0, "healthy"), (300.0, "degraded")]
 )
 def test_a_replica_whose_lag_outlasts_what_readers_remember_is_degraded(
     monkeypatch: pytest.MonkeyPatch, lag: float | None, status: str

@@ -36,7 +36,8 @@ PRICE_HOLDS = refuse_if(
     ),
 )  # fmt: skip
 DATE_IS_TO_COME = refuse_if(
-    "NEW.due_at < statement_timestamp()",
+    # By the calendar of the parties, as it was chosen.
+    "(NEW.due_at AT TIME ZONE 'Asia/Shanghai')::date < (statement_timestamp() AT TIME ZONE 'Asia/Shanghai')::date",
     refusal(
         "orders_order_is_paid_before_its_date", "due_at",
         "the order %s is due at %s, which is over before it is paid", "NEW.number", "NEW.due_at",
