@@ -348,6 +348,17 @@ def test_a_replica_whose_lag_outlasts_what_readers_remember_is_degraded(
     assert HealthChecker.check_database_health()["status"] == status
 
 
+def test_a_replica_that_is_late_for_a_moment_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    lags = iter([400.0, None, 400.0, 400.0, 0.0])
+
+    def answer(using: str, text: str) -> list[dict[str, Any]]:
+        (found,) = measuring.rows(using, text)
+        return [{**found, "is_replica": True, "replay_lag_seconds": next(lags)} if using == "replica" else found]
+
+    monkeypatch.setattr(monitoring, "rows", answer)
+    assert HealthChecker.check_database_health()["status"] == "healthy"
+
+
 def test_a_leader_that_takes_no_writes_is_down() -> None:
     with transaction.atomic(using="default"):
         run("default", "SET TRANSACTION READ ONLY")
