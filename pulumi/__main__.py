@@ -19,7 +19,7 @@ def main() -> None:
     except SettingsError as error:
         raise pulumi.RunError(f"Settings of stack {pulumi.get_stack()} refused:\n{error}") from None
     # Only the chosen target is imported: each brings its own provider's package.
-    declare: Declare = importlib.import_module(f"infra.{settings.target}").declare
+    declare: Declare = importlib.import_module(f"infra.{settings.target}.program").declare
     pulumi.export("contract", export.contract(plan, declare(plan)))
 
 

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 HOSTS_FOR_FAILOVER = 3  # two hosts can't tell a dead partner from a cut link
 ETCD_SIZES = (1, 3, 5)  # an even number of members tolerates no more failures than one fewer
 DATABASE_HOSTS_MAX = 10  # each zone's addresses .11 to .20 are theirs, service hosts follow (see `infra.topology`)
+SERVICE_HOSTS_MAX = 20  # their addresses are .21 to .40
 ZONES_MAX = 16  # a network that is split by zone has this many parts
 
 # The schema's patterns of `name` and of a connection's `user`. A name is also a part of a domain: no dash at its end.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Literal
 
+from infra.aws.settings import AwsSettings
 from infra.problems import SettingsError
 from infra.settings_rules import DATABASES_PER_POOLER, TARGETS, TargetFacts, problems_of
 
@@ -23,6 +24,17 @@ class HostSize:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Service:
+    """A host beside the database hosts and what it serves; a volume of 0 GiB: none."""
+
+    name: str
+    serves: tuple[str, ...]
+    size: HostSize
+    repository_volume_gib: int
+    metrics_volume_gib: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ssh:
     """How the controller reaches the hosts; empty `proxy_command`: directly."""
 
@@ -30,7 +42,6 @@ class Ssh:
     private_key_file: str
     known_hosts_file: str
     proxy_command: str
-    public_key: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +65,6 @@ class Settings:
 
     project: str
     environment: str
-    region: str  # empty outside of a cloud
     target: Target
     network: IPv4Network
     operator_network: IPv4Network
@@ -64,16 +74,14 @@ class Settings:
     retiring_hosts: tuple[str, ...]
     etcd_members: int
     database_size: HostSize
-    service_size: HostSize
-    service_serves: tuple[str, ...]
+    services: tuple[Service, ...]
     data_volume_gib: int
     wal_volume_gib: int
     etcd_volume_gib: int
-    repository_volume_gib: int
     architecture: Architecture
     connections: Connections
     ssh: Ssh
-    image_id: str
+    aws: AwsSettings | None  # with target aws
 
     def __post_init__(self) -> None:
         problems = list(problems_of(self))

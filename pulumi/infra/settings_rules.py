@@ -1,16 +1,18 @@
 """What settings must hold: each rule yields problems with value, limit and remedy."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from infra.instance_types import choices, instance_type
+from infra.aws import settings_rules as aws_rules
 from infra.limits import (
     DATABASE_HOSTS_MAX,
     ETCD_SIZES,
     HOSTS_FOR_FAILOVER,
     NAME,
     PRIVATE_NETWORKS,
+    SERVICE_HOSTS_MAX,
     USER,
     ZONES_MAX,
     is_private,
@@ -18,22 +20,22 @@ from infra.limits import (
 from infra.problems import Problem
 
 if TYPE_CHECKING:
-    from infra.settings import Settings
+    from infra.settings import HostSize, Service, Settings
 
 DATABASES_PER_POOLER = 2  # the database and its read-only twin: PgBouncer's limits count for each of them
 # Half of these are PostgreSQL's superuser_reserved_connections (3 by default), the others its reserved_connections.
 RESERVED_CONNECTIONS_MIN = 6
 POOLER_CONNECTIONS_MIN = 25  # PgBouncer's pool for one user, 20 and 5 more in need, must fit
 PRIVATE_WORDS = ", ".join(map(str, PRIVATE_NETWORKS))
-ACCOUNT_DIGITS = 12
-BUCKET_NAME_MAX = 63  # Amazon S3 user guide, "General purpose bucket naming rules"
-CONTRACT_SERVES = ("repository", "cache")
+CONTRACT_SERVES = ("repository", "cache", "monitoring")
+# What is served with a volume of its own: the service's setting of its size.
+VOLUME_OF: dict[str, Literal["repository", "metrics"]] = {"repository": "repository", "monitoring": "metrics"}
 DATABASE_MEMORY_MIB_MIN = 1024  # below, the smallest profile leaves no memory for the system
 # Of the host's memory, so that the smallest profile leaves each connection its process and work_mem.
 DATABASE_MEMORY_MIB_PER_CONNECTION = 4
 SERVICE_MEMORY_MIB_MIN = 512
 # A data volume holds an empty cluster (60 MiB) and its growth; XFS itself refuses less than 300 MiB.
-VOLUME_GIB_MIN = {"data": 2, "wal": 1, "etcd": 1, "repository": 2}
+VOLUME_GIB_MIN = {"data": 2, "wal": 1, "etcd": 1, "repository": 2, "metrics": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +51,15 @@ class TargetFacts:
 TARGETS = {
     "lab": TargetFacts(network_per_zone=False, volume_gib_max=1024, prefixes=range(16, 29), serves=CONTRACT_SERVES),
     # Volume: EBS user guide, "General Purpose SSD volumes", gp3; other pages say 65,536: the smaller one always works.
-    # Network: VPC user guide, "VPC CIDR blocks". Backups are in a bucket there, so no host serves the repository.
-    "aws": TargetFacts(network_per_zone=True, volume_gib_max=16_384, prefixes=range(16, 29), serves=("cache",)),
+    # Network: VPC user guide, "VPC CIDR blocks".
+    "aws": TargetFacts(network_per_zone=True, volume_gib_max=16_384, prefixes=range(16, 29), serves=CONTRACT_SERVES),
 }
 
 
 def problems_of(settings: "Settings") -> Iterator[Problem]:
     """Yield all that is wrong with the settings."""
-    for rule in (_names, _hosts, _retiring, _networks, _sizes, _connections, _aws):
+    rules = (_names, _hosts, _retiring, _services, _networks, _sizes, _connections, aws_rules.problems_with)
+    for rule in rules:
         yield from rule(settings)
 
 
@@ -104,16 +107,6 @@ def _hosts(settings: "Settings") -> Iterator[Problem]:
             f"{members} on {hosts} database hosts; 1, 3 or 5 and no more than hosts are possible",
             "leave it out, or take 3",
         )
-    unknown = [name for name in settings.service_serves if name not in settings.target_facts.serves]
-    if unknown or len(set(settings.service_serves)) != len(settings.service_serves):
-        yield Problem(
-            "service_serves",
-            f"{list(settings.service_serves)}; each once of {list(settings.target_facts.serves)} is possible "
-            f"with target {settings.target}",
-            "remove the others",
-        )
-    if settings.target == "lab" and "repository" not in settings.service_serves:
-        yield Problem("service_serves", "no repository; backups need a place", "add repository")
 
 
 def _retiring(settings: "Settings") -> Iterator[Problem]:
@@ -141,6 +134,50 @@ def _retiring(settings: "Settings") -> Iterator[Problem]:
         )
 
 
+def _services(settings: "Settings") -> Iterator[Problem]:
+    names = [service.name for service in settings.services]
+    wrong = [name for name in names if not NAME.fullmatch(name) or re.fullmatch(r"db\d+", name)]
+    if wrong or len(set(names)) != len(names) or len(names) > SERVICE_HOSTS_MAX:
+        finding = (
+            f"hosts {names}; up to {SERVICE_HOSTS_MAX} names, each once, of small letters, digits and dashes are "
+            "possible, and none of a database host (db1, db2, …)"
+        )
+        yield Problem("services", finding, "name them anew, such as service1")
+    known = settings.target_facts.serves
+    served = [name for service in settings.services for name in service.serves]
+    if set(served) - set(known) or len(set(served)) != len(served):
+        finding = f"{served}; each of {list(known)} at most once is possible with target {settings.target}"
+        yield Problem("services", finding, "let one host serve it, and remove the others")
+    for service in settings.services:
+        if not service.serves:
+            yield Problem(f"services.{service.name}.serves", "nothing; a host serves something", "remove the host")
+        yield from _service_volumes(settings, service)
+    if settings.target == "lab" and "repository" not in served:
+        yield Problem("services", "none serves the repository; backups need a place", "add repository to serves")
+
+
+def _service_volumes(settings: "Settings", service: "Service") -> Iterator[Problem]:
+    for serves, purpose in VOLUME_OF.items():
+        key, size_gib = f"services.{service.name}.{purpose}_volume_gib", getattr(service, f"{purpose}_volume_gib")
+        if serves in service.serves:
+            yield from _volume(settings, key, purpose, size_gib)
+        elif size_gib:
+            yield Problem(key, f"{size_gib}; the host does not serve {serves}", f"remove it, or add {serves} to serves")
+    if "repository" in service.serves and service.repository_volume_gib < settings.data_volume_gib:
+        yield Problem(
+            f"services.{service.name}.repository_volume_gib",
+            f"{service.repository_volume_gib}; less than the {settings.data_volume_gib} GiB of data to be backed up",
+            f"take {2 * settings.data_volume_gib} or more",
+        )
+
+
+def _volume(settings: "Settings", key: str, purpose: str, size_gib: int) -> Iterator[Problem]:
+    least, most = VOLUME_GIB_MIN[purpose], settings.target_facts.volume_gib_max
+    if not least <= size_gib <= most:
+        finding = f"{size_gib}; {least} to {most} GiB are possible with target {settings.target}"
+        yield Problem(key, finding, "take a size between them")
+
+
 def _networks(settings: "Settings") -> Iterator[Problem]:
     network, prefixes = settings.network, settings.target_facts.prefixes
     if network.prefixlen not in prefixes:
@@ -166,27 +203,21 @@ def _networks(settings: "Settings") -> Iterator[Problem]:
 def _sizes(settings: "Settings") -> Iterator[Problem]:
     connections = settings.connections.max_connections
     database_least = max(DATABASE_MEMORY_MIB_MIN, DATABASE_MEMORY_MIB_PER_CONNECTION * connections)
-    for kind, words, size, least in (
-        ("database", f"a database host with {connections} connections", settings.database_size, database_least),
-        ("service", "a service host", settings.service_size, SERVICE_MEMORY_MIB_MIN),
-    ):
-        if size.memory_mib < least:
-            finding = f"{size.memory_mib}; {words} needs at least {least} MiB"
-            yield Problem(f"{kind}_memory_mib", finding, f"take {least} or more")
-        if size.cores < 1:
-            yield Problem(f"{kind}_cores", f"{size.cores}; at least 1 is needed", "take 1 or more")
-    most = settings.target_facts.volume_gib_max
-    for purpose, least in VOLUME_GIB_MIN.items():
-        size_gib = getattr(settings, f"{purpose}_volume_gib")
-        if not least <= size_gib <= most:
-            finding = f"{size_gib}; {least} to {most} GiB are possible with target {settings.target}"
-            yield Problem(f"{purpose}_volume_gib", finding, "take a size between them")
-    if "repository" in settings.service_serves and settings.repository_volume_gib < settings.data_volume_gib:
-        yield Problem(
-            "repository_volume_gib",
-            f"{settings.repository_volume_gib}; less than the {settings.data_volume_gib} GiB of data to be backed up",
-            f"take {2 * settings.data_volume_gib} or more",
-        )
+    words = f"a database host with {connections} connections"
+    yield from _size("database_", words, settings.database_size, database_least)
+    for service in settings.services:
+        yield from _size(f"services.{service.name}.", "a service host", service.size, SERVICE_MEMORY_MIB_MIN)
+    for purpose in ("data", "wal", "etcd"):
+        key = f"{purpose}_volume_gib"
+        yield from _volume(settings, key, purpose, getattr(settings, key))
+
+
+def _size(key: str, words: str, size: "HostSize", least_mib: int) -> Iterator[Problem]:
+    if size.memory_mib < least_mib:
+        finding = f"{size.memory_mib}; {words} needs at least {least_mib} MiB"
+        yield Problem(f"{key}memory_mib", finding, f"take {least_mib} or more")
+    if size.cores < 1:
+        yield Problem(f"{key}cores", f"{size.cores}; at least 1 is needed", "take 1 or more")
 
 
 def _connections(settings: "Settings") -> Iterator[Problem]:
@@ -207,32 +238,3 @@ def _connections(settings: "Settings") -> Iterator[Problem]:
             f"{given.reserved_connections} reserved = {needed}",
             f"take more than {needed}, or lower pooler_connections",
         )
-
-
-def _aws(settings: "Settings") -> Iterator[Problem]:
-    if settings.target != "aws":
-        return
-    if not settings.region:
-        yield Problem("aws:region", "not set; the zones' region is needed", "pulumi config set aws:region <region>")
-    if settings.region.startswith("cn-") and not settings.image_id:
-        yield Problem("image_id", "not set; who publishes Debian's images in China is not known here", "name an image")
-    foreign = [zone for zone in settings.zones if not zone.startswith(settings.region)]
-    if foreign:
-        yield Problem("zones", f"{foreign} lie outside of aws:region {settings.region}", "name zones of that region")
-    bucket = len(f"{settings.project}-{settings.environment}-backup-") + ACCOUNT_DIGITS
-    if bucket > BUCKET_NAME_MAX:
-        finding = f"{settings.environment!r}; the backup bucket's name has {bucket} letters, {BUCKET_NAME_MAX} at most"
-        yield Problem("stack", finding, f"name the stack with {bucket - BUCKET_NAME_MAX} letters fewer")
-    if not settings.ssh.public_key.startswith(("ssh-ed25519 ", "ecdsa-sha2-", "sk-ssh-", "ssh-rsa ")):
-        finding = f"{settings.ssh.public_key!r}; new hosts would let nobody in"
-        yield Problem("ssh_public_key", finding, "give the public key that belongs to ssh_private_key_file")
-    sizes = [("database", settings.database_size)]
-    if settings.service_serves:
-        sizes.append(("service", settings.service_size))
-    for kind, size in sizes:
-        if size.cores > 0 and instance_type(size.cores, size.memory_mib, settings.architecture) is None:
-            yield Problem(
-                f"{kind}_cores",
-                f"{size.cores} with {size.memory_mib} MiB; no {settings.architecture} instance type has these",
-                f"take {choices(settings.architecture)}",
-            )

@@ -8,20 +8,31 @@ import difflib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import yaml
 
+from infra.aws.settings import AwsNetwork, AwsSettings, Backup, Egress, Image, Reach, ReachKind, VolumeSpeed
+from infra.config_reader import ConfigReader
 from infra.limits import ETCD_SIZES
 from infra.problems import Problem, SettingsError
-from infra.settings import Architecture, Connections, HostSize, Settings, Ssh, Target
+from infra.settings import Architecture, Connections, HostSize, Service, Settings, Ssh, Target
 from infra.settings_rules import TARGETS
 
 PROJECT_FILE = Path(__file__).parents[2] / "Pulumi.yaml"
 # Keys of the aws provider that a stack may set; the program itself reads the region alone.
 AWS_KEYS = ("region", "profile", "allowedAccountIds", "forbiddenAccountIds", "assumeRoles", "defaultTags", "maxRetries")
+
+# A host of `services`: its settings and what they are where they are left out.
+SERVICE_FIELDS = {
+    "name": "",
+    "serves": (),
+    "cores": 2,
+    "memory_mib": 8192,
+    "repository_volume_gib": 0,
+    "metrics_volume_gib": 0,
+}
 
 
 @cache
@@ -63,28 +74,27 @@ def secret_settings(keys: Collection[str]) -> Iterator[Problem]:
 
 def read(config: Mapping[str, str], *, project: str, stack: str, secret_keys: Collection[str] = ()) -> Settings:
     """Build the settings. Raises SettingsError for unknown keys, unreadable values and what Settings refuses."""
-    reader = _Reader(config, project)
+    reader = ConfigReader(config, project)
     reader.problems.extend(unknown_keys(config, known_keys()))
     reader.problems.extend(secret_settings(secret_keys))
     try:
         settings = _settings(reader, config, project, stack)
-    except SettingsError:
-        if reader.problems:  # what could not be read stands for its consequences
-            raise SettingsError(reader.problems) from None
-        raise
-    if reader.problems:
-        raise SettingsError(reader.problems)
+    except SettingsError as error:
+        # What could not be read stands for its consequences.
+        raise SettingsError(reader.problems or [*reader.refused, *error.problems]) from None
+    if reader.problems or reader.refused:
+        raise SettingsError(reader.problems or reader.refused)
     return settings
 
 
-def _settings(reader: "_Reader", config: Mapping[str, str], project: str, stack: str) -> Settings:
+def _settings(reader: ConfigReader, config: Mapping[str, str], project: str, stack: str) -> Settings:
+    target = cast("Target", reader.choice("target", tuple(TARGETS)))
     network = reader.network("network")
     hosts = reader.integer("database_hosts")
     return Settings(
         project=project,
         environment=stack,
-        region=config.get("aws:region", ""),
-        target=cast("Target", reader.choice("target", tuple(TARGETS))),
+        target=target,
         network=network,
         operator_network=reader.network("operator_network"),
         zones=reader.texts("zones"),
@@ -95,12 +105,10 @@ def _settings(reader: "_Reader", config: Mapping[str, str], project: str, stack:
         database_size=HostSize(
             cores=reader.integer("database_cores"), memory_mib=reader.integer("database_memory_mib")
         ),
-        service_size=HostSize(cores=reader.integer("service_cores"), memory_mib=reader.integer("service_memory_mib")),
-        service_serves=reader.texts("service_serves"),
+        services=tuple(_service(**fields) for fields in reader.objects("services", SERVICE_FIELDS)),
         data_volume_gib=reader.integer("data_volume_gib"),
         wal_volume_gib=reader.integer("wal_volume_gib"),
         etcd_volume_gib=reader.integer("etcd_volume_gib"),
-        repository_volume_gib=reader.integer("repository_volume_gib"),
         architecture=cast("Architecture", reader.choice("architecture", get_args(Architecture))),
         connections=Connections(
             max_connections=reader.integer("max_connections"),
@@ -113,62 +121,48 @@ def _settings(reader: "_Reader", config: Mapping[str, str], project: str, stack:
             private_key_file=reader.text("ssh_private_key_file"),
             known_hosts_file=reader.text("ssh_known_hosts_file"),
             proxy_command=reader.text("ssh_proxy_command"),
-            public_key=reader.text("ssh_public_key"),
         ),
-        image_id=reader.text("image_id"),
+        aws=_aws(reader, config.get("aws:region", ""), f"{stack}.{project}.internal") if target == "aws" else None,
     )
 
 
-class _Reader:
-    """Reads single values and collects what is wrong with them."""
+def _service(*, cores: int, memory_mib: int, **others: Any) -> Service:
+    return Service(size=HostSize(cores=cores, memory_mib=memory_mib), **others)
 
-    def __init__(self, config: Mapping[str, str], project: str) -> None:
-        self.config, self.project = config, project
-        self.problems: list[Problem] = []
 
-    def text(self, key: str) -> str:
-        value = self.config.get(f"{self.project}:{key}")
-        if value is None:
-            self.problems.append(Problem(key, "not set", f"pulumi config set {key} <value>"))
-            return ""
-        return value
+def _aws(reader: ConfigReader, region: str, private_zone: str) -> AwsSettings | None:
+    """Return the settings for AWS; None, with its problems told to the reader, where they are refused."""
 
-    def integer(self, key: str) -> int:
-        value = self.text(key)
-        try:
-            return int(value or "0")
-        except ValueError:
-            self.problems.append(Problem(key, f"{value!r}; a whole number is needed", "give one"))
-            return 0
+    def speed(purpose: str) -> VolumeSpeed:
+        return VolumeSpeed(
+            iops=reader.integer(f"{purpose}_volume_iops"),
+            throughput_mibps=reader.integer(f"{purpose}_volume_throughput_mibps"),
+        )
 
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        value = self.text(key)
-        if value and value not in choices:
-            near = difflib.get_close_matches(value, choices, n=1, cutoff=0.0)[0]
-            self.problems.append(Problem(key, f"{value!r}; one of {', '.join(choices)} is possible", f"take {near}"))
-        return value if value in choices else choices[0]
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self.text(key) or "[]"
-        try:
-            items = json.loads(value)
-        except ValueError:
-            items = None
-        if not isinstance(items, list):
-            self.problems.append(Problem(key, f"{value!r}; a list is needed", f"pulumi config set --path '{key}[0]' …"))
-            return ()
-        return tuple(str(item) for item in items)
-
-    def network(self, key: str) -> IPv4Network:
-        return self._network(key, self.text(key))
-
-    def networks(self, key: str) -> tuple[IPv4Network, ...]:
-        return tuple(self._network(key, value) for value in self.texts(key))
-
-    def _network(self, key: str, value: str) -> IPv4Network:
-        try:
-            return IPv4Network(value)
-        except ValueError as error:
-            if value:
-                self.problems.append(Problem(key, f"{value!r}; {error}", "write a network like 10.20.0.0/16"))
-            return IPv4Network("0.0.0.0/32")
+    try:
+        return AwsSettings(
+            region=region,
+            network=AwsNetwork(
+                vpc_id=reader.text("vpc_id"),
+                internet_gateway_id=reader.text("internet_gateway_id"),
+                egress=cast("Egress", reader.choice("egress", get_args(Egress))),
+                apt_mirror=reader.text("apt_mirror"),
+            ),
+            reach=Reach(
+                kind=cast("ReachKind", reader.choice("reach", get_args(ReachKind))), bastion=reader.text("bastion")
+            ),
+            data_speed=speed("data"),
+            wal_speed=speed("wal"),
+            backup=Backup(
+                retention_days=reader.integer("backup_retention_days"),
+                lock_days=reader.integer("backup_lock_days"),
+                second_region=reader.text("backup_second_region"),
+            ),
+            image=Image(id=reader.text("image_id"), owner=reader.text("image_owner")),
+            alarm_emails=reader.texts("alarm_emails"),
+            public_key=reader.text("ssh_public_key"),
+            private_zone=reader.text("private_zone") or private_zone,
+        )
+    except SettingsError as error:
+        reader.refused.extend(error.problems)
+        return None

@@ -10,7 +10,8 @@ from typing import Literal
 
 from infra.limits import DATABASE_HOSTS_MAX, ZONES_MAX
 from infra.problems import Problem, SettingsError
-from infra.settings import Settings
+from infra.settings import Service, Settings
+from infra.settings_rules import VOLUME_OF
 
 DATABASE_OFFSET = 10  # db1 is .11 in its zone's network: room for what a cloud or a gateway reserves at the start
 SERVICE_OFFSET = DATABASE_OFFSET + DATABASE_HOSTS_MAX  # service1 is .21
@@ -20,9 +21,10 @@ MOUNTS = {
     "wal": "/var/lib/postgresql-wal",
     "etcd": "/var/lib/etcd",
     "repository": "/var/lib/pgbackrest",
+    "metrics": "/var/lib/prometheus",
 }
 
-Purpose = Literal["data", "wal", "etcd", "repository"]
+Purpose = Literal["data", "wal", "etcd", "repository", "metrics"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,9 @@ def plan(settings: Settings) -> Topology:
         database_hosts=tuple(
             _database_host(settings, networks, number) for number in range(1, settings.database_hosts + 1)
         ),
-        service_hosts=(_service_host(settings, networks),) if settings.service_serves else (),
+        service_hosts=tuple(
+            _service_host(settings, networks, number, service) for number, service in enumerate(settings.services, 1)
+        ),
     )
 
 
@@ -107,22 +111,22 @@ def _database_host(settings: Settings, networks: Mapping[str, IPv4Network], numb
     )
 
 
-def _service_host(settings: Settings, networks: Mapping[str, IPv4Network]) -> HostPlan:
-    zone = settings.zones[0]
-    volumes = (
-        (VolumePlan(purpose="repository", mount=MOUNTS["repository"], size_gib=settings.repository_volume_gib),)
-        if "repository" in settings.service_serves
-        else ()
+def _service_host(settings: Settings, networks: Mapping[str, IPv4Network], number: int, service: Service) -> HostPlan:
+    zone = settings.zones[(number - 1) % len(settings.zones)]
+    volumes = tuple(
+        VolumePlan(purpose=purpose, mount=MOUNTS[purpose], size_gib=getattr(service, f"{purpose}_volume_gib"))
+        for serves, purpose in VOLUME_OF.items()
+        if serves in service.serves
     )
     return HostPlan(
-        name="service1",
+        name=service.name,
         state="active",
         zone=zone,
-        address=_address(networks[zone], SERVICE_OFFSET + 1, "service1"),
-        cores=settings.service_size.cores,
-        memory_mib=settings.service_size.memory_mib,
+        address=_address(networks[zone], SERVICE_OFFSET + number, service.name),
+        cores=service.size.cores,
+        memory_mib=service.size.memory_mib,
         etcd_member=False,
-        serves=settings.service_serves,
+        serves=service.serves,
         volumes=volumes,
     )
 

@@ -184,7 +184,12 @@ def test_each_resource_belongs_to_a_component(production: Recording) -> None:
 )
 def test_names_follow_the_partition(region: str, service: str, via: str) -> None:
     zones = [f"{region}{letter}" for letter in "abc"]
-    settings: dict[str, Any] = {"aws:region": region, "zones": zones, "image_id": "ami-0123456789abcdef0"}
+    settings: dict[str, Any] = {
+        "aws:region": region,
+        "zones": zones,
+        "image_id": "ami-0123456789abcdef0",
+        "reach": "vpn",
+    }
     recording = record("production", **settings)
     assert only(recording, "aws:ec2/vpcEndpoint:VpcEndpoint")["serviceName"] == service
     policy = json.loads(only(recording, "aws:iam/rolePolicy:RolePolicy")["policy"])

@@ -14,7 +14,7 @@ GOLDEN = json.loads((ROOT / "tests/golden/contract.lab.json").read_text(encoding
 def machine() -> Iterator[None]:
     """The same machine everywhere, with a key pair."""
     with (
-        mock.patch("infra.lab._public_key", return_value="ssh-ed25519 AAAA example"),
+        mock.patch("infra.lab.program._public_key", return_value="ssh-ed25519 AAAA example"),
         mock.patch("platform.machine", return_value="x86_64"),
     ):
         yield

@@ -15,6 +15,8 @@ from infra.problems import SettingsError
 from infra.settings import Connections, Settings
 from pulumi_recorder import PROJECT, ROOT, config_of
 
+CACHE = {"name": "service1", "serves": ["cache"], "cores": 2, "memory_mib": 8192}
+REPOSITORY = {"name": "backups", "serves": ["repository"], "cores": 1, "memory_mib": 1024, "repository_volume_gib": 8}
 SCHEMA = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
 
 
@@ -83,10 +85,9 @@ def test_a_host_may_stand_alone_in_one_zone() -> None:
 @pytest.mark.parametrize(
     ("stack", "settings", "message"),
     [
-        ("lab", {"service_serves": ["cache"]}, "service_serves: no repository; backups need a place"),
-        ("lab", {"service_serves": ["repository", "repository"]}, "each once"),
-        ("production", {"service_serves": ["repository"]}, r"each once of \['cache'\] is possible with target aws"),
-        ("lab", {"repository_volume_gib": 3}, "less than the 4 GiB of data"),
+        ("lab", {"services": [CACHE]}, "services: none serves the repository; backups need a place"),
+        ("lab", {"services": [REPOSITORY, REPOSITORY | {"name": "b"}]}, "'repository'.; each of .* at most once"),
+        ("lab", {"services": [REPOSITORY | {"repository_volume_gib": 3}]}, "less than the 4 GiB of data"),
         ("production", {"aws:region": ""}, "aws:region: not set"),
         ("production", {"aws:region": "cn-north-1", "zones": [f"cn-north-1{z}" for z in "abc"]}, "image_id: not set"),
         ("production", {"reserved_connections": 5}, "reserved_connections: 5; at least 6"),
@@ -109,15 +110,19 @@ def test_a_host_may_stand_alone_in_one_zone() -> None:
         ("Lab", {}, "stack: 'Lab'; it names the environment: small letters.*pulumi stack rename"),
         ("my_lab", {}, "stack: 'my_lab'; it names the environment"),
         ("lab\n", {}, r"stack: 'lab\\n'"),
-        ("eu-central-1-production-a", {"target": "aws"}, "stack: .*has 64 letters, 63 at most; .*with 1 letters fewer"),
+        ("eu-central-1-productio", {"target": "aws"}, "stack: .*have 68 letters, 63 at most; .*with 5 letters fewer"),
         ("production", {"network": "10.0.0.0/8"}, "network: 10.0.0.0/8; /16 to /28 are possible"),
         ("production", {"database_hosts": 0}, "database_hosts: 0; 1 or at least 3"),
         ("production", {"database_hosts": 2}, "database_hosts: 2; 1 or at least 3 .*cut link.*take 3"),
         ("production", {"zones": ["eu-central-1a"]}, "zones: 1 for 3 database hosts; .*name three zones"),
         ("production", {"zones": ["eu-central-1a"] * 3}, "name each zone once"),
-        ("production", {"zones": [f"eu-west-1{z}" for z in "abc"]}, "outside of aws:region eu-central-1"),
+        ("production", {"zones": [f"eu-west-1{z}" for z in "abc"]}, "zones of aws:region eu-central-1 are needed"),
         ("production", {"operator_network": "10.20.1.0/24"}, "operator_network: 10.20.1.0/24 overlaps .*10.20.0.0/16"),
-        ("lab", {"service_memory_mib": 511}, "service_memory_mib: 511; a service host needs at least 512 MiB"),
+        (
+            "lab",
+            {"services": [REPOSITORY | {"memory_mib": 511}]},
+            "services.backups.memory_mib: 511; .* at least 512 MiB",
+        ),
         ("lab", {"database_cores": 0}, "database_cores: 0; at least 1"),
         ("production", {"data_volume_gib": 1}, "data_volume_gib: 1; 2 to 16384 GiB are possible with target aws"),
         ("production", {"wal_volume_gib": 16385}, "wal_volume_gib: 16385; 1 to 16384"),
