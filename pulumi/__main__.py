@@ -15,7 +15,9 @@ def main() -> None:
     try:
         settings = stack_config.read(config, project=pulumi.get_project(), stack=pulumi.get_stack(), secret_keys=secret)
         plan = topology.plan(settings)
-        previous.refuse_unmarked_removal(previous.exported_contract(), plan)
+        exported = previous.exported_contract()
+        previous.refuse_unmarked_removal(exported, plan)
+        previous.refuse_smaller_volumes(exported, plan)
     except SettingsError as error:
         raise pulumi.RunError(f"Settings of stack {pulumi.get_stack()} refused:\n{error}") from None
     # Only the chosen target is imported: each brings its own provider's package.

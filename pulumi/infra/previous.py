@@ -1,7 +1,7 @@
 """What the stack exported last: a host may only go after it was marked as retiring and left its cluster."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pulumi
@@ -50,6 +50,29 @@ def refuse_unmarked_removal(previous: Mapping[str, Any] | None, topology: Topolo
         finding = f"{len(staying)} would remove {', '.join(names)}, which belongs to a cluster"
         remedy = _remedy(names, len(staying), [host["name"] for host in going if host.get("etcd_member")])
         raise SettingsError([Problem("database_hosts", finding, remedy)])
+
+
+def refuse_smaller_volumes(previous: Mapping[str, Any] | None, topology: Topology) -> None:
+    """Raise SettingsError when a volume would shrink: AWS would refuse it only in the middle of an `up`."""
+    wanted = {(plan.name, volume.purpose): volume.size_gib for plan in topology.hosts for volume in plan.volumes}
+    services = {plan.name for plan in topology.service_hosts}
+    problems: dict[str, Problem] = {}
+    for host in _exported_hosts(previous or {}):
+        for volume in host["volumes"]:
+            have, gib = int(volume["size_gib"]), wanted.get((host["name"], volume["purpose"]))
+            if gib is not None and gib < have:
+                of_service = f"services.{host['name']}." if host["name"] in services else ""
+                setting = f"{of_service}{volume['purpose']}_volume_gib"
+                finding = f"{gib}; {host['name']}'s has {have} GiB and XFS can't shrink, so {gib} GiB is refused"
+                problems.setdefault(setting, Problem(setting, finding, f"take {have} or more"))
+    if problems:
+        raise SettingsError(list(problems.values()))
+
+
+def _exported_hosts(contract: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for cluster in contract.get("clusters", {}).values():
+        yield from cluster["hosts"]
+    yield from contract.get("services", [])
 
 
 def _remedy(going: list[str], staying: int, members: list[str]) -> str:
