@@ -1,8 +1,9 @@
 """EC2 instance types by what a host declares.
 
-Source: Amazon EC2 user guide, "CPU options for your instance" (general purpose and memory optimised). In the families
-m7a, r7a, m7g and r7g a vCPU is a physical core; in m7i and r7i it is half of one, so those would not hold what a
-setting says.
+Source: EC2's own DescribeInstanceTypes (a test compares each type with a copy of it) and the EC2 user guide, "CPU
+options for your instance". In the families m7a, r7a, m7g and r7g a vCPU is a physical core; in m7i and r7i it is half
+of one, so those would not hold what a setting says. All are Nitro (volumes are NVMe devices), EBS-optimised without a
+charge, recover onto other hardware by themselves and have no CPU credits. Not every region has each family.
 """
 
 FAMILIES = {  # (architecture, GiB of memory for each core): family
@@ -11,7 +12,15 @@ FAMILIES = {  # (architecture, GiB of memory for each core): family
     ("aarch64", 4): "m7g",
     ("aarch64", 8): "r7g",
 }
-SIZES = {2: "large", 4: "xlarge", 8: "2xlarge", 16: "4xlarge", 32: "8xlarge"}  # cores: size
+SIZES = {
+    2: "large",
+    4: "xlarge",
+    8: "2xlarge",
+    16: "4xlarge",
+    32: "8xlarge",
+    48: "12xlarge",
+    64: "16xlarge",
+}  # cores: size
 
 
 def instance_type(cores: int, memory_mib: int, architecture: str) -> str | None:
