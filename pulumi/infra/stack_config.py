@@ -159,6 +159,7 @@ def _aws(reader: ConfigReader, region: str, private_zone: str) -> AwsSettings | 
                 second_region=reader.text("backup_second_region"),
             ),
             image=Image(id=reader.text("image_id"), owner=reader.text("image_owner")),
+            replacing_hosts=reader.texts("replacing_hosts"),
             alarm_emails=reader.texts("alarm_emails"),
             public_key=reader.text("ssh_public_key"),
             private_zone=reader.text("private_zone") or private_zone,

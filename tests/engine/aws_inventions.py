@@ -18,6 +18,7 @@ def digest(text: str, length: int) -> str:
 
 # type: (prefix of its ids, the outputs that AWS adds)
 TYPES: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
+    "aws:cloudwatch/metricAlarm:MetricAlarm": ("", lambda _: {}),
     "aws:ebs/volume:Volume": ("vol-", lambda _: {}),
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": ("sg-", lambda _: {}),
     "aws:ec2/instance:Instance": ("i-", lambda _: {"instanceState": "running"}),
@@ -38,6 +39,9 @@ TYPES: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("", lambda _: {}),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": ("", lambda _: {}),
     "aws:s3/bucketVersioning:BucketVersioning": ("", lambda _: {}),
+    "aws:sns/topic:Topic": ("", lambda _: {}),
+    "aws:sns/topicPolicy:TopicPolicy": ("", lambda _: {}),
+    "aws:sns/topicSubscription:TopicSubscription": ("", lambda _: {}),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ("sgr-", lambda _: {}),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ("sgr-", lambda _: {}),
 }

@@ -127,7 +127,10 @@ class RecordingAws(p.Provider):
         return p.UpdateResponse({**request.olds, **outputs(own_type(request), request.resource_id, request.news)})
 
     async def delete(self, request: p.DeleteRequest) -> None:
-        """Write it down."""
+        """Write it down; refuse an instance that is protected from it, as EC2 does."""
+        protected = request.properties.get("disableApiTermination")
+        if protected is not None and plain(protected) is True:
+            raise ValueError(f"OperationNotPermitted: the instance {request.resource_id} may not be terminated")
         record("delete", request, request.resource_id)
 
     async def read(self, request: p.ReadRequest) -> p.ReadResponse:

@@ -1,4 +1,14 @@
-"""One host: an instance without a public address, and volumes that outlive it."""
+"""One host: an instance without a public address, and volumes that outlive it.
+
+Hosts are spread over zones by the topology. There is no placement group beside that: with a zone's power and network
+apart, no rack can take the majority of etcd's members with it, and a group that finds no further rack refuses to start
+a host just when one is being replaced.
+
+Replacing a database host takes three steps, because nothing that looks like a mistake may do it: name the host in
+`replacing_hosts` and run `pulumi up`, which lifts the protections of its instance and attachments; run `pulumi up
+--replace <URN of its instance>`, which makes a new instance with the old address and the old volumes; take the name out
+again and run `pulumi up`.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,16 +17,19 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
-from infra.topology import HostPlan
+from infra.aws.settings import VolumeSpeed
+from infra.aws.volumes import AttachedVolume, VolumesArgs, attach_volumes
+from infra.topology import HostPlan, Purpose
 
 ROOT_VOLUME_GIB = 20  # system and logs; each database directory has a volume of its own
-DEVICE_NAMES = {"data": "/dev/sdf", "wal": "/dev/sdg", "etcd": "/dev/sdh", "repository": "/dev/sdi"}
-BY_ID = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_"  # Nitro instances; the dash of `vol-` is dropped there
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostArgs:
-    """Inputs. `plan`: the host as the topology has it; `user` and `public_key` are the only way in."""
+    """Inputs. `plan`: the host as the topology has it; `user` and `public_key` are the only way in.
+
+    `replacing`: its instance is about to be replaced. `volume_speeds`: those beyond what gp3 includes.
+    """
 
     plan: HostPlan
     instance_type: str
@@ -27,27 +40,52 @@ class HostArgs:
     user: str
     public_key: str
     tags: Mapping[str, str]
-    profile_name: pulumi.Input[str] | None = field(default=None)
+    profile_name: pulumi.Input[str] | None = None
+    replacing: bool = False
+    volume_speeds: Mapping[Purpose, VolumeSpeed] = field(default_factory=dict)
 
 
 class Host(pulumi.ComponentResource):
-    """Outputs: `devices`, the path of each volume on the host by its purpose."""
+    """Outputs: `instance_id`, `volumes` by their purpose, `devices`: the path of each on the host."""
 
     def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("freelance:compute:Host", name, None, opts)
         plan = args.plan
+        # A database's host that stays as it is: neither leaving its cluster nor about to be replaced.
+        guarded = not plan.serves and plan.state == "active" and not args.replacing
         tags = {**args.tags, "Name": name}
         instance = aws.ec2.Instance(
             f"{name}-instance",
             ami=args.image_id,
             associate_public_ip_address=False,
+            # Stopping ends a leader without a switchover; a console's user and other programs are refused both.
+            disable_api_stop=guarded,
+            disable_api_termination=guarded,
             ebs_optimized=True,
             iam_instance_profile=args.profile_name,
+            # With `terminate`, a shutdown inside the host would get round its termination protection.
+            instance_initiated_shutdown_behavior="stop",
             instance_type=args.instance_type,
-            # One hop: what runs in a container on the host can't ask for the host's credentials.
-            metadata_options={"http_endpoint": "enabled", "http_put_response_hop_limit": 1, "http_tokens": "required"},
+            maintenance_options={"auto_recovery": "default"},  # onto other hardware when its own fails
+            metadata_options={
+                "http_endpoint": "enabled",
+                "http_protocol_ipv6": "disabled",
+                # One hop: what runs in a container on the host can't ask for the host's credentials.
+                "http_put_response_hop_limit": 1,
+                "http_tokens": "required",
+                "instance_metadata_tags": "disabled",
+            },
+            monitoring=True,  # metrics by the minute: the alarms count in minutes
+            # The host's names are those of the private zone; EC2's own follow the address and answer for nothing else.
+            private_dns_name_options={
+                "enable_resource_name_dns_a_record": False,
+                "enable_resource_name_dns_aaaa_record": False,
+                "hostname_type": "ip-name",
+            },
+            # Fixed instead of an interface of its own: either must be free before a new instance can have it.
             private_ip=str(plan.address),
             root_block_device={
+                "delete_on_termination": True,  # it holds nothing that Ansible doesn't write anew
                 "encrypted": True,
                 "kms_key_id": args.kms_key_arn,
                 "tags": tags,
@@ -64,31 +102,27 @@ class Host(pulumi.ComponentResource):
                 delete_before_replace=True,
                 # A newer image or another first-boot text is for new hosts: running ones are Ansible's.
                 ignore_changes=["ami", "user_data"],
+                # What would replace or remove the host is refused in the preview, not by AWS in the middle of an `up`.
+                protect=guarded,
             ),
         )
-        self.devices: dict[str, pulumi.Output[str]] = {}
-        for volume in plan.volumes:
-            disk = aws.ebs.Volume(
-                f"{name}-{volume.purpose}",
-                availability_zone=plan.zone,
-                encrypted=True,
-                kms_key_id=args.kms_key_arn,
-                size=volume.size_gib,
-                tags={**args.tags, "Name": f"{name}-{volume.purpose}"},
-                type="gp3",
-                # Protected while the host belongs to a cluster; retained even after that.
-                opts=pulumi.ResourceOptions(parent=self, protect=plan.state == "active", retain_on_delete=True),
-            )
-            attachment = aws.ec2.VolumeAttachment(
-                f"{name}-{volume.purpose}",
-                device_name=DEVICE_NAMES[volume.purpose],
+        self.instance_id: pulumi.Output[str] = instance.id
+        self.volumes: dict[Purpose, AttachedVolume] = attach_volumes(
+            name,
+            VolumesArgs(
+                plan=plan,
                 instance_id=instance.id,
-                stop_instance_before_detaching=True,
-                volume_id=disk.id,
-                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
-            )
-            self.devices[volume.purpose] = attachment.volume_id.apply(lambda found: BY_ID + found.replace("-", ""))
-        self.register_outputs({"devices": self.devices})
+                kms_key_arn=args.kms_key_arn,
+                speeds=args.volume_speeds,
+                guarded=guarded,
+                tags=args.tags,
+            ),
+            parent=self,
+        )
+        self.devices: dict[str, pulumi.Output[str]] = {
+            purpose: volume.device for purpose, volume in self.volumes.items()
+        }
+        self.register_outputs({"instance_id": self.instance_id, "devices": self.devices})
 
 
 def first_boot(host: str, user: str, public_key: str) -> str:

@@ -3,9 +3,13 @@
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws.alarm_rules import host_rules
+from infra.aws.alarm_topic import AlarmTopic, AlarmTopicArgs
+from infra.aws.alarms import Alarms, AlarmsArgs
 from infra.aws.backup_bucket import BackupBucket, BackupBucketArgs
 from infra.aws.encryption_key import EncryptionKey, EncryptionKeyArgs
 from infra.aws.host import Host, HostArgs
+from infra.aws.image import newest_debian
 from infra.aws.instance_profile import InstanceProfile, InstanceProfileArgs
 from infra.aws.network import Network, NetworkArgs
 from infra.aws.security_groups import SecurityGroups, SecurityGroupsArgs
@@ -15,7 +19,6 @@ from infra.settings import Architecture
 from infra.target import Declared, DeclaredHost, connect_to
 from infra.topology import HostPlan, Topology
 
-DEBIAN_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
 CLUSTER = "main"
 
 
@@ -55,12 +58,25 @@ def declare(topology: Topology) -> Declared:
         InstanceProfileArgs(bucket_arn=backup.arn, prefix=CLUSTER, kms_key_arn=key.arn, region=given.region, tags=tags),
     )
     image_id = image(settings.architecture, given)
+    alarm_prefix = f"{settings.project}-{settings.environment}"
+    topic = AlarmTopic(
+        "alarms",
+        AlarmTopicArgs(
+            alarm_prefix=alarm_prefix,
+            partition=given.partition,
+            region=given.region,
+            account_id=account_id,
+            kms_key_arn=key.arn,
+            emails=given.alarm_emails,
+            tags=tags,
+        ),
+    )
 
     def host(plan: HostPlan) -> Host:
         database = not plan.serves
         size = instance_type(plan.cores, plan.memory_mib, settings.architecture)
         assert size is not None  # noqa: S101 - the settings were refused otherwise; this tells the type checker
-        return Host(
+        made = Host(
             plan.name,
             HostArgs(
                 plan=plan,
@@ -72,9 +88,16 @@ def declare(topology: Topology) -> Declared:
                 user=settings.ssh.user,
                 public_key=given.public_key,
                 profile_name=profile.profile_name if database else None,
+                replacing=plan.name in given.replacing_hosts,
+                volume_speeds={"data": given.data_speed, "wal": given.wal_speed},
                 tags={**tags, "Cluster": CLUSTER} if database else {**tags, "Serves": " ".join(plan.serves)},
             ),
         )
+        rules = host_rules(
+            plan.name, made.instance_id, made.volumes, partition=given.partition.name, region=given.region
+        )
+        Alarms(plan.name, AlarmsArgs(prefix=alarm_prefix, topic_arn=topic.arn, rules=rules, tags=tags))
+        return made
 
     secrets = pulumi.Output.format(
         "aws-secretsmanager:arn:{0}:secretsmanager:{1}:{2}:secret:{3}/{4}/",
@@ -104,5 +127,4 @@ def image(architecture: Architecture, given: AwsSettings) -> pulumi.Input[str]:
         return given.image.id
     owner = given.image.owner or given.partition.debian_owner
     assert owner is not None  # noqa: S101 - the settings were refused otherwise; this tells the type checker
-    name = f"debian-13-{DEBIAN_ARCHITECTURE[architecture]}-*"
-    return aws.ec2.get_ami_output(filters=[{"name": "name", "values": [name]}], most_recent=True, owners=[owner]).id
+    return newest_debian(architecture, owner)

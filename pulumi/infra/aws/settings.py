@@ -65,6 +65,7 @@ class AwsSettings:
     wal_speed: VolumeSpeed
     backup: Backup
     image: Image
+    replacing_hosts: tuple[str, ...]
     alarm_emails: tuple[str, ...]
     public_key: str
     private_zone: str

@@ -179,6 +179,11 @@ def problems_with(settings: "Settings") -> Iterator[Problem]:
     if aws.reach.kind != "vpn" and settings.ssh.proxy_command:
         finding = f"{settings.ssh.proxy_command!r}; reach {aws.reach.kind} has a command of its own"
         yield Problem("ssh_proxy_command", finding, "take reach vpn, or pulumi config rm ssh_proxy_command")
+    staying = [f"db{number}" for number in range(1, settings.database_hosts + 1)]
+    others = sorted(set(aws.replacing_hosts) - set(staying) | set(aws.replacing_hosts) & set(settings.retiring_hosts))
+    if others:
+        finding = f"{others}; database hosts that there are, {staying}, and that do not retire are possible"
+        yield Problem("replacing_hosts", finding, "take the others out of the list (pulumi config rm replacing_hosts)")
     yield from _instance_types(settings)
     for purpose, speed in (("data", aws.data_speed), ("wal", aws.wal_speed)):
         yield from _speed(purpose, getattr(settings, f"{purpose}_volume_gib"), speed.iops, speed.throughput_mibps)

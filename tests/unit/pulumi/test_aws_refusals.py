@@ -98,6 +98,13 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"retiring_hosts": ["db3"]}, "would leave 2 database hosts", "retire fewer"),
     ({"retiring_hosts": ["db9"]}, r"retiring_hosts: \['db9'\]; there are 3", "config rm retiring_hosts"),
     ({"retiring_hosts": ["db1"], "database_hosts": 4}, "only the last of the 4", "name those"),
+    ({"replacing_hosts": ["db9"]}, r"replacing_hosts: \['db9'\]; database hosts .*'db3'", "config rm replacing_hosts"),
+    ({"replacing_hosts": ["service1"]}, r"replacing_hosts: \['service1'\]", "take the others out"),
+    (
+        {"replacing_hosts": ["db2", "db4"], "retiring_hosts": ["db4"], "database_hosts": 4},
+        r"replacing_hosts: \['db4'\]; .*do not retire",
+        "take the others out",
+    ),
     (
         {"database_cores": 6},
         "database_cores: 6 with 32768 MiB; no x86_64 instance type",
