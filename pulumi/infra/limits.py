@@ -7,7 +7,7 @@ HOSTS_FOR_FAILOVER = 3  # two hosts can't tell a dead partner from a cut link
 ETCD_SIZES = (1, 3, 5)  # an even number of members tolerates no more failures than one fewer
 DATABASE_HOSTS_MAX = 10  # each zone's addresses .11 to .20 are theirs, service hosts follow (see `infra.topology`)
 SERVICE_HOSTS_MAX = 20  # their addresses are .21 to .40
-ZONES_MAX = 16  # a network that is split by zone has this many parts
+ZONES_MAX = 4  # a network that is split by zone has parts for as many (see `infra.cidrs`); a quorum needs three
 
 # The schema's patterns of `name` and of a connection's `user`. A name is also a part of a domain: no dash at its end.
 NAME = re.compile(r"^[a-z]([a-z0-9-]{0,39}[a-z0-9])?$")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from infra.aws import settings_rules as aws_rules
+from infra.cidrs import NETWORK_PREFIX_MAX
 from infra.limits import (
     DATABASE_HOSTS_MAX,
     ETCD_SIZES,
@@ -51,8 +52,10 @@ class TargetFacts:
 TARGETS = {
     "lab": TargetFacts(network_per_zone=False, volume_gib_max=1024, prefixes=range(16, 29), serves=CONTRACT_SERVES),
     # Volume: EBS user guide, "General Purpose SSD volumes", gp3; other pages say 65,536: the smaller one always works.
-    # Network: VPC user guide, "VPC CIDR blocks".
-    "aws": TargetFacts(network_per_zone=True, volume_gib_max=16_384, prefixes=range(16, 29), serves=CONTRACT_SERVES),
+    # Network: VPC user guide, "VPC CIDR blocks"; a smaller one than this has no room for its parts.
+    "aws": TargetFacts(
+        network_per_zone=True, volume_gib_max=16_384, prefixes=range(16, NETWORK_PREFIX_MAX + 1), serves=CONTRACT_SERVES
+    ),
 }
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
-from infra.limits import DATABASE_HOSTS_MAX, ZONES_MAX
+from infra import cidrs
+from infra.limits import DATABASE_HOSTS_MAX
 from infra.problems import Problem, SettingsError
 from infra.settings import Service, Settings
 from infra.settings_rules import VOLUME_OF
 
 DATABASE_OFFSET = 10  # db1 is .11 in its zone's network: room for what a cloud or a gateway reserves at the start
 SERVICE_OFFSET = DATABASE_OFFSET + DATABASE_HOSTS_MAX  # service1 is .21
-ZONE_BITS = (ZONES_MAX - 1).bit_length()  # always the same number of parts, so that later zones find room
 MOUNTS = {
     "data": "/var/lib/postgresql",
     "wal": "/var/lib/postgresql-wal",
@@ -53,7 +53,7 @@ class HostPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
-    """The whole environment before it has resources. `zone_networks` holds one network for each zone."""
+    """The whole environment before it has resources. `zone_networks` holds the hosts' network in each zone."""
 
     settings: Settings
     zone_networks: Mapping[str, IPv4Network]
@@ -84,8 +84,7 @@ def plan(settings: Settings) -> Topology:
 def _zone_networks(settings: Settings) -> dict[str, IPv4Network]:
     if not settings.target_facts.network_per_zone:
         return dict.fromkeys(settings.zones, settings.network)
-    parts = settings.network.subnets(prefixlen_diff=ZONE_BITS)
-    return dict(zip(settings.zones, parts, strict=False))
+    return {zone: parts.database for zone, parts in cidrs.by_zone(settings.network, settings.zones).items()}
 
 
 def _database_host(settings: Settings, networks: Mapping[str, IPv4Network], number: int) -> HostPlan:

@@ -5,14 +5,16 @@ from ipaddress import IPv4Network
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from infra import limits, stack_config, topology
+from infra import cidrs, limits, stack_config, topology
 from infra.problems import SettingsError
 from infra.topology import Topology
 from pulumi_recorder import PROJECT, config_of
 
 HOSTS = st.one_of(st.just(1), st.integers(3, 10))
-ZONES = st.integers(3, 6).map(lambda count: [f"eu-central-1{letter}" for letter in "abcdef"[:count]])
-NETWORKS = st.tuples(st.integers(0, 255), st.integers(16, 22)).map(lambda p: str(IPv4Network((f"10.{p[0]}.0.0", p[1]))))
+ZONES = st.integers(3, limits.ZONES_MAX).map(lambda count: [f"eu-central-1{letter}" for letter in "abcd"[:count]])
+NETWORKS = st.tuples(st.integers(0, 255), st.integers(16, cidrs.NETWORK_PREFIX_MAX)).map(
+    lambda p: str(IPv4Network((f"10.{p[0]}.0.0", p[1])))
+)
 
 
 def plan(stack: str, **settings: object) -> Topology:
@@ -37,9 +39,9 @@ def test_no_two_hosts_or_zones_overlap(hosts: int, zones: list[str], network: st
 
 
 @pytest.mark.parametrize("stack", ["production", "lab"])
-@pytest.mark.parametrize("count", [1, 3, 5, 10, limits.ZONES_MAX])
+@pytest.mark.parametrize("count", [1, 3, limits.ZONES_MAX])
 def test_every_number_of_hosts_that_is_allowed_has_addresses_of_its_own(stack: str, count: int) -> None:
-    names = [f"eu-central-1{letter}" for letter in "abcdefghijklmnop"[:count]]
+    names = [f"eu-central-1{letter}" for letter in "abcd"[:count]]
     for hosts in (1, *range(3, limits.DATABASE_HOSTS_MAX + 1)):
         if hosts == 1 or count > 1:
             addresses = [host.address for host in plan(stack, database_hosts=hosts, zones=names).hosts]
@@ -105,7 +107,7 @@ def test_a_network_fits_or_is_refused(prefix: int, hosts: int) -> None:
     try:
         made = plan("production", network=f"10.77.0.0/{prefix}", database_hosts=hosts)
     except SettingsError as error:
-        assert "network: too small" in str(error)  # noqa: PT017 - the refusal is the other way out
-        assert prefix > 20
+        assert f"network: 10.77.0.0/{prefix}; /16 to /22 are possible" in str(error)  # noqa: PT017 - the other way out
+        assert prefix > 22
     else:
         assert len({host.address for host in made.hosts}) == hosts + 1
