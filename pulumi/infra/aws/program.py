@@ -6,6 +6,7 @@ import pulumi_aws as aws
 from infra.aws.alarm_rules import host_rules
 from infra.aws.alarm_topic import AlarmTopic, AlarmTopicArgs
 from infra.aws.alarms import Alarms, AlarmsArgs
+from infra import cidrs
 from infra.aws.backup_bucket import BackupBucket, BackupBucketArgs
 from infra.aws.encryption_key import EncryptionKey, EncryptionKeyArgs
 from infra.aws.host import Host, HostArgs
@@ -30,12 +31,20 @@ def declare(topology: Topology) -> Declared:
     account_id = aws.get_caller_identity_output().account_id
     partition = aws.get_partition_output().partition
 
+    key = EncryptionKey("encryption", EncryptionKeyArgs(account_id=account_id, partition=partition, tags=tags))
     network = Network(
         "network",
         NetworkArgs(
             cidr=str(settings.network),
-            zone_cidrs={zone: str(cidr) for zone, cidr in topology.zone_networks.items()},
+            zones=cidrs.by_zone(settings.network, settings.zones),
+            egress=given.network.egress,
+            vpc_id=given.network.vpc_id,
+            internet_gateway_id=given.network.internet_gateway_id,
             region=given.region,
+            partition=given.partition,
+            account_id=account_id,
+            log_group=f"/{settings.project}/{settings.environment}/flow-logs",
+            log_key_arn=key.arn,
             tags=tags,
         ),
     )
@@ -47,10 +56,12 @@ def declare(topology: Topology) -> Declared:
             operator=str(settings.operator_network),
             clients=[str(client) for client in settings.clients],
             s3_prefix_list_id=network.s3_prefix_list_id,
+            internet=given.network.egress != "none",
+            mirror_port=given.network.mirror_port,
+            service_endpoints=network.service_endpoints,
             tags=tags,
         ),
     )
-    key = EncryptionKey("encryption", EncryptionKeyArgs(account_id=account_id, partition=partition, tags=tags))
     bucket_name = pulumi.Output.concat(f"{settings.project}-{settings.environment}-backup-", account_id)
     backup = BackupBucket("backup", BackupBucketArgs(bucket=bucket_name, kms_key_arn=key.arn, tags=tags))
     profile = InstanceProfile(
@@ -82,7 +93,7 @@ def declare(topology: Topology) -> Declared:
                 plan=plan,
                 instance_type=size,
                 image_id=image_id,
-                subnet_id=network.subnet_ids[plan.zone],
+                subnet_id=network.database_subnet_ids[plan.zone],
                 security_group_ids=[groups.database_id if database else groups.service_id],
                 kms_key_arn=key.arn,
                 user=settings.ssh.user,

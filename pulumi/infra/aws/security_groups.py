@@ -6,11 +6,15 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws.internet_access import ANYWHERE
+
 SSH = 22
 CLUSTER_PORTS = {"postgresql": 5432, "patroni": 8008, "etcd-client": 2379, "etcd-peer": 2380, "pgbackrest": 8432}
 CLIENT_PORTS = {"pooled": 6432, "direct": 5000, "read-only-direct": 5001}
 CACHE_PORT = 6379
-MIRROR_PORTS = {"http": 80, "https": 443}  # packages come from a mirror in these networks
+# Packages and their keys. Names and time need no rule: no group filters Amazon's DNS and time servers (VPC user guide,
+# "Control traffic to your AWS resources using security groups").
+WEB_PORTS = {"http": 80, "https": 443}
 S3_PORT = 443
 
 
@@ -23,6 +27,9 @@ class SecurityGroupsArgs:
     operator: str
     clients: Sequence[str]
     s3_prefix_list_id: pulumi.Input[str]
+    internet: bool  # whether NAT leads there
+    mirror_port: int | None  # of a mirror of packages in `network` or where operators are
+    service_endpoints: aws.ec2.SecurityGroup | None  # the group of the endpoints of AWS's services
     tags: Mapping[str, str]
 
 
@@ -47,13 +54,22 @@ class SecurityGroups(pulumi.ComponentResource):
             self._ingress(service, f"service-cache-{slug(source)}", CACHE_PORT, "cache", cidr=source)
         for kind, group in (("database", database), ("service", service)):
             self._ingress(group, f"{kind}-ssh", SSH, "SSH of operators and the controller", cidr=args.operator)
-            for source in dict.fromkeys((args.network, args.operator)):
-                for purpose, port in MIRROR_PORTS.items():
-                    self._egress(group, f"{kind}-{purpose}-{slug(source)}", port, "package mirror", cidr=source)
+            self._outward(kind, group, args)
         self._egress(database, "database-s3", S3_PORT, "backups to S3", prefix_list=args.s3_prefix_list_id)
         self.database_id: pulumi.Output[str] = database.id
         self.service_id: pulumi.Output[str] = service.id
         self.register_outputs({"database_id": self.database_id, "service_id": self.service_id})
+
+    def _outward(self, kind: str, group: aws.ec2.SecurityGroup, args: SecurityGroupsArgs) -> None:
+        if args.internet:
+            for purpose, port in WEB_PORTS.items():
+                self._egress(group, f"{kind}-internet-{purpose}", port, "packages from the internet", cidr=ANYWHERE)
+        if args.mirror_port is not None:
+            for source in dict.fromkeys((args.network, args.operator)):
+                self._egress(group, f"{kind}-mirror-{slug(source)}", args.mirror_port, "package mirror", cidr=source)
+        if args.service_endpoints is not None:
+            words = "services of AWS inside the network"
+            self._egress(group, f"{kind}-services", WEB_PORTS["https"], words, group=args.service_endpoints)
 
     def _group(self, kind: str, description: str, vpc_id: pulumi.Input[str]) -> aws.ec2.SecurityGroup:
         return aws.ec2.SecurityGroup(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 from infra.aws import settings_rules
 from infra.aws.partitions import AWS, Partition, partition_of
@@ -19,6 +20,12 @@ class AwsNetwork:
     internet_gateway_id: str
     egress: Egress
     apt_mirror: str
+
+    @property
+    def mirror_port(self) -> int | None:
+        """The port of `apt_mirror`, None without one."""
+        url = urlsplit(self.apt_mirror)
+        return url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 @dataclass(frozen=True, kw_only=True)

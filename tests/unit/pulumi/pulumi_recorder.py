@@ -37,6 +37,8 @@ class Resource:
     retain: bool
     delete_before_replace: bool
     ignore_changes: tuple[str, ...]
+    depends_on: frozenset[str]  # URNs: those that it names and those whose outputs it takes
+    aliases: tuple[str, ...]  # URNs, or the parts that differ, as `type: …` and `name: …`
 
 
 @dataclass
@@ -56,6 +58,16 @@ class Recording:
     def named(self, name: str, kind: str) -> Resource:
         """Return the one resource of this name and type."""
         (found,) = [resource for resource in self.of_type(kind) if resource.name == name]
+        return found
+
+    def before(self, resource: Resource) -> set[str]:
+        """Return the URNs of all that exists before a resource is made, and stays until it is gone."""
+        known = {each.urn: each for each in self.resources}
+        found, waiting = set[str](), set(resource.depends_on)
+        while waiting:
+            urn = waiting.pop()
+            found.add(urn)
+            waiting |= (known[urn].depends_on if urn in known else frozenset()) - found
         return found
 
 
@@ -104,6 +116,8 @@ class _Monitor(mocks.MockMonitor):
                     retain=request.retainOnDelete,
                     delete_before_replace=request.deleteBeforeReplace,
                     ignore_changes=tuple(request.ignoreChanges),
+                    depends_on=frozenset(request.dependencies),
+                    aliases=tuple(alias.urn or str(alias.spec).strip() for alias in request.aliases),
                 )
             )
         self.answers.request.urn = urn
