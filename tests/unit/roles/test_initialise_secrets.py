@@ -1,23 +1,31 @@
 """The playbook initialise_secrets.yml, played on the controller into a folder for such things."""
 
 import base64
+import json
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
+import boto3
 import pytest
 import yaml
 from cryptography import x509
+from moto.server import ThreadedMotoServer
 
 from .role_files import ROOT
 
 KEYS = ("field_encryption_key", "blind_index_key")
+# The repository's own settings but for its inventory, which the playbook needs none of.
+SETTINGS = f"[defaults]\nnocows = true\nlibrary = {ROOT}/ansible/plugins/modules\n"
 
 
 def play(folder: Path, *words: str) -> str:
-    # Without the repository's ansible.cfg: the playbook needs no inventory.
     settings = folder / "ansible.cfg"
-    settings.write_text("[defaults]\nnocows = true\n")
+    settings.write_text(SETTINGS)
     done = subprocess.run(
         [
             *("ansible-playbook", "-i", "localhost,", ROOT / "ansible/playbooks/initialise_secrets.yml", "--diff"),
@@ -78,85 +86,111 @@ def test_a_dry_run_on_nothing_makes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / ".lab").exists()
 
 
-# Stand-ins for the two collections that speak to Secrets Manager: they keep each secret in a file.
-LOOKUP = """
-import os, pathlib
-from ansible.plugins.lookup import LookupBase
-
-class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
-        paths = [pathlib.Path(os.environ["KEPT_SECRETS"], arn.rpartition("/")[2]) for arn in terms]
-        return [path.read_text() for path in paths if path.exists()]
-"""
-MODULE = """
-import os, pathlib
-from ansible.module_utils.basic import AnsibleModule
-
-overwrite = {"type": "bool", "default": True}
-module = AnsibleModule({"name": {}, "region": {}, "secret": {"no_log": True}, "overwrite": overwrite})
-path = pathlib.Path(os.environ["KEPT_SECRETS"], module.params["name"].rpartition("/")[2])
-changed = module.params["overwrite"] or not path.exists()
-if changed:
-    path.write_text(module.params["secret"])
-module.exit_json(changed=changed)
-"""
+PREFIX = "freelance-platform/production"
+NAMES = ["chosen_password", "placeholder_password", "blank_password", "empty_password", "field_encryption_key"]
+AUTHORITY = ["ca_certificate", "ca_private_key"]
 
 
 @pytest.fixture
-def secrets_manager(tmp_path: Path) -> Path:
-    """The folder that stands for Secrets Manager, and the collections that read and write it."""
-    for collection, kind, text in (("amazon", "lookup", LOOKUP), ("community", "modules", MODULE)):
-        plugin = tmp_path / "ansible_collections" / collection / "aws/plugins" / kind / "secretsmanager_secret.py"
-        plugin.parent.mkdir(parents=True)
-        plugin.write_text(text)
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    return kept
+def secrets_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Secrets Manager on this machine, with the entries that Pulumi makes: a policy, tags, and no value."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    with urlopen(Request(f"{endpoint}/moto-api/reset", method="POST"), timeout=10):  # noqa: S310 - on this machine
+        pass  # what it held is the process's
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    client = boto3.client("secretsmanager", region_name="eu-west-1")
+    for name in [*NAMES, *AUTHORITY]:
+        client.create_secret(Name=f"{PREFIX}/{name}", Description=name, Tags=[{"Key": "ManagedBy", "Value": "pulumi"}])
+        client.put_resource_policy(SecretId=f"{PREFIX}/{name}", ResourcePolicy=POLICY)
+    yield client
+    server.stop()
 
 
-def play_for_secrets_manager(kept: Path, names: list[str]) -> str:
-    """Play the playbook for a host whose secrets of these names lie in Secrets Manager."""
-    arn = "aws-secretsmanager:arn:aws:secretsmanager:eu-west-1:123456789012:secret:freelance/production"
-    hosts = {
-        "db1": {"platform_environment": "production", "platform_secrets": {name: f"{arn}/{name}" for name in names}}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
+
+
+def arn(client: Any, name: str) -> str:
+    return str(client.describe_secret(SecretId=f"{PREFIX}/{name}")["ARN"])
+
+
+def value(client: Any, name: str) -> str:
+    return str(client.get_secret_value(SecretId=f"{PREFIX}/{name}")["SecretString"])
+
+
+def play_for_secrets_manager(folder: Path, references: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Play the playbook for a host whose secrets have these references."""
+    authority = {"certificate": references["ca_certificate"], "private_key": references["ca_private_key"]}
+    host = {
+        "platform_environment": "production",
+        "platform_secrets": {name: references[name] for name in NAMES},
+        "platform_certificate_authority": authority,
     }
-    hosts["db1"]["platform_certificate_authority"] = {
-        "certificate": f"{arn}/ca_certificate",
-        "private_key": f"{arn}/ca_private_key",
-    }
-    inventory = kept.parent / "hosts.yml"
-    inventory.write_text(yaml.safe_dump({"database": {"hosts": hosts}}))
-    settings = kept.parent / "ansible.cfg"
-    settings.write_text("[defaults]\nnocows = true\n")
-    done = subprocess.run(
-        ["ansible-playbook", "-i", inventory, ROOT / "ansible/playbooks/initialise_secrets.yml"],
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(settings),
-            "ANSIBLE_FORCE_COLOR": "0",
-            "ANSIBLE_COLLECTIONS_PATH": str(kept.parent),
-            "KEPT_SECRETS": str(kept),
-        },
+    inventory = folder / "hosts.yml"
+    inventory.write_text(yaml.safe_dump({"database": {"hosts": {"db1": host}}}))
+    settings = folder / "ansible.cfg"
+    settings.write_text(SETTINGS)
+    return subprocess.run(
+        ["ansible-playbook", "-i", inventory, ROOT / "ansible/playbooks/initialise_secrets.yml", "--diff"],
+        env={**os.environ, "ANSIBLE_CONFIG": str(settings), "ANSIBLE_FORCE_COLOR": "0"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
-def test_secrets_manager_gets_what_is_missing_or_a_placeholder_and_keeps_the_rest(secrets_manager: Path) -> None:
-    (secrets_manager / "chosen_password").write_text("chosen")
-    (secrets_manager / "placeholder_password").write_text("CHANGE_ME_later")
-    (secrets_manager / "blank_password").write_text(" ")
-    (secrets_manager / "ca_private_key").write_text("change_me")
-    names = ["chosen_password", "placeholder_password", "blank_password", "missing_password", "field_encryption_key"]
-    output = play_for_secrets_manager(secrets_manager, names)
-    made = {path.name: path.read_text() for path in secrets_manager.iterdir()}
-    assert made.pop("chosen_password") == "chosen"
-    assert len(base64.b64decode(made.pop("field_encryption_key"))) == 32
-    assert made.pop("ca_private_key").startswith("-----BEGIN")
-    assert x509.load_pem_x509_certificate(made.pop("ca_certificate").encode())
-    assert all(len(value) == 40 and value.isalnum() for value in made.values())
-    assert not [value for value in made.values() if value in output]
-    assert "changed=0" in play_for_secrets_manager(secrets_manager, names)
+def test_secrets_manager_gets_what_is_missing_or_a_placeholder_and_keeps_the_rest(
+    secrets_manager: Any, tmp_path: Path
+) -> None:
+    there = {"chosen": "chosen", "placeholder": "CHANGE_ME_later", "blank": " "}
+    for name, text in there.items():
+        secrets_manager.put_secret_value(SecretId=f"{PREFIX}/{name}_password", SecretString=text)
+    secrets_manager.put_secret_value(SecretId=f"{PREFIX}/ca_private_key", SecretString="change_me")
+    references = {name: f"aws-secretsmanager:{arn(secrets_manager, name)}" for name in [*NAMES, *AUTHORITY]}
+
+    played = play_for_secrets_manager(tmp_path, references)
+    assert played.returncode == 0, played.stdout + played.stderr
+    made = {name: value(secrets_manager, name) for name in [*NAMES, *AUTHORITY]}
+    assert made["chosen_password"] == "chosen"
+    assert len(base64.b64decode(made["field_encryption_key"])) == 32
+    assert made["ca_private_key"].startswith("-----BEGIN")
+    assert x509.load_pem_x509_certificate(made["ca_certificate"].encode())
+    passwords = [made[f"{name}_password"] for name in ("placeholder", "blank", "empty")]
+    assert all(len(text) == 40 and text.isalnum() for text in passwords)
+    assert not [text for text in [*passwords, made["field_encryption_key"]] if text in played.stdout + played.stderr]
+
+    again = play_for_secrets_manager(tmp_path, references)
+    assert "changed=0" in again.stdout
+    assert {name: value(secrets_manager, name) for name in made} == made
+
+
+def test_what_pulumi_made_of_an_entry_stays(secrets_manager: Any, tmp_path: Path) -> None:
+    references = {name: f"aws-secretsmanager:{arn(secrets_manager, name)}" for name in [*NAMES, *AUTHORITY]}
+    assert play_for_secrets_manager(tmp_path, references).returncode == 0
+    for name in [*NAMES, *AUTHORITY]:
+        entry = secrets_manager.describe_secret(SecretId=references[name].removeprefix("aws-secretsmanager:"))
+        assert (entry["Description"], entry["Tags"]) == (name, [{"Key": "ManagedBy", "Value": "pulumi"}])
+        assert secrets_manager.get_resource_policy(SecretId=entry["ARN"])["ResourcePolicy"] == POLICY
+
+
+def test_an_entry_that_pulumi_did_not_make_is_refused_with_the_remedy(secrets_manager: Any) -> None:
+    references = {name: f"aws-secretsmanager:{arn(secrets_manager, name)}" for name in [*NAMES, *AUTHORITY]}
+    secrets_manager.delete_secret(SecretId=f"{PREFIX}/empty_password", ForceDeleteWithoutRecovery=True)
+    # Its message is hidden with its value otherwise.
+    played = subprocess.run(
+        [
+            *("ansible", "-i", "localhost,", "-c", "local", "localhost", "-m", "platform_secret_value"),
+            *("-a", f"arn={references['empty_password'].removeprefix('aws-secretsmanager:')} value=hunter2hunter2"),
+        ],
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_PYTHON_INTERPRETER": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert played.returncode != 0
+    assert "empty_password" in played.stdout
+    assert "run `pulumi up`" in played.stdout
+    assert "hunter2" not in played.stdout + played.stderr
