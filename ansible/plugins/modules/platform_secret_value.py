@@ -12,8 +12,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
-    import boto3
-    import botocore.exceptions as aws_errors
+    import boto3  # type: ignore[import-untyped]  # it has no types, nor has the next
+    import botocore.exceptions as aws_errors  # type: ignore[import-untyped]
 except ImportError:  # an environment without AWS needs neither
     boto3 = None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-import boto3
+import boto3  # type: ignore[import-untyped]  # it has no types
 import pytest
 import yaml
 from cryptography import x509
