@@ -102,20 +102,37 @@ class Endpoints:
 
 @dataclass(frozen=True, kw_only=True)
 class HostRepository:
-    """Backups lie on a service host."""
+    """Backups lie on a service host; `retention_days`: how far back a point in time stays reachable."""
 
     type: Literal["host"]
     host: str
+    retention_days: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """An S3 bucket and the key that encrypts it."""
+
+    bucket: str
+    region: str
+    kms_key_arn: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class BucketRepository:
-    """Backups lie in an S3 bucket."""
+    """Backups lie in an S3 bucket; `second` is one more, in another region: pgBackRest's repo2."""
 
     type: Literal["s3"]
     bucket: str
     region: str
     kms_key_arn: str
+    retention_days: int
+    second: Bucket | None
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "BucketRepository":
+        """Build from JSON that the schema has accepted."""
+        return cls(**{**value, "second": Bucket(**value["second"]) if value["second"] else None})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,12 +168,14 @@ class Cluster:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Cluster":
         """Build from JSON that the schema has accepted."""
-        kind = HostRepository if value["repository"]["type"] == "host" else BucketRepository
+        repository = value["repository"]
         return cls(
             hosts=tuple(Host.from_json(host) for host in value["hosts"]),
             endpoints=Endpoints.from_json(value["endpoints"]),
             connections=Connections(**value["connections"]),
-            repository=kind(**value["repository"]),
+            repository=HostRepository(**repository)
+            if repository["type"] == "host"
+            else BucketRepository.from_json(repository),
             certificate_authority=CertificateAuthority(**value["certificate_authority"]),
             secrets=dict(value["secrets"]),
             clients=tuple(value["clients"]),
@@ -244,3 +263,9 @@ def _check(contract: Contract) -> None:
         repository = cluster.repository
         if isinstance(repository, HostRepository) and repository.host not in serving:
             raise ContractError(f"contract: cluster {name} backs up to {repository.host}, which serves no repository")
+        second = repository.second if isinstance(repository, BucketRepository) else None
+        if second and second.region == repository.region:
+            raise ContractError(
+                f"contract: both repositories of cluster {name} lie in {repository.region}; name another region in "
+                "backup_second_region and run `pulumi up`"
+            )

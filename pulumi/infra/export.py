@@ -43,7 +43,7 @@ def contract(topology: Topology, declared: Declared) -> pulumi.Output[dict[str, 
             for name, host in declared.hosts.items()
         },
         repository=dict(declared.repository),
-        secret_reference=declared.secret_reference,
+        secrets=dict(declared.secrets),
         ca_certificate=declared.ca_certificate,
         ca_private_key=declared.ca_private_key,
     )
@@ -99,7 +99,7 @@ def build(topology: Topology, declared: Declared, known: Mapping[str, Any]) -> d
                     "certificate": known["ca_certificate"],
                     "private_key": known["ca_private_key"],
                 },
-                "secrets": {name: known["secret_reference"].format(name=name) for name in SECRETS},
+                "secrets": {name: known["secrets"][name] for name in SECRETS},
                 "clients": [str(network) for network in settings.clients],
             }
         },

@@ -27,14 +27,14 @@ class Declared:
     """All that only the target knows.
 
     `hosts` by name, one for each host of the topology; `repository` is the contract's object;
-    `secret_reference` and `ca_references` give the contract's references, never a value.
+    `secrets`, `ca_certificate` and `ca_private_key` give the contract's references, never a value.
     """
 
     architecture: Architecture
     virtual: Literal["vm", "container"]
     hosts: Mapping[str, DeclaredHost]
-    repository: Mapping[str, pulumi.Input[str]]
-    secret_reference: pulumi.Input[str]  # `{name}` stands for the secret's name
+    repository: Mapping[str, object]  # texts, numbers and outputs
+    secrets: Mapping[str, pulumi.Input[str]]  # by name, one for each of `infra.export.SECRETS`
     ca_certificate: pulumi.Input[str]
     ca_private_key: pulumi.Input[str]
 

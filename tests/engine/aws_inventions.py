@@ -39,8 +39,12 @@ TYPES: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
     "aws:iam/instanceProfile:InstanceProfile": ("", lambda i: {"name": i}),
     "aws:iam/role:Role": ("", lambda i: {"name": i}),
     "aws:iam/rolePolicy:RolePolicy": ("", lambda _: {}),
+    "aws:kms/alias:Alias": ("", lambda _: {}),
     "aws:kms/key:Key": ("", lambda i: {"keyId": i}),
     "aws:s3/bucket:Bucket": ("", lambda _: {}),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": ("", lambda _: {}),
+    "aws:s3/bucketLogging:BucketLogging": ("", lambda _: {}),
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": ("", lambda _: {}),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("", lambda _: {}),
     "aws:s3/bucketPolicy:BucketPolicy": ("", lambda _: {}),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("", lambda _: {}),
@@ -49,6 +53,7 @@ TYPES: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
     "aws:sns/topic:Topic": ("", lambda _: {}),
     "aws:sns/topicPolicy:TopicPolicy": ("", lambda _: {}),
     "aws:sns/topicSubscription:TopicSubscription": ("", lambda _: {}),
+    "aws:secretsmanager/secret:Secret": ("secret:", lambda _: {}),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ("sgr-", lambda _: {}),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ("sgr-", lambda _: {}),
 }
@@ -69,6 +74,8 @@ def arn(kind: str, identity: str) -> str:
 
 def new_id(kind: str, urn: str, bucket: str | None) -> str:
     """Return the id of a new resource: the same for the same URN."""
+    if kind == "aws:secretsmanager/secret:Secret":  # its ARN ends with its name and six letters
+        return f"secret:{urn.rsplit('::', 1)[-1]}-{digest(urn, 6)}"
     return bucket or TYPES[kind][0] + digest(urn, 17)
 
 

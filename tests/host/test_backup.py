@@ -125,4 +125,4 @@ def test_every_backup_of_a_job_belongs_to_postgres_alone(database_host: SimpleNa
 
 def test_the_repository_is_where_the_contract_says(repository_host: SimpleNamespace, environment: Environment) -> None:
     declared = environment.declared(environment.hosts("database")[0])["platform_repository"]
-    assert declared == {"type": "host", "host": repository_host.name}
+    assert (declared["type"], declared["host"]) == ("host", repository_host.name)

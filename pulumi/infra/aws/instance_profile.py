@@ -1,87 +1,96 @@
-"""What a database host may do in the account: write and read its cluster's backups, nothing else."""
+"""What a kind of host may do in the account: a database host uses its cluster's backups, any other one nothing."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws.partitions import Partition
+
+# Source: pgBackRest user guide, "S3-Compatible Object Store Support", sample policy; object versions are for
+# --repo-target-time. None of them passes the lock or ends a version for good.
+LISTING = ("s3:ListBucket", "s3:ListBucketVersions")
+OBJECTS = ("s3:DeleteObject", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:PutObjectTagging")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketAccess:
+    """One bucket, where it is and what encrypts it."""
+
+    bucket_arn: pulumi.Input[str]
+    kms_key_arn: pulumi.Input[str]
+    region: str
+
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceProfileArgs:
-    """Inputs. `prefix`: the part of the bucket that the cluster's backups lie under, without slashes."""
+    """Inputs. `prefix`: the part of each bucket that the cluster's backups lie under, without slashes."""
 
-    bucket_arn: pulumi.Input[str]
+    description: str
+    buckets: Sequence[BucketAccess]
     prefix: str
-    kms_key_arn: pulumi.Input[str]
-    region: str
+    partition: Partition
     tags: Mapping[str, str]
 
 
 class InstanceProfile(pulumi.ComponentResource):
-    """Outputs: `profile_name`."""
+    """Outputs: `profile_name`. Secrets are not for hosts: the controller reads them and hands each host its own."""
 
     def __init__(self, name: str, args: InstanceProfileArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("freelance:security:InstanceProfile", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        suffix = ".cn" if args.region.startswith("cn-") else ""
-        # EC2's service principal is ec2.amazonaws.com in both partitions for roles made today.
         role = aws.iam.Role(
             f"{name}-role",
-            assume_role_policy=pulumi.Output.json_dumps(
+            assume_role_policy=json.dumps(
                 {
                     "Version": "2012-10-17",
                     "Statement": [
                         {
                             "Effect": "Allow",
-                            "Principal": {"Service": "ec2.amazonaws.com"},
+                            "Principal": {"Service": args.partition.principal("ec2")},
                             "Action": "sts:AssumeRole",
                         }
                     ],
                 }
             ),
-            description="Database hosts: their cluster's backups",
+            description=args.description,
             tags=args.tags,
             opts=child,
         )
-        aws.iam.RolePolicy(f"{name}-backups", policy=backup_policy(args, suffix), role=role.name, opts=child)
+        if args.buckets:
+            aws.iam.RolePolicy(f"{name}-backups", policy=backup_policy(args), role=role.name, opts=child)
         profile = aws.iam.InstanceProfile(f"{name}-profile", role=role.name, tags=args.tags, opts=child)
         self.profile_name: pulumi.Output[str] = profile.name
         self.register_outputs({"profile_name": self.profile_name})
 
 
-def backup_policy(args: InstanceProfileArgs, suffix: str) -> pulumi.Output[str]:
-    """Return the policy: list and use the prefix, and the key through S3 alone."""
-    return pulumi.Output.json_dumps(
+def backup_policy(args: InstanceProfileArgs) -> pulumi.Output[str]:
+    """Return the policy: list and use the prefix of each bucket, and its key through S3 alone."""
+    statements = [statement for access in args.buckets for statement in bucket_statements(args, access)]
+    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def bucket_statements(args: InstanceProfileArgs, access: BucketAccess) -> list[dict[str, Any]]:
+    """Return what one bucket needs."""
+    return [
         {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "ListOwnBackups",
-                    "Effect": "Allow",
-                    "Action": ["s3:ListBucket", "s3:ListBucketVersions"],
-                    "Resource": args.bucket_arn,
-                    "Condition": {"StringLike": {"s3:prefix": [args.prefix, f"{args.prefix}/*"]}},
-                },
-                {
-                    "Sid": "UseOwnBackups",
-                    "Effect": "Allow",
-                    "Action": [
-                        "s3:DeleteObject",
-                        "s3:GetObject",
-                        "s3:GetObjectVersion",
-                        "s3:PutObject",
-                        "s3:PutObjectTagging",
-                    ],
-                    "Resource": pulumi.Output.concat(args.bucket_arn, f"/{args.prefix}/*"),
-                },
-                {
-                    "Sid": "EncryptThroughS3",
-                    "Effect": "Allow",
-                    "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-                    "Resource": args.kms_key_arn,
-                    "Condition": {"StringEquals": {"kms:ViaService": f"s3.{args.region}.amazonaws.com{suffix}"}},
-                },
-            ],
-        }
-    )
+            "Effect": "Allow",
+            "Action": list(LISTING),
+            "Resource": access.bucket_arn,
+            "Condition": {"StringLike": {"s3:prefix": [args.prefix, f"{args.prefix}/*"]}},
+        },
+        {
+            "Effect": "Allow",
+            "Action": list(OBJECTS),
+            "Resource": pulumi.Output.concat(access.bucket_arn, f"/{args.prefix}/*"),
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": access.kms_key_arn,
+            "Condition": {"StringEquals": {"kms:ViaService": args.partition.host("s3", access.region)}},
+        },
+    ]

@@ -3,24 +3,27 @@
 import pulumi
 import pulumi_aws as aws
 
+from infra import cidrs
 from infra.aws.alarm_rules import host_rules
 from infra.aws.alarm_topic import AlarmTopic, AlarmTopicArgs
 from infra.aws.alarms import Alarms, AlarmsArgs
-from infra import cidrs
-from infra.aws.backup_bucket import BackupBucket, BackupBucketArgs
-from infra.aws.encryption_key import EncryptionKey, EncryptionKeyArgs
+from infra.aws.backup_store import backup_regions, backup_store
+from infra.aws.encryption_keys import EncryptionKeys, EncryptionKeysArgs
 from infra.aws.host import Host, HostArgs
 from infra.aws.image import newest_debian
 from infra.aws.instance_profile import InstanceProfile, InstanceProfileArgs
 from infra.aws.network import Network, NetworkArgs
+from infra.aws.secrets import Secrets, SecretsArgs
 from infra.aws.security_groups import SecurityGroups, SecurityGroupsArgs
 from infra.aws.settings import AwsSettings
+from infra.export import SECRETS
 from infra.instance_types import instance_type
 from infra.settings import Architecture
 from infra.target import Declared, DeclaredHost, connect_to
 from infra.topology import HostPlan, Topology
 
 CLUSTER = "main"
+AUTHORITY = ("ca_certificate", "ca_private_key")
 
 
 def declare(topology: Topology) -> Declared:
@@ -29,9 +32,19 @@ def declare(topology: Topology) -> Declared:
     assert given is not None  # noqa: S101 - the target says so; this tells the type checker
     tags = {"Project": settings.project, "Environment": settings.environment, "ManagedBy": "pulumi"}
     account_id = aws.get_caller_identity_output().account_id
-    partition = aws.get_partition_output().partition
+    label = f"{settings.project}-{settings.environment}"
 
-    key = EncryptionKey("encryption", EncryptionKeyArgs(account_id=account_id, partition=partition, tags=tags))
+    keys = EncryptionKeys(
+        "encryption",
+        EncryptionKeysArgs(
+            account_id=account_id,
+            region=given.region,
+            partition=given.partition,
+            label=label,
+            backup_regions=backup_regions(topology, given),
+            tags=tags,
+        ),
+    )
     network = Network(
         "network",
         NetworkArgs(
@@ -44,7 +57,7 @@ def declare(topology: Topology) -> Declared:
             partition=given.partition,
             account_id=account_id,
             log_group=f"/{settings.project}/{settings.environment}/flow-logs",
-            log_key_arn=key.arn,
+            log_key_arn=keys.monitoring_arn,
             tags=tags,
         ),
     )
@@ -62,22 +75,39 @@ def declare(topology: Topology) -> Declared:
             tags=tags,
         ),
     )
-    bucket_name = pulumi.Output.concat(f"{settings.project}-{settings.environment}-backup-", account_id)
-    backup = BackupBucket("backup", BackupBucketArgs(bucket=bucket_name, kms_key_arn=key.arn, tags=tags))
-    profile = InstanceProfile(
-        "database",
-        InstanceProfileArgs(bucket_arn=backup.arn, prefix=CLUSTER, kms_key_arn=key.arn, region=given.region, tags=tags),
+    backups = backup_store(topology, given, keys, account_id, tags)
+    profiles = {
+        kind: InstanceProfile(
+            kind,
+            InstanceProfileArgs(
+                description=f"{label}: {kind} hosts",
+                buckets=backups.buckets if kind == "database" else [],
+                prefix=CLUSTER,
+                partition=given.partition,
+                tags=tags,
+            ),
+        )
+        for kind in ("database", "service")
+    }
+    secrets = Secrets(
+        "secrets",
+        SecretsArgs(
+            prefix=f"{settings.project}/{settings.environment}",
+            names=[*SECRETS, *AUTHORITY],
+            account_id=account_id,
+            kms_key_arn=keys.secrets_arn,
+            tags=tags,
+        ),
     )
     image_id = image(settings.architecture, given)
-    alarm_prefix = f"{settings.project}-{settings.environment}"
     topic = AlarmTopic(
         "alarms",
         AlarmTopicArgs(
-            alarm_prefix=alarm_prefix,
+            alarm_prefix=label,
             partition=given.partition,
             region=given.region,
             account_id=account_id,
-            kms_key_arn=key.arn,
+            kms_key_arn=keys.monitoring_arn,
             emails=given.alarm_emails,
             tags=tags,
         ),
@@ -95,10 +125,10 @@ def declare(topology: Topology) -> Declared:
                 image_id=image_id,
                 subnet_id=network.database_subnet_ids[plan.zone],
                 security_group_ids=[groups.database_id if database else groups.service_id],
-                kms_key_arn=key.arn,
+                kms_key_arn=keys.data_arn,
                 user=settings.ssh.user,
                 public_key=given.public_key,
-                profile_name=profile.profile_name if database else None,
+                profile_name=profiles["database" if database else "service"].profile_name,
                 replacing=plan.name in given.replacing_hosts,
                 volume_speeds={"data": given.data_speed, "wal": given.wal_speed},
                 tags={**tags, "Cluster": CLUSTER} if database else {**tags, "Serves": " ".join(plan.serves)},
@@ -107,17 +137,9 @@ def declare(topology: Topology) -> Declared:
         rules = host_rules(
             plan.name, made.instance_id, made.volumes, partition=given.partition.name, region=given.region
         )
-        Alarms(plan.name, AlarmsArgs(prefix=alarm_prefix, topic_arn=topic.arn, rules=rules, tags=tags))
+        Alarms(plan.name, AlarmsArgs(prefix=label, topic_arn=topic.arn, rules=rules, tags=tags))
         return made
 
-    secrets = pulumi.Output.format(
-        "aws-secretsmanager:arn:{0}:secretsmanager:{1}:{2}:secret:{3}/{4}/",
-        partition,
-        given.region,
-        account_id,
-        settings.project,
-        settings.environment,
-    )
     return Declared(
         architecture=settings.architecture,
         virtual="vm",
@@ -125,10 +147,10 @@ def declare(topology: Topology) -> Declared:
             plan.name: DeclaredHost(connect=connect_to(topology, plan), devices=host(plan).devices)
             for plan in topology.hosts
         },
-        repository={"type": "s3", "bucket": backup.bucket, "region": given.region, "kms_key_arn": key.arn},
-        secret_reference=pulumi.Output.concat(secrets, "{name}"),
-        ca_certificate=pulumi.Output.concat(secrets, "ca_certificate"),
-        ca_private_key=pulumi.Output.concat(secrets, "ca_private_key"),
+        repository=backups.repository,
+        secrets={name: secrets.references[name] for name in SECRETS},
+        ca_certificate=secrets.references["ca_certificate"],
+        ca_private_key=secrets.references["ca_private_key"],
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pulumi
 
+from infra.export import SECRETS
 from infra.lab.resources import Host, HostInputs, HostVolume, Network, Volume
 from infra.settings import Architecture
 from infra.target import Declared, DeclaredHost, connect_to
@@ -13,6 +14,7 @@ from infra.topology import HostPlan, Topology
 IMAGE = "localhost/lab/trixie:host"
 APT_PORT = 3142  # The gateway of each of the lab's networks offers the apt cache here
 SECRETS_FILE = ".lab/secrets.yml"
+RETENTION_DAYS = 30  # as on AWS by default
 ARCHITECTURES: dict[str, Architecture] = {"x86_64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
 
@@ -28,8 +30,8 @@ def declare(topology: Topology) -> Declared:
         architecture=ARCHITECTURES[platform.machine()],
         virtual="container",
         hosts=hosts,
-        repository={"type": "host", "host": repository},
-        secret_reference=f"file:{SECRETS_FILE}#{{name}}",
+        repository={"type": "host", "host": repository, "retention_days": RETENTION_DAYS},
+        secrets={name: f"file:{SECRETS_FILE}#{name}" for name in SECRETS},
         ca_certificate="file:.lab/ca/ca.crt",
         ca_private_key="file:.lab/ca/ca.key",
     )

@@ -205,11 +205,6 @@ def test_hosts_and_their_volumes_say_whose_they_are(production: Recording) -> No
         assert tags["Name"] == resource.name.removesuffix("-instance")
 
 
-def test_only_database_hosts_may_touch_backups(production: Recording) -> None:
-    allowed = {i.parent for i in production.of_type(INSTANCE) if i.inputs.get("iamInstanceProfile")}
-    assert allowed == {"db1", "db2", "db3"}
-
-
 @pytest.mark.parametrize(
     ("architecture", "kind", "debian", "ec2"),
     [("x86_64", "m7a", "amd64", "x86_64"), ("aarch64", "m7g", "arm64", "arm64")],

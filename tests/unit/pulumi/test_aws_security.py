@@ -1,4 +1,4 @@
-"""Network, bucket, key and permissions on AWS."""
+"""Network, tags and parents on AWS."""
 
 import json
 from pathlib import Path
@@ -9,14 +9,20 @@ import yaml
 from pulumi_recorder import Recording, record
 
 INGRESS, EGRESS = (f"aws:vpc/securityGroup{way}Rule:SecurityGroup{way}Rule" for way in ("Ingress", "Egress"))
-ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
-BUCKET = "aws:s3/bucket:Bucket"
-KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/"
-TAGGED = ("aws:ec2", "aws:ebs", "aws:kms", "aws:s3/bucket:", "aws:iam/role:", "aws:iam/instanceProfile:", "aws:vpc")
+TAGGED = (
+    "aws:ec2",
+    "aws:ebs",
+    "aws:kms",
+    "aws:s3/bucket:",
+    "aws:iam/role:",
+    "aws:iam/instanceProfile:",
+    "aws:vpc",
+    "aws:secretsmanager",
+)
 # PostgreSQL, Patroni, etcd, pgBackRest, then pooler and balancers: a host migrates and dumps by any of them.
 BETWEEN_DATABASE_HOSTS = (5432, 8008, 2379, 2380, 8432, 6432, 5000, 5001)
 GROUP_VARS = Path(__file__).resolve().parents[3] / "ansible/playbooks/group_vars"
-UNTAGGED = ("route:", "routeTableAssociation", "subnetCidrReservation", "volumeAttachment")
+UNTAGGED = ("kms/alias", "route:", "routeTableAssociation", "subnetCidrReservation", "volumeAttachment")
 
 
 def only(recording: Recording, kind: str) -> dict[str, Any]:
@@ -74,79 +80,6 @@ def test_the_group_that_aws_makes_itself_allows_nothing(production: Recording) -
     group = only(production, "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
     assert not group.get("ingress")
     assert not group.get("egress")
-
-
-def test_the_key_rotates_and_outlives_the_stack(production: Recording) -> None:
-    (key,) = production.of_type("aws:kms/key:Key")
-    assert key.inputs["enableKeyRotation"] is True
-    assert key.inputs["deletionWindowInDays"] == 30
-    assert key.protect
-    assert key.retain
-    (statement,) = json.loads(key.inputs["policy"])["Statement"]
-    assert statement["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
-
-
-def test_the_bucket_keeps_each_version_and_outlives_the_stack(production: Recording) -> None:
-    (bucket,) = production.of_type(BUCKET)
-    assert bucket.protect
-    assert bucket.retain
-    assert bucket.inputs["forceDestroy"] is False
-    versions = only(production, "aws:s3/bucketVersioning:BucketVersioning")
-    assert versions["versioningConfiguration"] == {"status": "Enabled"}
-
-
-def test_the_bucket_encrypts_with_the_platforms_key(production: Recording) -> None:
-    kind = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
-    (rule,) = only(production, kind)["rules"]
-    default = rule["applyServerSideEncryptionByDefault"]
-    assert default["sseAlgorithm"] == "aws:kms"
-    assert default["kmsMasterKeyId"].startswith(KEY_ARN)
-    assert rule["bucketKeyEnabled"] is True
-
-
-def test_the_bucket_is_private(production: Recording) -> None:
-    block = only(production, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
-    names = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-    assert all(block[name] is True for name in names)
-    owner = only(production, "aws:s3/bucketOwnershipControls:BucketOwnershipControls")
-    assert owner["rule"] == {"objectOwnership": "BucketOwnerEnforced"}
-
-
-def test_the_bucket_refuses_whoever_comes_without_tls(production: Recording) -> None:
-    policy = json.loads(only(production, "aws:s3/bucketPolicy:BucketPolicy")["policy"])
-    (statement,) = policy["Statement"]
-    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    bucket = "arn:aws:s3:::freelance-platform-production-backup-123456789012"
-    assert statement["Resource"] == [bucket, f"{bucket}/*"]
-
-
-def test_a_database_host_may_use_its_own_backups_and_nothing_else(production: Recording) -> None:
-    policy = json.loads(production.named("database-backups", ROLE_POLICY).inputs["policy"])
-    bucket = "arn:aws:s3:::freelance-platform-production-backup-123456789012"
-    listing, objects, key = policy["Statement"]
-    assert listing["Action"] == ["s3:ListBucket", "s3:ListBucketVersions"]
-    assert listing["Resource"] == bucket
-    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["main", "main/*"]}}
-    assert objects["Action"] == [
-        "s3:DeleteObject",
-        "s3:GetObject",
-        "s3:GetObjectVersion",
-        "s3:PutObject",
-        "s3:PutObjectTagging",
-    ]
-    assert objects["Resource"] == f"{bucket}/main/*"
-    assert key["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
-    assert key["Resource"].startswith(KEY_ARN)
-    assert key["Condition"] == {"StringEquals": {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}}
-    assert {statement["Effect"] for statement in policy["Statement"]} == {"Allow"}
-
-
-def test_only_ec2_takes_the_role(production: Recording) -> None:
-    role = production.named("database-role", "aws:iam/role:Role").inputs
-    (statement,) = json.loads(role["assumeRolePolicy"])["Statement"]
-    assert statement["Principal"] == {"Service": "ec2.amazonaws.com"}
-    assert statement["Action"] == "sts:AssumeRole"
 
 
 def test_everything_says_whose_it_is(production: Recording) -> None:

@@ -33,6 +33,7 @@ SHAPES = {
     contract.CertificateAuthority: SCHEMA["$defs"]["cluster"]["properties"]["certificate_authority"],
     contract.HostRepository: SCHEMA["$defs"]["repository"]["oneOf"][0],
     contract.BucketRepository: SCHEMA["$defs"]["repository"]["oneOf"][1],
+    contract.Bucket: SCHEMA["$defs"]["bucket"],
 }
 
 
@@ -137,7 +138,7 @@ def test_whatever_the_settings_accept_makes_a_contract(
         virtual="container",
         hosts={},
         repository={},
-        secret_reference="",
+        secrets={},
         ca_certificate="",
         ca_private_key="",
     )
@@ -146,8 +147,8 @@ def test_whatever_the_settings_accept_makes_a_contract(
             host.name: {"connect": connect, "devices": {volume.purpose: "/dev/sda" for volume in host.volumes}}
             for host in plan.hosts
         },
-        "repository": {"type": "host", "host": "service1"},
-        "secret_reference": "file:secrets.yml#{name}",
+        "repository": {"type": "host", "host": "service1", "retention_days": 30},
+        "secrets": {name: f"file:secrets.yml#{name}" for name in export.SECRETS},
         "ca_certificate": "file:ca.crt",
         "ca_private_key": "file:ca.key",
     }

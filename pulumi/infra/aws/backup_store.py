@@ -1,0 +1,76 @@
+"""Where backups go: a service host's volume, or a bucket, with a second one in another region where that is wanted.
+
+The second bucket is a repository of its own, which pgBackRest writes as its `repo2`, and no replica that S3 makes: a
+replica repeats what happened to the first one, its damage and the delete markers of a wrong `expire` too; it lags
+behind without pgBackRest knowing, and what was there before it was switched on is missing from it. pgBackRest checks
+both, restores from either and expires each by its own retention.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from infra.aws.backup_bucket import BackupBucket, BackupBucketArgs
+from infra.aws.encryption_keys import EncryptionKeys
+from infra.aws.instance_profile import BucketAccess
+from infra.aws.settings import AwsSettings
+from infra.topology import Topology
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupStore:
+    """`repository` is the contract's object; `buckets` are what a database host needs access to."""
+
+    repository: Mapping[str, object]
+    buckets: Sequence[BucketAccess]
+
+
+def backup_regions(topology: Topology, settings: AwsSettings) -> list[str]:
+    """Return where a bucket lies, the stack's own region first; nowhere when a service host has the repository."""
+    if repository_host(topology):
+        return []
+    return [settings.region, *filter(None, [settings.backup.second_region])]
+
+
+def repository_host(topology: Topology) -> str:
+    """Return the name of the service host that has the repository, or nothing."""
+    return next((plan.name for plan in topology.service_hosts if "repository" in plan.serves), "")
+
+
+def backup_store(
+    topology: Topology,
+    settings: AwsSettings,
+    keys: EncryptionKeys,
+    account_id: pulumi.Output[str],
+    tags: Mapping[str, str],
+) -> BackupStore:
+    """Make the buckets, where there are any."""
+    backup = settings.backup
+    retention = {"retention_days": backup.retention_days}
+    if host := repository_host(topology):
+        return BackupStore(repository={"type": "host", "host": host, **retention}, buckets=[])
+    regions = backup_regions(topology, settings)
+    label = f"{topology.settings.project}-{topology.settings.environment}"
+    places: list[dict[str, object]] = []
+    buckets: list[BucketAccess] = []
+    for region in regions:
+        first = region == settings.region
+        kind = "backup" if first else "repo2"
+        bucket = BackupBucket(
+            "backup" if first else f"backup-{region}",
+            BackupBucketArgs(
+                bucket=pulumi.Output.concat(label, f"-{kind}-", account_id),
+                logs_bucket=pulumi.Output.concat(label, f"-{kind}-logs-", account_id),
+                account_id=account_id,
+                kms_key_arn=keys.backup_arns[region],
+                lock_days=backup.lock_days,
+                region=None if first else region,
+                tags=tags,
+            ),
+        )
+        places.append({"bucket": bucket.bucket, "region": region, "kms_key_arn": keys.backup_arns[region]})
+        buckets.append(BucketAccess(bucket_arn=bucket.arn, kms_key_arn=keys.backup_arns[region], region=region))
+    first_place, *others = places
+    second = next(iter(others), None)
+    return BackupStore(repository={"type": "s3", **first_place, **retention, "second": second}, buckets=buckets)
