@@ -46,6 +46,7 @@ def contract(topology: Topology, declared: Declared) -> pulumi.Output[dict[str, 
         secrets=dict(declared.secrets),
         ca_certificate=declared.ca_certificate,
         ca_private_key=declared.ca_private_key,
+        endpoint_names=dict(declared.endpoint_names),
     )
     return resolved.apply(lambda known: build(topology, declared, known))
 
@@ -79,7 +80,6 @@ def build(topology: Topology, declared: Declared, known: Mapping[str, Any]) -> d
             ],
         }
 
-    active = [plan.address for plan in topology.database_hosts if plan.state == "active"]
     value = {
         "version": VERSION,
         "project": settings.project,
@@ -89,10 +89,7 @@ def build(topology: Topology, declared: Declared, known: Mapping[str, Any]) -> d
         "clusters": {
             "main": {
                 "hosts": [host(plan) for plan in topology.database_hosts],
-                "endpoints": {
-                    **{name: [f"{address}:{port}" for address in active] for name, port in PORTS.items()},
-                    "names": {name: f"{prefix}.{settings.environment}" for name, prefix in NAMES.items()},
-                },
+                "endpoints": _endpoints(topology, known["endpoint_names"]),
                 "connections": asdict(settings.connections),
                 "repository": known["repository"],
                 "certificate_authority": {
@@ -106,3 +103,16 @@ def build(topology: Topology, declared: Declared, known: Mapping[str, Any]) -> d
         "services": [host(plan) for plan in topology.service_hosts],
     }
     return Contract.from_json(value).to_json()
+
+
+def _endpoints(topology: Topology, balanced: Mapping[str, str]) -> dict[str, Any]:
+    """A balancer is one entry, by the name that certificates carry; without one each active host is an entry."""
+    if balanced:
+        # read_only_direct is reached by the name read_only.
+        ways = {way: [f"{balanced[way.removesuffix('_direct')]}:{port}"] for way, port in PORTS.items()}
+        return {**ways, "names": dict(balanced)}
+    active = [plan.address for plan in topology.database_hosts if plan.state == "active"]
+    return {
+        **{way: [f"{address}:{port}" for address in active] for way, port in PORTS.items()},
+        "names": {name: f"{prefix}.{topology.settings.environment}" for name, prefix in NAMES.items()},
+    }

@@ -5,7 +5,7 @@ is put together from the topology and this, in the same way for each target (`in
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pulumi
@@ -28,6 +28,7 @@ class Declared:
 
     `hosts` by name, one for each host of the topology; `repository` is the contract's object;
     `secrets`, `ca_certificate` and `ca_private_key` give the contract's references, never a value.
+    `endpoint_names`: full names of the endpoints, which lead to one balancer; empty where clients list the hosts.
     """
 
     architecture: Architecture
@@ -37,6 +38,7 @@ class Declared:
     secrets: Mapping[str, pulumi.Input[str]]  # by name, one for each of `infra.export.SECRETS`
     ca_certificate: pulumi.Input[str]
     ca_private_key: pulumi.Input[str]
+    endpoint_names: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 Declare = Callable[[Topology], Declared]

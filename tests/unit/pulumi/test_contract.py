@@ -151,5 +151,6 @@ def test_whatever_the_settings_accept_makes_a_contract(
         "secrets": {name: f"file:secrets.yml#{name}" for name in export.SECRETS},
         "ca_certificate": "file:ca.crt",
         "ca_private_key": "file:ca.key",
+        "endpoint_names": {},
     }
     assert export.build(plan, declared, known)["environment"] == stack
