@@ -1,5 +1,7 @@
 """The target `aws`: a private network over zones, hosts with volumes that outlive them, a bucket for backups, a key."""
 
+from collections.abc import Mapping
+
 import pulumi
 import pulumi_aws as aws
 
@@ -12,11 +14,13 @@ from infra.aws.encryption_keys import EncryptionKeys, EncryptionKeysArgs
 from infra.aws.host import Host, HostArgs
 from infra.aws.image import newest_debian
 from infra.aws.instance_profile import InstanceProfile, InstanceProfileArgs
+from infra.aws.load_balancer import LoadBalancer, LoadBalancerArgs
 from infra.aws.network import Network, NetworkArgs
+from infra.aws.private_zone import PrivateZone, PrivateZoneArgs
 from infra.aws.secrets import Secrets, SecretsArgs
 from infra.aws.security_groups import SecurityGroups, SecurityGroupsArgs
 from infra.aws.settings import AwsSettings
-from infra.export import SECRETS
+from infra.export import NAMES, PORTS, SECRETS
 from infra.instance_types import instance_type
 from infra.settings import Architecture
 from infra.target import Declared, DeclaredHost, connect_to
@@ -140,17 +144,55 @@ def declare(topology: Topology) -> Declared:
         Alarms(plan.name, AlarmsArgs(prefix=label, topic_arn=topic.arn, rules=rules, tags=tags))
         return made
 
+    hosts = {plan.name: host(plan) for plan in topology.hosts}
+    balancer = _balancer(topology, network, groups, hosts, tags)
+    names = _names(topology, network, balancer, tags)
     return Declared(
         architecture=settings.architecture,
         virtual="vm",
         hosts={
-            plan.name: DeclaredHost(connect=connect_to(topology, plan), devices=host(plan).devices)
+            plan.name: DeclaredHost(connect=connect_to(topology, plan), devices=hosts[plan.name].devices)
             for plan in topology.hosts
         },
         repository=backups.repository,
         secrets={name: secrets.references[name] for name in SECRETS},
         ca_certificate=secrets.references["ca_certificate"],
         ca_private_key=secrets.references["ca_private_key"],
+        endpoint_names=names.endpoint_names,
+    )
+
+
+def _balancer(
+    topology: Topology, network: Network, groups: SecurityGroups, hosts: Mapping[str, Host], tags: Mapping[str, str]
+) -> LoadBalancer:
+    active = [plan.name for plan in topology.database_hosts if plan.state == "active"]
+    return LoadBalancer(
+        "nlb",
+        LoadBalancerArgs(
+            vpc_id=network.vpc_id,
+            subnet_ids=list(network.database_subnet_ids.values()),
+            security_group_id=groups.balancer_id,
+            ports=PORTS,
+            targets={name: hosts[name].instance_id for name in active},
+            tags=tags,
+        ),
+    )
+
+
+def _names(topology: Topology, network: Network, balancer: LoadBalancer, tags: Mapping[str, str]) -> PrivateZone:
+    given = topology.settings.aws
+    assert given is not None  # noqa: S101 - the target says so; this tells the type checker
+    return PrivateZone(
+        "names",
+        PrivateZoneArgs(
+            domain=given.private_zone,
+            vpc_id=network.vpc_id,
+            hosts={plan.name: str(plan.address) for plan in topology.hosts},
+            endpoints=NAMES,
+            balancer_dns_name=balancer.dns_name,
+            balancer_zone_id=balancer.zone_id,
+            tags=tags,
+        ),
     )
 
 

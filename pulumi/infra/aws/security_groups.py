@@ -1,4 +1,4 @@
-"""Who may open a connection to whom: one security group for database hosts and one for service hosts."""
+"""Who may open a connection to whom: a security group each for database hosts, service hosts and the balancer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.aws.internet_access import ANYWHERE
+from infra.export import PORTS
 
 SSH = 22
 CLUSTER_PORTS = {"postgresql": 5432, "patroni": 8008, "etcd-client": 2379, "etcd-peer": 2380, "pgbackrest": 8432}
-CLIENT_PORTS = {"pooled": 6432, "direct": 5000, "read-only-direct": 5001}
+CLIENT_PORTS = {way.replace("_", "-"): port for way, port in PORTS.items()}
 CACHE_PORT = 6379
 # Packages and their keys. Names and time need no rule: no group filters Amazon's DNS and time servers (VPC user guide,
 # "Control traffic to your AWS resources using security groups").
@@ -20,7 +21,7 @@ S3_PORT = 443
 
 @dataclass(frozen=True, kw_only=True)
 class SecurityGroupsArgs:
-    """Inputs, networks as CIDRs. `clients` reach the database's endpoints and the cache, `operator` also SSH."""
+    """Inputs, networks as CIDRs. `clients` reach the balancer and the cache, `operator` also SSH."""
 
     vpc_id: pulumi.Input[str]
     network: str
@@ -34,23 +35,28 @@ class SecurityGroupsArgs:
 
 
 class SecurityGroups(pulumi.ComponentResource):
-    """Outputs: `database_id`, `service_id`."""
+    """Outputs: `database_id`, `service_id`, `balancer_id`."""
 
     def __init__(self, name: str, args: SecurityGroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("freelance:network:SecurityGroups", name, None, opts)
         self._name, self._tags = name, args.tags
         database = self._group("database", "PostgreSQL hosts", args.vpc_id)
         service = self._group("service", "Hosts beside the database", args.vpc_id)
+        balancer = self._group("balancer", "Load balancer of the database", args.vpc_id)
         # A database host is a client of the others too: it migrates and dumps by whichever balancer answers.
         for purpose, port in (CLUSTER_PORTS | CLIENT_PORTS).items():
             self._ingress(database, f"database-{purpose}", port, f"{purpose} between database hosts", group=database)
             self._egress(database, f"database-{purpose}", port, f"{purpose} between database hosts", group=database)
         self._ingress(service, "service-cache-database", CACHE_PORT, "cache of database hosts", group=database)
         self._egress(database, "database-cache", CACHE_PORT, "cache of database hosts", group=service)
+        # Hosts see the balancer's address and not a client's: who may come is decided here, and nobody goes past it.
+        for purpose, port in CLIENT_PORTS.items():
+            self._egress(balancer, f"balancer-{purpose}", port, f"{purpose} and its health check", group=database)
+            self._ingress(database, f"database-{purpose}-balancer", port, f"{purpose} of clients", group=balancer)
         for source in dict.fromkeys((*args.clients, args.operator)):
             for purpose, port in CLIENT_PORTS.items():
-                key = f"database-{purpose}-{slug(source)}"
-                self._ingress(database, key, port, f"{purpose} connections", cidr=source)
+                key = f"balancer-{purpose}-{slug(source)}"
+                self._ingress(balancer, key, port, f"{purpose} connections", cidr=source)
             self._ingress(service, f"service-cache-{slug(source)}", CACHE_PORT, "cache", cidr=source)
         for kind, group in (("database", database), ("service", service)):
             self._ingress(group, f"{kind}-ssh", SSH, "SSH of operators and the controller", cidr=args.operator)
@@ -58,7 +64,10 @@ class SecurityGroups(pulumi.ComponentResource):
         self._egress(database, "database-s3", S3_PORT, "backups to S3", prefix_list=args.s3_prefix_list_id)
         self.database_id: pulumi.Output[str] = database.id
         self.service_id: pulumi.Output[str] = service.id
-        self.register_outputs({"database_id": self.database_id, "service_id": self.service_id})
+        self.balancer_id: pulumi.Output[str] = balancer.id
+        self.register_outputs(
+            {"database_id": self.database_id, "service_id": self.service_id, "balancer_id": self.balancer_id}
+        )
 
     def _outward(self, kind: str, group: aws.ec2.SecurityGroup, args: SecurityGroupsArgs) -> None:
         if args.internet:

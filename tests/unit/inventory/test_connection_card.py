@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
+NAMES = {"pooled": "pooled", "direct": "rw", "read_only": "ro"}
 DATABASES = {"main": "freelance_platform", "replica": "freelance_platform_replica"}
 
 
@@ -55,6 +56,21 @@ def test_a_balancer_is_reached_by_the_name_that_certificates_carry(
         assert found["connections"][way]["jdbc"].startswith("jdbc:postgresql://pooled.lab:6432/")
     assert found["resolve"]["aliases"] == ["pooled.lab -> balancer.example.internal"]
     assert found["resolve"]["hosts"][0] == "10.99.0.11 rw.lab ro.lab"
+
+
+def test_names_that_dns_knows_need_no_help_of_the_client(card_filter: ModuleType, contract: dict[str, Any]) -> None:
+    names = {key: f"{prefix}.example.internal" for key, prefix in NAMES.items()}
+    ports = {"pooled": 6432, "direct": 5000, "read_only_direct": 5001}
+    entries = {way: [f"{names[way.removesuffix('_direct')]}:{port}"] for way, port in ports.items()}
+    cluster = {**contract["clusters"]["main"], "endpoints": {**entries, "names": names}}
+    found = card_filter.connection_card(cluster, "main", "lab", "/ca.crt", DATABASES)
+    assert found["resolve"] == {"hosts": [], "aliases": []}
+    for way, connection in found["connections"].items():
+        parameters = connection["parameters"]
+        assert [f"{parameters['host']}:{parameters['port']}"] == entries[{"replica": "pooled"}.get(way, way)]
+        assert hosts_of_jdbc(connection["jdbc"]) == connection["endpoints"]
+        assert parameters["sslmode"] == "verify-full"
+        assert "hostaddr" not in parameters
 
 
 def hosts_of_jdbc(url: str) -> list[str]:
