@@ -28,7 +28,8 @@ ROOT_VOLUME_GIB = 20  # system and logs; each database directory has a volume of
 class HostArgs:
     """Inputs. `plan`: the host as the topology has it; `user` and `public_key` are the only way in.
 
-    `replacing`: its instance is about to be replaced. `volume_speeds`: those beyond what gp3 includes.
+    `needs`: what it can't do without, from its first boot until it is gone. `replacing`: its instance is about to be
+    replaced. `volume_speeds`: those beyond what gp3 includes.
     """
 
     plan: HostPlan
@@ -40,6 +41,7 @@ class HostArgs:
     user: str
     public_key: str
     tags: Mapping[str, str]
+    needs: Sequence[pulumi.Resource]
     profile_name: pulumi.Input[str] | None = None
     replacing: bool = False
     volume_speeds: Mapping[Purpose, VolumeSpeed] = field(default_factory=dict)
@@ -98,6 +100,7 @@ class Host(pulumi.ComponentResource):
             vpc_security_group_ids=args.security_group_ids,
             opts=pulumi.ResourceOptions(
                 parent=self,
+                depends_on=args.needs,
                 # The address is fixed, so the old instance must be gone first.
                 delete_before_replace=True,
                 # A newer image or another first-boot text is for new hosts: running ones are Ansible's.

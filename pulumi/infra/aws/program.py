@@ -132,6 +132,7 @@ def declare(topology: Topology) -> Declared:
                 kms_key_arn=keys.data_arn,
                 user=settings.ssh.user,
                 public_key=given.public_key,
+                needs=[network, groups],  # its routes, endpoints of services and rules, which it names none of
                 profile_name=profiles["database" if database else "service"].profile_name,
                 replacing=plan.name in given.replacing_hosts,
                 volume_speeds={"data": given.data_speed, "wal": given.wal_speed},

@@ -205,6 +205,18 @@ def test_hosts_and_their_volumes_say_whose_they_are(production: Recording) -> No
         assert tags["Name"] == resource.name.removesuffix("-instance")
 
 
+def test_a_host_finds_its_ways_out_at_its_first_boot_and_keeps_them_until_it_is_gone(production: Recording) -> None:
+    ways = [
+        resource
+        for resource in production.resources
+        if resource.type.startswith(("aws:ec2/vpcEndpoint:", "aws:ec2/route", "aws:vpc/securityGroup"))
+        and resource.name.startswith(("network-", "access-"))
+    ]
+    assert "network-s3" in {way.name for way in ways}
+    for instance in production.of_type(INSTANCE):
+        assert {way.urn for way in ways} <= production.before(instance), instance.name
+
+
 @pytest.mark.parametrize(
     ("architecture", "kind", "debian", "ec2"),
     [("x86_64", "m7a", "amd64", "x86_64"), ("aarch64", "m7g", "arm64", "arm64")],
