@@ -26,6 +26,8 @@ REPLACING = {
     "instanceId",
     "privateIp",
     "subnetId",
+    "targetGroupArn",
+    "targetId",
     "volumeId",
     "vpcId",
 }
