@@ -191,6 +191,24 @@ def test_the_contract_has_one_entry_for_each_endpoint(hosts: int) -> None:
     }
 
 
+def test_the_domain_is_the_one_of_the_settings() -> None:
+    recording = record("production", private_zone="data.example.internal")
+    assert only(recording, ZONE).inputs["name"] == "data.example.internal"
+    assert all(r.inputs["name"].endswith(".data.example.internal") for r in recording.of_type(RECORD))
+    names = recording.contract["clusters"]["main"]["endpoints"]["names"]
+    assert names["direct"] == "rw.data.example.internal"
+
+
+def test_endpoints_in_china_are_the_same(production: Recording) -> None:
+    zones = [f"cn-north-1{letter}" for letter in "abd"]
+    chosen: dict[str, Any] = {"aws:region": "cn-north-1", "image_id": "ami-0123456789abcdef0", "reach": "vpn"}
+    recording = record("production", zones=zones, **chosen)
+    assert targets(recording) == targets(production)
+    for kind in (BALANCER, GROUP, LISTENER, ZONE, RECORD):
+        assert {r.name for r in recording.of_type(kind)} == {r.name for r in production.of_type(kind)}
+    assert recording.contract["clusters"]["main"]["endpoints"] == production.contract["clusters"]["main"]["endpoints"]
+
+
 def test_hosts_never_use_the_balancer() -> None:
     group_vars = yaml.safe_load((ROOT / "ansible/playbooks/group_vars/database.yml").read_text(encoding="utf-8"))
     (entry,) = group_vars["__database_endpoint_names"]
