@@ -110,8 +110,9 @@ class Environment:
     @staticmethod
     def _ssh_options(values: Mapping[str, Any]) -> str:
         SOCKETS.mkdir(mode=0o700, parents=True, exist_ok=True)
-        options = f"-o ControlMaster=auto -o ControlPersist=300s -o ControlPath={SOCKETS}/%C -o ConnectTimeout=10"
-        alive = "-o BatchMode=yes -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+        options = f"-o ControlMaster=auto -o ControlPersist=300s -o ControlPath={SOCKETS}/%C"
+        alive = f"-o ConnectTimeout={values['ansible_ssh_timeout']} -o BatchMode=yes"
+        alive += " -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
         return f"{options} {alive} {values['ansible_ssh_common_args']}"
 
     def authority_file(self) -> Path:

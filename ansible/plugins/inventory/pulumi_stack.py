@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -47,6 +48,9 @@ options:
 """
 
 PULUMI_SECONDS_MAX = 120
+CONNECT_SECONDS_MAX = 10
+# A proxy is a program that must start first, one for each of `forks` hosts at once, and a second connection.
+PROXY_SECONDS_MAX = 30
 
 
 class ContractError(Exception):
@@ -158,19 +162,27 @@ def groups_of(contract: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def connection_variables(host: Mapping[str, Any]) -> dict[str, Any]:
-    """Return Ansible's connection variables of a host; key and known_hosts as absolute paths."""
+    """Return Ansible's connection variables of a host; key and known_hosts as absolute paths.
+
+    Only what is the host's own is added: pipelining and ControlPersist stay as ansible.cfg has them.
+    """
     connect = host["connect"]
+    files = {key: _absolute(connect[key]) for key in ("private_key_file", "known_hosts_file")}
     options = [
-        f"-o UserKnownHostsFile={_absolute(connect['known_hosts_file'])}",
+        f"-o {shlex.quote('UserKnownHostsFile=' + files['known_hosts_file'])}",
         "-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
-        f'-o ProxyCommand="{connect["proxy_command"]}"' if connect["proxy_command"] else "",
     ]
+    if command := connect["proxy_command"]:
+        for key, path in files.items():  # a jump host is reached with the same files
+            command = command.replace(f"{{{key}}}", shlex.quote(path))
+        options.append(f"-o {shlex.quote('ProxyCommand=' + command)}")
     return {
         "ansible_host": connect["host"],
         "ansible_port": connect["port"],
         "ansible_user": connect["user"],
-        "ansible_ssh_private_key_file": _absolute(connect["private_key_file"]),
-        "ansible_ssh_common_args": " ".join(filter(None, options)),
+        "ansible_ssh_private_key_file": files["private_key_file"],
+        "ansible_ssh_common_args": " ".join(options),
+        "ansible_ssh_timeout": PROXY_SECONDS_MAX if connect["proxy_command"] else CONNECT_SECONDS_MAX,
     }
 
 

@@ -2,12 +2,13 @@
 
 import json
 import stat
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleError, AnsibleLookupError
+from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 
@@ -34,6 +35,8 @@ _raw:
 """
 
 ROOT = Path(__file__).resolve().parents[3]
+# Modules get it from there by ansible.cfg; a plugin runs in Ansible's own process.
+sys.path.append(str(ROOT / "ansible/plugins/module_utils"))
 PLAYBOOK = "ansible/playbooks/initialise_secrets.yml"
 PLACEHOLDER = "CHANGE_ME"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
@@ -100,9 +103,15 @@ def read_aws(location: str, reference: str, loader: Any, templar: Any) -> str:
     if plugin is None:
         raise AnsibleError(f"secret {reference}: the collection amazon.aws is not installed; install requirements.txt")
     try:
-        answer = plugin.run([arn], variables={}, region=parts[3], on_missing="skip", on_deleted="skip")
-    except AnsibleLookupError as error:
-        raise UnreadableError(f"secret {reference}: Secrets Manager refused it ({error})") from None
+        answer = plugin.run([arn], variables={}, region=parts[3], on_missing="error", on_deleted="error")
+    except AnsibleError as error:
+        # Loaded only here, as botocore is.
+        from aws_refusal import explain  # noqa: PLC0415
+
+        refusal = explain(error.__context__ or error, arn)
+        if refusal.missing:
+            raise UnreadableError(f"secret {reference}: {refusal.cause}") from None
+        raise AnsibleError(f"secret {reference}: {refusal}") from None
     text = "".join(answer)
     if not key:
         return checked(text, reference)

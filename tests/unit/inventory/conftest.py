@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +30,23 @@ def plugin() -> ModuleType:
 @pytest.fixture
 def contract() -> dict[str, Any]:
     return dict(json.loads((GOLDEN / "contract.lab.json").read_text(encoding="utf-8")))
+
+
+@pytest.fixture
+def production(tmp_path: Path) -> Callable[[object], Path]:
+    """Return a function that gives a copy of production's inventory which reads a saved contract."""
+
+    def copy(contract: object) -> Path:
+        saved = tmp_path / "contract.json"
+        saved.write_text(json.dumps(contract), encoding="utf-8")
+        inventory = tmp_path / "inventory"
+        shutil.copytree(ROOT / "inventories/production", inventory)
+        source = inventory / "pulumi_stack.yml"
+        text = re.sub(r"(?m)^remote_state:.*\n", "", source.read_text(encoding="utf-8"))
+        source.write_text(re.sub(r"(?m)^contract_file:.*$", f"contract_file: {saved}", text), encoding="utf-8")
+        return inventory
+
+    return copy
 
 
 @pytest.fixture

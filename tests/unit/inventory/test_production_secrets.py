@@ -1,9 +1,8 @@
 """A production without all of its secrets is refused by name, by the user's own command, before a host is asked."""
 
 import json
-import re
-import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,9 @@ MISSING = "monitor_password"
     ],
     ids=["placeholder", "empty", "missing"],
 )
-def test_a_secret_that_is_not_there_is_refused(tmp_path: Path, value: str | None, reason: str) -> None:
+def test_a_secret_that_is_not_there_is_refused(
+    tmp_path: Path, production: Callable[[object], Path], value: str | None, reason: str
+) -> None:
     contract = json.loads((ROOT / "tests/golden/contract.production.json").read_text(encoding="utf-8"))
     names = contract["clusters"]["main"]["secrets"]
     secrets = tmp_path / "secrets.yml"
@@ -31,13 +32,7 @@ def test_a_secret_that_is_not_there_is_refused(tmp_path: Path, value: str | None
     secrets.chmod(0o600)
     # Secrets Manager is beyond reach here: what it would answer is in a file.
     contract["clusters"]["main"]["secrets"] = {name: f"file:{secrets}#{name}" for name in names}
-    saved = tmp_path / "contract.json"
-    saved.write_text(json.dumps(contract), encoding="utf-8")
-    inventory = tmp_path / "inventory"
-    shutil.copytree(ROOT / "inventories/production", inventory)
-    source = inventory / "pulumi_stack.yml"
-    text = re.sub(r"(?m)^remote_state:.*\n", "", source.read_text(encoding="utf-8"))
-    source.write_text(re.sub(r"(?m)^contract_file:.*$", f"contract_file: {saved}", text), encoding="utf-8")
+    inventory = production(contract)
 
     done = subprocess.run(
         ["ansible-playbook", "-i", str(inventory), SITE],
