@@ -87,7 +87,7 @@ def _of_service(error: botocore.exceptions.ClientError, arn: str, action: str) -
     code, message = (error.response["Error"].get(key, "") for key in ("Code", "Message"))
     if code == "ResourceNotFoundException":
         return Refusal("it is missing or has no value yet", "make it", missing=True)
-    if code == "InvalidRequestException" and "deletion" in message:
+    if code == "InvalidRequestException" and "marked" in message:
         return Refusal(
             f"it is marked for deletion ({message})",
             "bring back its value, as another one would not open what it encrypted: "

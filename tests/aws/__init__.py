@@ -1,0 +1,1 @@
+"""Tests against a server of the AWS API on this machine."""

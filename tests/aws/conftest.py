@@ -1,0 +1,85 @@
+"""A server of the AWS API on loopback, and production's stack in it. No request leaves this machine."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+
+from tests.aws.replay import ROOT, Account, record
+
+REGION = "eu-central-1"
+# An own account without this machine's: no credentials, settings or metadata of whoever runs the tests.
+ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "an-example",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    # One try: what is tested is what is said afterwards.
+    "AWS_MAX_ATTEMPTS": "1",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The aws package warns of its own old modules when it imports them."""
+    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:pulumi_aws")
+
+
+@pytest.fixture(scope="session")
+def account() -> Iterator[Account]:
+    """An empty account, which this process and all that it starts talk to."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "BOTO"))]:
+            patch.delenv(name)
+        url = f"http://{host}:{port}"
+        for name, value in {**ACCOUNT, "AWS_ENDPOINT_URL": url}.items():
+            patch.setenv(name, value)
+        yield Account(REGION, url)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def contract(account: Account) -> dict[str, Any]:
+    """Production's contract after its resources were made: four database hosts, of which one retires."""
+    return account.make(record("production", database_hosts=4, retiring_hosts=["db4"]))
+
+
+@pytest.fixture(scope="session")
+def inventory(contract: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The inventory of this contract."""
+    folder = tmp_path_factory.mktemp("contract")
+    shutil.copytree(ROOT / "inventories/production/group_vars", folder / "group_vars")
+    (folder / "contract.json").write_text(json.dumps(contract), encoding="utf-8")
+    source = yaml.safe_load((ROOT / "inventories/production/pulumi_stack.yml").read_text(encoding="utf-8"))
+    source |= {"contract_file": str(folder / "contract.json"), "remote_state": False}
+    (folder / "pulumi_stack.yml").write_text(yaml.safe_dump(source), encoding="utf-8")
+    return folder / "pulumi_stack.yml"
+
+
+@pytest.fixture(scope="session")
+def run(account: Account) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs a program in the repository's root, in the account's environment."""
+
+    assert os.environ["AWS_ENDPOINT_URL"] == account.url
+
+    def call(*argv: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", **environment},
+            check=False,
+        )
+
+    return call
