@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -54,16 +56,20 @@ def contract(account: Account) -> dict[str, Any]:
     return account.make(record("production", database_hosts=4, retiring_hosts=["db4"]))
 
 
-@pytest.fixture(scope="session")
-def inventory(contract: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The inventory of this contract."""
-    folder = tmp_path_factory.mktemp("contract")
+def inventory_of(contract: dict[str, Any], folder: Path) -> Path:
+    """Write production's inventory of a contract into a folder."""
     shutil.copytree(ROOT / "inventories/production/group_vars", folder / "group_vars")
     (folder / "contract.json").write_text(json.dumps(contract), encoding="utf-8")
     source = yaml.safe_load((ROOT / "inventories/production/pulumi_stack.yml").read_text(encoding="utf-8"))
     source |= {"contract_file": str(folder / "contract.json"), "remote_state": False}
     (folder / "pulumi_stack.yml").write_text(yaml.safe_dump(source), encoding="utf-8")
     return folder / "pulumi_stack.yml"
+
+
+@pytest.fixture(scope="session")
+def inventory(contract: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The inventory of this contract."""
+    return inventory_of(contract, tmp_path_factory.mktemp("contract"))
 
 
 @pytest.fixture(scope="session")
@@ -83,3 +89,29 @@ def run(account: Account) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return call
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch, account: Account) -> Iterator[Callable[[str, str, int], None]]:
+    """Return a function that makes AWS refuse everything with an error code, a message and an HTTP status."""
+    assert account.url
+    error: dict[str, Any] = {}
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps({"__type": error["code"], "message": error["message"]}).encode()
+            self.send_response(error["status"])
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing: the tests read what the lookup says."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        yield lambda code, message, status: error.update(code=code, message=message, status=status)
+        server.shutdown()

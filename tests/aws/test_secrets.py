@@ -1,14 +1,10 @@
 """Secrets are read from Secrets Manager; a failure is told with secret, cause and remedy, and without a value."""
 
 import importlib.util
-import json
 import subprocess
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from types import ModuleType
-from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
@@ -19,7 +15,7 @@ from tests.aws.replay import ROOT, Account
 NAME = "freelance-platform/production/monitor_password"
 ARN = f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{NAME}"
 VALUE = "s3cret-that-nobody-prints"
-Answer = Callable[[str, str, int], None]
+Refuse = Callable[[str, str, int], None]
 
 
 @pytest.fixture(scope="module")
@@ -79,32 +75,6 @@ def test_a_secret_that_is_marked_for_deletion_is_brought_back_and_not_made_anew(
     assert "initialise_secrets" not in message
 
 
-@pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch, account: Account) -> Iterator[Answer]:
-    """Return a function that makes AWS refuse everything with an error code, a message and an HTTP status."""
-    assert account.url
-    error: dict[str, Any] = {}
-
-    class Refusing(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.dumps({"__type": error["code"], "message": error["message"]}).encode()
-            self.send_response(error["status"])
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing: the tests read what the lookup says."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        yield lambda code, message, status: error.update(code=code, message=message, status=status)
-        server.shutdown()
-
-
 # Source: Secrets Manager API reference, "Common Error Types" and the errors of GetSecretValue.
 DENIED = (
     "User: arn:aws:iam::123456789012:user/operator is not authorized to perform: secretsmanager:GetSecretValue on "
@@ -137,9 +107,9 @@ TOKEN = "The security token included in the request"
     ids=["denied", "denied by the key", "throttled", "expired", "unknown", "clock", "key", "server", "new"],
 )
 def test_a_refusal_names_secret_cause_and_remedy(
-    plugin: ModuleType, answer: Answer, error: tuple[str, str, int], cause: str, remedy: str
+    plugin: ModuleType, refuse: Refuse, error: tuple[str, str, int], cause: str, remedy: str
 ) -> None:
-    answer(*error)
+    refuse(*error)
     told = refusal(plugin)
     assert cause in told
     assert error[1] in told
@@ -199,9 +169,9 @@ def test_an_endpoint_out_of_reach_is_told_with_its_region(
 
 
 def test_the_site_tells_the_cause_before_a_host_is_asked(
-    answer: Answer, run: Callable[..., subprocess.CompletedProcess[str]], inventory: Path
+    refuse: Refuse, run: Callable[..., subprocess.CompletedProcess[str]], inventory: Path
 ) -> None:
-    answer("ExpiredTokenException", "The security token included in the request is expired", 400)
+    refuse("ExpiredTokenException", "The security token included in the request is expired", 400)
     done = run("ansible-playbook", "-i", inventory, "ansible/playbooks/check_site.yml")
     told = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0

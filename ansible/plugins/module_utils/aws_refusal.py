@@ -49,7 +49,10 @@ NO_CREDENTIALS = (
     botocore.exceptions.SSOError,
     botocore.exceptions.TokenRetrievalError,
 )
-ACTIONS = {"read": ("GetSecretValue", "kms:Decrypt"), "write": ("PutSecretValue", "kms:GenerateDataKey, kms:Decrypt")}
+ACTIONS = {
+    "read": ("GetSecretValue", "kms:Decrypt"),
+    "write": ("DescribeSecret, GetSecretValue and PutSecretValue", "kms:Decrypt and kms:GenerateDataKey"),
+}
 
 
 @dataclass(frozen=True)

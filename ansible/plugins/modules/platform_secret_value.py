@@ -14,6 +14,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 try:
     import boto3  # type: ignore[import-untyped]  # it has no types, nor has the next
     import botocore.exceptions as aws_errors  # type: ignore[import-untyped]
+    from ansible.module_utils.aws_refusal import explain
 except ImportError:  # an environment without AWS needs neither
     boto3 = None
 
@@ -25,13 +26,16 @@ description:
   - An empty value and a placeholder (C(CHANGE_ME)) count as none, as they do for the lookup C(platform_secret).
 options:
   arn: {type: str, required: true, description: "ARN of the entry; without its last six letters it serves as well."}
-  value: {type: str, required: true, description: The value to be.}
+  value: {type: str, description: The value to be; without one the entry is only looked at.}
   replace: {type: bool, default: false, description: Whether a value that is there is replaced.}
 """
 EXAMPLES = r"""
 - name: Fill an entry
   platform_secret_value: {arn: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b", value: "{{ made }}"}
   no_log: true
+"""
+RETURN = r"""
+filled: {type: bool, returned: success, description: Whether the entry had a value before.}
 """
 
 PLACEHOLDER = re.compile(r"\s*(change_me|$)", re.IGNORECASE)
@@ -53,27 +57,25 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "arn": {"type": "str", "required": True},
-            "value": {"type": "str", "required": True, "no_log": True},
+            "value": {"type": "str", "no_log": True},
             "replace": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     if boto3 is None:
         module.fail_json(msg=missing_required_lib("boto3"))
-    arn = module.params["arn"]
+    arn, value = module.params["arn"], module.params["value"]
     try:
         client = boto3.client("secretsmanager", region_name=arn.split(":")[3])
-        missing = module.params["replace"] or not is_filled(client, arn)
-        if missing and not module.check_mode:
-            client.put_secret_value(SecretId=arn, SecretString=module.params["value"])
-    except aws_errors.ClientError as error:
-        remedy = ""
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            remedy = "; run `pulumi up`, which makes the entry"
-        module.fail_json(msg=f"secret {arn}: {error}{remedy}")
-    except aws_errors.BotoCoreError as error:
-        module.fail_json(msg=f"secret {arn}: {error}")
-    module.exit_json(changed=missing)
+        filled = is_filled(client, arn)
+        changed = value is not None and (module.params["replace"] or not filled)
+        if changed and not module.check_mode:
+            client.put_secret_value(SecretId=arn, SecretString=value)
+    except (aws_errors.ClientError, aws_errors.BotoCoreError) as error:
+        refusal = explain(error, arn, "write")
+        words = "there is no such entry; run `pulumi up`, which makes it" if refusal.missing else refusal
+        module.fail_json(msg=f"secret {arn}: {words}")
+    module.exit_json(changed=changed, filled=filled)
 
 
 if __name__ == "__main__":

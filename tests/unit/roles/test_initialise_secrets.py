@@ -20,7 +20,8 @@ from .role_files import ROOT
 
 KEYS = ("field_encryption_key", "blind_index_key")
 # The repository's own settings but for its inventory, which the playbook needs none of.
-SETTINGS = f"[defaults]\nnocows = true\nlibrary = {ROOT}/ansible/plugins/modules\n"
+PLUGINS = ROOT / "ansible/plugins"
+SETTINGS = f"[defaults]\nnocows = true\nlibrary = {PLUGINS}/modules\nmodule_utils = {PLUGINS}/module_utils\n"
 
 
 def play(folder: Path, *words: str) -> str:
