@@ -44,8 +44,13 @@ class Declared:
 Declare = Callable[[Topology], Declared]
 
 
-def connect_to(topology: Topology, host: HostPlan) -> dict[str, pulumi.Input[str | int | None]]:
-    """Return the contract's `connect` for a host that is reached at its own address."""
+def connect_to(
+    topology: Topology, host: HostPlan, proxy_command: pulumi.Input[str] | None = None
+) -> dict[str, pulumi.Input[str | int | None]]:
+    """Return the contract's `connect` for a host; without a ProxyCommand of the target's the settings' own counts.
+
+    In it `{private_key_file}` and `{known_hosts_file}` stand for the controller's paths of these files.
+    """
     ssh = topology.settings.ssh
     return {
         "host": str(host.address),
@@ -53,5 +58,5 @@ def connect_to(topology: Topology, host: HostPlan) -> dict[str, pulumi.Input[str
         "user": ssh.user,
         "private_key_file": ssh.private_key_file,
         "known_hosts_file": ssh.known_hosts_file,
-        "proxy_command": ssh.proxy_command or None,
+        "proxy_command": ssh.proxy_command or None if proxy_command is None else proxy_command,
     }

@@ -36,6 +36,10 @@ TYPES: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
     "aws:ec2/volumeAttachment:VolumeAttachment": ("vai-", lambda _: {}),
     "aws:ec2/vpc:Vpc": ("vpc-", lambda _: {}),
     "aws:ec2/vpcEndpoint:VpcEndpoint": ("vpce-", lambda i: {"prefixListId": "pl-" + digest(i, 8)}),
+    "aws:ec2transitgateway/instanceConnectEndpoint:InstanceConnectEndpoint": (
+        "eice-",
+        lambda i: {"dnsName": f"{i}.endpoint.example"},
+    ),
     "aws:iam/instanceProfile:InstanceProfile": ("", lambda i: {"name": i}),
     "aws:iam/role:Role": ("", lambda i: {"name": i}),
     "aws:iam/rolePolicy:RolePolicy": ("", lambda _: {}),

@@ -14,7 +14,7 @@ import pulumi
 from infra.aws.backup_bucket import BackupBucket, BackupBucketArgs
 from infra.aws.encryption_keys import EncryptionKeys
 from infra.aws.instance_profile import BucketAccess
-from infra.aws.settings import AwsSettings
+from infra.aws.stack import Stack
 from infra.topology import Topology
 
 
@@ -26,11 +26,11 @@ class BackupStore:
     buckets: Sequence[BucketAccess]
 
 
-def backup_regions(topology: Topology, settings: AwsSettings) -> list[str]:
+def backup_regions(stack: Stack) -> list[str]:
     """Return where a bucket lies, the stack's own region first; nowhere when a service host has the repository."""
-    if repository_host(topology):
+    if repository_host(stack.topology):
         return []
-    return [settings.region, *filter(None, [settings.backup.second_region])]
+    return [stack.aws.region, *filter(None, [stack.aws.backup.second_region])]
 
 
 def repository_host(topology: Topology) -> str:
@@ -38,35 +38,27 @@ def repository_host(topology: Topology) -> str:
     return next((plan.name for plan in topology.service_hosts if "repository" in plan.serves), "")
 
 
-def backup_store(
-    topology: Topology,
-    settings: AwsSettings,
-    keys: EncryptionKeys,
-    account_id: pulumi.Output[str],
-    tags: Mapping[str, str],
-) -> BackupStore:
+def backup_store(stack: Stack, keys: EncryptionKeys) -> BackupStore:
     """Make the buckets, where there are any."""
-    backup = settings.backup
+    backup = stack.aws.backup
     retention = {"retention_days": backup.retention_days}
-    if host := repository_host(topology):
+    if host := repository_host(stack.topology):
         return BackupStore(repository={"type": "host", "host": host, **retention}, buckets=[])
-    regions = backup_regions(topology, settings)
-    label = f"{topology.settings.project}-{topology.settings.environment}"
     places: list[dict[str, object]] = []
     buckets: list[BucketAccess] = []
-    for region in regions:
-        first = region == settings.region
+    for region in backup_regions(stack):
+        first = region == stack.aws.region
         kind = "backup" if first else "repo2"
         bucket = BackupBucket(
             "backup" if first else f"backup-{region}",
             BackupBucketArgs(
-                bucket=pulumi.Output.concat(label, f"-{kind}-", account_id),
-                logs_bucket=pulumi.Output.concat(label, f"-{kind}-logs-", account_id),
-                account_id=account_id,
+                bucket=pulumi.Output.concat(stack.label, f"-{kind}-", stack.account_id),
+                logs_bucket=pulumi.Output.concat(stack.label, f"-{kind}-logs-", stack.account_id),
+                account_id=stack.account_id,
                 kms_key_arn=keys.backup_arns[region],
                 lock_days=backup.lock_days,
                 region=None if first else region,
-                tags=tags,
+                tags=stack.tags,
             ),
         )
         places.append({"bucket": bucket.bucket, "region": region, "kms_key_arn": keys.backup_arns[region]})

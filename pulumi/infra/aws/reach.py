@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws.settings import Reach
+
 SSH = 22
 
 
@@ -77,6 +79,13 @@ class ConnectEndpoint(pulumi.ComponentResource):
             self.endpoint.dns_name,
         )
         self.register_outputs({"proxy_command": self.proxy_command})
+
+
+def proxy_command_of(reach: Reach, endpoint: ConnectEndpoint | None) -> pulumi.Input[str] | None:
+    """Return the ProxyCommand that leads to the hosts, None where their network does; an endpoint is there or not."""
+    if endpoint is not None:
+        return endpoint.proxy_command
+    return through(reach.bastion) if reach.kind == "bastion" else None
 
 
 def through(bastion: str) -> str:

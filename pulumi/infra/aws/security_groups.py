@@ -21,11 +21,15 @@ S3_PORT = 443
 
 @dataclass(frozen=True, kw_only=True)
 class SecurityGroupsArgs:
-    """Inputs, networks as CIDRs. `clients` reach the balancer and the cache, `operator` also SSH."""
+    """Inputs, networks as CIDRs. `clients` and `operator` reach the balancer and the cache.
+
+    `operator_ssh`: whether `operator` reaches SSH, too; otherwise SSH has a way of its own (`infra.aws.reach`).
+    """
 
     vpc_id: pulumi.Input[str]
     network: str
     operator: str
+    operator_ssh: bool
     clients: Sequence[str]
     s3_prefix_list_id: pulumi.Input[str]
     internet: bool  # whether NAT leads there
@@ -59,7 +63,8 @@ class SecurityGroups(pulumi.ComponentResource):
                 self._ingress(balancer, key, port, f"{purpose} connections", cidr=source)
             self._ingress(service, f"service-cache-{slug(source)}", CACHE_PORT, "cache", cidr=source)
         for kind, group in (("database", database), ("service", service)):
-            self._ingress(group, f"{kind}-ssh", SSH, "SSH of operators and the controller", cidr=args.operator)
+            if args.operator_ssh:
+                self._ingress(group, f"{kind}-ssh", SSH, "SSH of operators and the controller", cidr=args.operator)
             self._outward(kind, group, args)
         self._egress(database, "database-s3", S3_PORT, "backups to S3", prefix_list=args.s3_prefix_list_id)
         self.database_id: pulumi.Output[str] = database.id

@@ -124,6 +124,12 @@ class _Monitor(mocks.MockMonitor):
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's
 
 
+def said_dependencies(request: Any) -> tuple[str, ...]:
+    """Return the names of the resources that come first by `depends_on` alone."""
+    taken = {urn for dependencies in request.propertyDependencies.values() for urn in dependencies.urns}
+    return tuple(sorted(urn.rsplit("::", 1)[-1] for urn in set(request.dependencies) - taken))
+
+
 @cache
 def config_in(stack: str) -> Mapping[str, str]:
     """Return the configuration of an example stack."""

@@ -46,7 +46,6 @@ def rules(recording: Recording, kind: str, group: str) -> set[tuple[int, str]]:
 def test_database_hosts_accept_exactly_these_connections(production: Recording) -> None:
     # Clients come by the balancer, whose rules are in test_aws_endpoints.py.
     assert rules(production, INGRESS, "database") == {
-        (22, "10.30.0.0/24"),
         *((port, "group") for port in BETWEEN_DATABASE_HOSTS),
     }
 
@@ -55,12 +54,11 @@ def test_database_hosts_accept_exactly_these_connections(production: Recording) 
 def test_the_network_lets_through_what_the_hosts_firewall_does(production: Recording, group: str, hosts: str) -> None:
     declared = yaml.safe_load((GROUP_VARS / f"{hosts}.yml").read_text())[f"__{hosts}_firewall_rules"]
     on_hosts = {port for rule in declared for port in rule["ports"]}
-    assert {port for port, _ in rules(production, INGRESS, group)} == on_hosts | {22}
+    assert {port for port, _ in rules(production, INGRESS, group)} == on_hosts  # SSH: see test_aws_reach
 
 
 def test_service_hosts_accept_exactly_these_connections(production: Recording) -> None:
     assert rules(production, INGRESS, "service") == {
-        (22, "10.30.0.0/24"),
         (6379, "group"),
         *((6379, network) for network in ("10.20.0.0/16", "10.40.0.0/16", "10.30.0.0/24")),
     }
