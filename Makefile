@@ -8,7 +8,7 @@ ENVIRONMENT ?= lab
 HOST ?= db1
 TEST := python3 -m tests.everything
 
-.PHONY: help up down destroy status card ssh psql test lint unit engine molecule molecule-all app lab host proofs proofs-all report bench sizing docs requirements
+.PHONY: help up down destroy status card ssh psql test lint unit engine aws molecule molecule-all app lab host proofs proofs-all report bench sizing docs requirements
 
 help: ## Show what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,8 @@ unit: ## Tests that need no host
 	@$(TEST) unit
 engine: ## The Pulumi program through the real engine
 	@$(TEST) engine
+aws: ## What asks AWS, against a server of its API on this machine
+	@$(TEST) aws
 molecule: ## Each role's default scenario on real hosts
 	@$(TEST) molecule
 molecule-all: ## Each scenario of each role

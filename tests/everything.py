@@ -98,6 +98,7 @@ def groups() -> dict[str, list[Step]]:
         "lint": lint(),
         "unit": [tool("unit", ["pytest", "tests/unit"])],
         "engine": [tool("engine", ["pytest", "tests/engine"], needs=["Pulumi engine"])],
+        "aws": [tool("aws", ["pytest", "tests/aws"])],
         "app": [tool("app", ["pytest", "tests/app"], needs=["packages image"])],
         "molecule": scenarios("default"),
         "molecule-all": scenarios("default", "alternative"),

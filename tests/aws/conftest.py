@@ -35,8 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def account() -> Iterator[Account]:
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """An empty account, which this process and all that it starts talk to."""
+    aws_cli = tmp_path_factory.mktemp("bin") / "aws"
+    aws_cli.write_text("#!/bin/sh\necho aws-cli/2.12.0\n")  # new enough; no test here opens a tunnel
+    aws_cli.chmod(0o755)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
@@ -46,6 +49,7 @@ def account() -> Iterator[Account]:
         url = f"http://{host}:{port}"
         for name, value in {**ACCOUNT, "AWS_ENDPOINT_URL": url}.items():
             patch.setenv(name, value)
+        patch.setenv("PATH", str(aws_cli.parent), prepend=os.pathsep)
         yield Account(REGION, url)
     server.stop()
 
