@@ -37,6 +37,7 @@ MYPY = [
     "ansible/plugins/filter",
     "ansible/plugins/inventory",
     "ansible/plugins/lookup",
+    "ansible/plugins/module_utils",
     "ansible/plugins/modules",
     "ansible/plugins/support",
     "lab",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import botocore
-import botocore.exceptions
-import botocore.session
+import botocore  # type: ignore[import-untyped]  # it has no types, nor have its parts
+import botocore.exceptions  # type: ignore[import-untyped]
+import botocore.session  # type: ignore[import-untyped]
 
 WHO = "`aws sts get-caller-identity` says who asks"
 CREDENTIALS = "log in (`aws sso login`, `aws configure`) or set AWS_PROFILE, then run again"
