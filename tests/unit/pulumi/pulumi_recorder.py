@@ -38,7 +38,7 @@ class Resource:
     delete_before_replace: bool
     ignore_changes: tuple[str, ...]
     depends_on: frozenset[str]  # URNs: those that it names and those whose outputs it takes
-    aliases: tuple[str, ...]  # URNs, or the parts that differ, as `type: …` and `name: …`
+    aliases: tuple[str, ...]  # URNs, or the name or type that differs
 
 
 @dataclass
@@ -117,17 +117,11 @@ class _Monitor(mocks.MockMonitor):
                     delete_before_replace=request.deleteBeforeReplace,
                     ignore_changes=tuple(request.ignoreChanges),
                     depends_on=frozenset(request.dependencies),
-                    aliases=tuple(alias.urn or str(alias.spec).strip() for alias in request.aliases),
+                    aliases=tuple(alias.urn or alias.spec.name or alias.spec.type for alias in request.aliases),
                 )
             )
         self.answers.request.urn = urn
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's
-
-
-def said_dependencies(request: Any) -> tuple[str, ...]:
-    """Return the names of the resources that come first by `depends_on` alone."""
-    taken = {urn for dependencies in request.propertyDependencies.values() for urn in dependencies.urns}
-    return tuple(sorted(urn.rsplit("::", 1)[-1] for urn in set(request.dependencies) - taken))
 
 
 @cache

@@ -221,7 +221,8 @@ def test_a_service_host_takes_the_place_of_the_bucket() -> None:
     assert repository == {"type": "host", "host": "store1", "retention_days": 20}
     assert not of_s3(recording)
     assert not [key.name for key in recording.of_type("aws:kms/key:Key") if "backup" in key.name]
-    assert not [resource for resource in recording.resources if resource.type == "aws:iam/rolePolicy:RolePolicy"]
+    allowed = [resource.name for resource in recording.of_type("aws:iam/rolePolicy:RolePolicy")]
+    assert allowed == ["network-flow-logs-delivery"]
 
 
 def test_retention_is_one_number_for_bucket_and_pgbackrest(production: Recording) -> None:

@@ -95,9 +95,10 @@ def test_there_is_one_endpoint_that_hides_the_client_and_is_replaced_in_its_plac
 
 
 def test_hosts_wait_for_the_endpoint(by_endpoint: Recording, directly: Recording) -> None:
+    (endpoint,) = by_endpoint.of_type(ENDPOINT)
     for host in by_endpoint.of_type(INSTANCE):
-        assert "reach-endpoint" in host.depends_on, host.name
-    assert not [host for host in directly.of_type(INSTANCE) if "reach-endpoint" in host.depends_on]
+        assert endpoint.urn in by_endpoint.before(host), host.name
+    assert not [resource for resource in directly.resources if resource.type == ENDPOINT]
 
 
 def test_the_contract_leads_through_the_endpoint(by_endpoint: Recording) -> None:

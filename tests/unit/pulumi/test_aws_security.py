@@ -107,5 +107,5 @@ def test_names_follow_the_partition(region: str, via: str) -> None:
         "reach": "vpn",
     }
     recording = record("production", **settings)
-    policy = json.loads(recording.named("database-backups", ROLE_POLICY).inputs["policy"])
+    policy = json.loads(recording.named("database-backups", "aws:iam/rolePolicy:RolePolicy").inputs["policy"])
     assert policy["Statement"][2]["Condition"]["StringEquals"]["kms:ViaService"] == via

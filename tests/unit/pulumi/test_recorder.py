@@ -18,7 +18,7 @@ def test_an_old_name_or_place_of_a_resource_is_told() -> None:
     aliases = [alias_pb2.Alias(urn="urn:old"), alias_pb2.Alias(spec=alias_pb2.Alias.Spec(name="old"))]
     request = resource_pb2.RegisterResourceRequest(type="freelance:test:Part", name="new", aliases=aliases)
     (resource,) = recorded(request).resources
-    assert resource.aliases == ("urn:old", 'name: "old"')
+    assert resource.aliases == ("urn:old", "old")
 
 
 def test_what_exists_before_a_resource_is_told_to_the_first_one() -> None:
