@@ -109,13 +109,3 @@ def test_a_host_is_protected_again_once_its_mark_is_gone(engine: Engine) -> None
     instance = resource(engine, "db2-instance", INSTANCE)
     assert instance["protect"]
     assert instance["outputs"]["disableApiTermination"] is True
-
-
-def test_a_retired_hosts_instance_can_be_terminated(engine: Engine) -> None:
-    settings = {"data_volume_gib": 600, "data_volume_iops": 8000, "image_id": LATER_IMAGE}
-    engine.up(**settings, database_hosts=4, retiring_hosts=["db4"])
-    before = len(engine.journal())
-    engine.up(**settings)
-    steps = of_hosts(engine, before)
-    assert sorted(steps) == [("delete", "db4-data"), ("delete", "db4-instance"), ("delete", "db4-wal")]  # attachments
-    assert [line for line in engine.journal()[before:] if line["type"] == VOLUME] == []

@@ -58,7 +58,8 @@ def instance_rules(host: str, instance_id: pulumi.Input[str], recover: str) -> d
             "list), then look at the instance's console output; start or replace it",
             period_s=MINUTE_S,
             periods=3,
-            missing="breaching",  # an instance reports each minute, unless it is stopped or gone
+            # It reports each minute, unless it is stopped or gone. (A new one may sound until its first report.)
+            missing="breaching",
         ),
         "volumes-check": Rule(
             of=metric("StatusCheckFailed_AttachedEBS"),

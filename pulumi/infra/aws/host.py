@@ -29,7 +29,7 @@ class HostArgs:
     """Inputs. `plan`: the host as the topology has it; `user` and `public_key` are the only way in.
 
     `needs`: what it can't do without, from its first boot until it is gone. `replacing`: its instance is about to be
-    replaced. `volume_speeds`: those beyond what gp3 includes.
+    replaced. `volume_speeds`: those that are not what gp3 includes.
     """
 
     plan: HostPlan

@@ -1,6 +1,7 @@
 """Hosts and volumes on AWS: what would hurt if it were otherwise."""
 
 import json
+from typing import Any
 
 import pytest
 from aws_inventions import new_id
@@ -236,7 +237,7 @@ def test_the_image_follows_the_architecture(architecture: str, kind: str, debian
 @pytest.mark.parametrize(
     ("settings", "owner"), [({}, "136693071363"), ({"image_owner": "210987654321"}, "210987654321")]
 )
-def test_an_image_is_looked_up_by_its_publishers_account(settings: dict[str, str], owner: str) -> None:
+def test_an_image_is_looked_up_by_its_publishers_account(settings: dict[str, Any], owner: str) -> None:
     lookup = record("production", **settings).lookups[LOOKUP]
     assert lookup["owners"] == [owner]
     assert lookup["mostRecent"] is True
