@@ -21,7 +21,7 @@ def changes(engine: Engine, since: int) -> list[tuple[str, str]]:
 
 def test_a_preview_changes_nothing(engine: Engine) -> None:
     shown = engine.run("preview", settings={}).stdout
-    assert "95 to create" in shown
+    assert "158 to create" in shown
     assert engine.journal() == []
 
 

@@ -4,10 +4,11 @@ Hosts are spread over zones by the topology. There is no placement group beside 
 apart, no rack can take the majority of etcd's members with it, and a group that finds no further rack refuses to start
 a host just when one is being replaced.
 
-Replacing a database host takes three steps, because nothing that looks like a mistake may do it: name the host in
-`replacing_hosts` and run `pulumi up`, which lifts the protections of its instance and attachments; run `pulumi up
---replace <URN of its instance>`, which makes a new instance with the old address and the old volumes; take the name out
-again and run `pulumi up`.
+Replacing a database host takes steps, because nothing that looks like a mistake may do it: switch over if it leads;
+name it in `replacing_hosts` and run `pulumi up`, which lifts the protections of its instance and attachments; run
+`pulumi up --replace <URN of its instance>`, which makes an instance of the newest image with the old address and the
+old volumes; take the name out again, run `pulumi up`, then the site's playbook. Another size stops the instance: it
+needs the same mark first.
 """
 
 import json

@@ -51,7 +51,8 @@ def test_every_alarm_is_told_to_the_topic_and_so_is_its_end(production: Recordin
 def test_every_alarm_says_whose_it_is_and_what_to_do(production: Recording) -> None:
     for found in production.of_type(ALARM):
         assert found.inputs["name"] == f"{PREFIX}-{found.name}"
-        assert found.inputs["tags"]["Name"] == found.name
+        own = {"Project": "freelance-platform", "Environment": "production", "ManagedBy": "pulumi", "Name": found.name}
+        assert found.inputs["tags"] == own
         told = found.inputs["alarmDescription"]
         assert found.parent in told or found.parent == "nlb"
         assert any(word in told for word in ("Make sure", "Find", "Switch over", "Look")), told
