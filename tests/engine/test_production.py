@@ -67,6 +67,15 @@ def test_a_second_up_is_empty_and_exports_the_same(engine: Engine) -> None:
     assert engine.contract() == GOLDEN
 
 
+def test_another_way_out_touches_no_host_and_no_subnet_of_one(engine: Engine) -> None:
+    before = len(engine.journal())
+    engine.up(egress="none", apt_mirror="http://mirror.example.internal/debian")
+    engine.up()
+    touched = changes(engine, before)
+    assert {("delete", "network-internet-nat-eu-central-1a"), ("create", "network-endpoints-kms")} <= set(touched)
+    assert all(name.startswith(("access-", "network-endpoints", "network-internet")) for _, name in touched), touched
+
+
 def test_a_fourth_host_is_added_and_no_other_one_touched(engine: Engine) -> None:
     before = len(engine.journal())
     engine.up(database_hosts=4)
