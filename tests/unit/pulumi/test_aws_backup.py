@@ -177,6 +177,8 @@ def test_access_is_logged_into_a_bucket_beside_it(two: Recording) -> None:
 def test_logs_can_be_delivered_and_are_not_logged_themselves(two: Recording) -> None:
     logs = {bucket.inputs["bucket"] for bucket in two.of_type(BUCKET) if bucket.name.endswith("-logs-bucket")}
     assert len(logs) == 2
+    for name in ("backup", "backup-eu-west-1"):
+        assert two.named(f"{name}-logs-bucket", BUCKET).inputs["objectLockEnabled"] is False
     assert not logs & {resource.inputs["bucket"] for resource in [*two.of_type(LOGGING), *two.of_type(LOCK)]}
     for resource in two.of_type(ENCRYPTION):
         if resource.inputs["bucket"] in logs:
