@@ -119,13 +119,10 @@ class Bucket:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BucketRepository:
+class BucketRepository(Bucket):
     """Backups lie in an S3 bucket; `second` is one more, in another region: pgBackRest's repo2."""
 
     type: Literal["s3"]
-    bucket: str
-    region: str
-    kms_key_arn: str
     retention_days: int
     second: Bucket | None
 
@@ -263,9 +260,13 @@ def _check(contract: Contract) -> None:
         repository = cluster.repository
         if isinstance(repository, HostRepository) and repository.host not in serving:
             raise ContractError(f"contract: cluster {name} backs up to {repository.host}, which serves no repository")
-        second = repository.second if isinstance(repository, BucketRepository) else None
-        if second and second.region == repository.region:
-            raise ContractError(
-                f"contract: both repositories of cluster {name} lie in {repository.region}; name another region in "
-                "backup_second_region and run `pulumi up`"
-            )
+        if isinstance(repository, BucketRepository):
+            _check_regions(name, repository)
+
+
+def _check_regions(cluster: str, repository: BucketRepository) -> None:
+    if repository.second and repository.second.region == repository.region:
+        raise ContractError(
+            f"contract: both repositories of cluster {cluster} lie in {repository.region}; name another region in "
+            "backup_second_region and run `pulumi up`"
+        )
