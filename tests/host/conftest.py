@@ -36,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"environment {name}: {error}") from error
     if not config.stash[KEY].hosts("all"):
         raise pytest.UsageError(f"environment {name} has no host: see the message above, or run: make up")
+    if problems := config.stash[KEY].tunnel_problems():
+        raise pytest.UsageError(f"environment {name}: {' '.join(problems)}")
     if config.getoption("--report"):
         config.pluginmanager.register(report.Report(config.getoption("--report"), config.stash[KEY]), "host-report")
 

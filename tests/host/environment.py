@@ -11,7 +11,7 @@ import testinfra  # type: ignore[import-untyped] # ships no types
 import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import filter_loader, init_plugin_loader
+from ansible.plugins.loader import filter_loader, init_plugin_loader, lookup_loader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
 
@@ -84,6 +84,11 @@ class Environment:
     def declared(self, host: str) -> Declared:
         """Return the variables of a host."""
         return self._declared.setdefault(host, Declared(self, host))
+
+    def tunnel_problems(self) -> list[str]:
+        """Return what keeps this machine from opening tunnels to the hosts, in check_site.yml's own words."""
+        commands = [self.declared(host)["platform_host"]["connect"]["proxy_command"] for host in self.hosts("all")]
+        return list(lookup_loader.get("aws_cli_problems").run(commands))
 
     def connection(self, host: str) -> Any:
         """Return a testinfra host over ssh. One connection is kept open and shared with Ansible's settings."""
