@@ -1,14 +1,51 @@
 """What AWS would invent for the resource types that the platform declares; used by both recording engines.
 
 Source of the outputs: the aws provider's reference of each type. Whatever is not listed is refused.
+In a text `{region}`, `{partition}`, `{dns_suffix}` and `{account_id}` stand for the place that is asked.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-ACCOUNT, REGION, PARTITION = "123456789012", "eu-central-1", "aws"
-ZONES = [f"{REGION}{letter}" for letter in "abc"]
+ACCOUNT_ID = "123456789012"
+# Regions that the example stacks are in, and the letters of their zones.
+# Source: the regions' pages of aws.amazon.com and amazonaws.cn, "Regions and Availability Zones".
+REGIONS = {"cn-north-1": "abd", "cn-northwest-1": "abc", "eu-central-1": "abc", "eu-west-1": "abc"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """An account seen from one of its regions. KeyError for a region that is not listed above."""
+
+    region: str
+
+    @property
+    def zones(self) -> list[str]:
+        """The zones that the region has."""
+        return [f"{self.region}{letter}" for letter in REGIONS[self.region]]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the place is called, by what stands for it in a text."""
+        chinese = self.region.startswith("cn-")
+        return {
+            "account_id": ACCOUNT_ID,
+            "dns_suffix": "amazonaws.com.cn" if chinese else "amazonaws.com",
+            "partition": "aws-cn" if chinese else "aws",
+            "region": self.region,
+        }
+
+    def fill(self, value: Any) -> Any:
+        """Return the value with the place's names in its texts."""
+        if isinstance(value, str):
+            for name, text in self.names.items():
+                value = value.replace(f"{{{name}}}", text)
+            return value
+        if isinstance(value, Mapping):
+            return {key: self.fill(item) for key, item in value.items()}
+        return [self.fill(item) for item in value] if isinstance(value, list) else value
 
 
 def digest(text: str, length: int) -> str:
@@ -70,19 +107,23 @@ TYPES: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ("sgr-", lambda _: {}),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ("sgr-", lambda _: {}),
 }
+ARN_PREFIXES = {"iam/instanceProfile": "instance-profile/", "iam/role": "role/", "kms/key": "key/"}
+GLOBAL_SERVICES = ("iam", "route53")  # whose ARNs name no region
 ANSWERS: dict[str, dict[str, Any]] = {
     "aws:ec2/getAmi:getAmi": {"id": "ami-" + digest("debian-13", 17), "architecture": "x86_64"},
-    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "id": ACCOUNT},
-    "aws:index/getPartition:getPartition": {"partition": PARTITION, "id": PARTITION},
+    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "{account_id}", "id": "{account_id}"},
+    "aws:index/getPartition:getPartition": {"partition": "{partition}", "dnsSuffix": "{dns_suffix}", "id": "{partition}"},
 }
 
 
 def arn(kind: str, identity: str) -> str:
     """Return the ARN of a resource of this type."""
-    service = kind.split(":")[1].split("/", maxsplit=1)[0]
+    path = kind.split(":")[1]
+    service = path.split("/", maxsplit=1)[0]
     if service == "s3":
-        return f"arn:{PARTITION}:s3:::{identity}"
-    return f"arn:{PARTITION}:{service}:{REGION}:{ACCOUNT}:{'key/' if kind == 'aws:kms/key:Key' else ''}{identity}"
+        return f"arn:{{partition}}:s3:::{identity}"
+    region = "" if service in GLOBAL_SERVICES else "{region}"
+    return f"arn:{{partition}}:{service}:{region}:{{account_id}}:{ARN_PREFIXES.get(path, '')}{identity}"
 
 
 def new_id(kind: str, urn: str, bucket: str | None) -> str:
@@ -92,6 +133,12 @@ def new_id(kind: str, urn: str, bucket: str | None) -> str:
     return bucket or TYPES[kind][0] + digest(urn, 17)
 
 
-def made_by_aws(kind: str, identity: str) -> dict[str, Any]:
+def made_by_aws(kind: str, identity: str, place: Place) -> dict[str, Any]:
     """Return the outputs that are no inputs."""
-    return {"arn": arn(kind, identity), "region": REGION, **TYPES[kind][1](identity)}
+    made = {"arn": arn(kind, identity), "region": "{region}", **TYPES[kind][1](identity)}
+    return {key: place.fill(value) for key, value in made.items()}
+
+
+def answer(token: str, place: Place) -> dict[str, Any]:
+    """Return what a lookup finds. KeyError for one that nobody announced."""
+    return {key: place.fill(value) for key, value in ANSWERS[token].items()}

@@ -1,7 +1,9 @@
 """A stand-in for the aws provider, for tests: it keeps every input, invents what AWS would assign and writes a journal.
 
 It proves order, protection, state and the contract. It proves nothing about AWS's own checks.
-`RECORDING_AWS_JOURNAL` names the journal: one JSON object for each create, update and delete.
+`RECORDING_AWS_JOURNAL` names the journal: one JSON object for each create, update and delete, in their order.
+`RECORDING_AWS_FAILS` names a resource that can't be created. `RECORDING_AWS_ELSEWHERE` names a file of what others did in
+the account: a JSON object of properties by id, null for what they deleted; it is what `refresh` and `import` find.
 """
 
 import json
@@ -11,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_inventions import ANSWERS, TYPES, ZONES, made_by_aws, new_id
+from aws_inventions import ANSWERS, TYPES, Place, answer, made_by_aws, new_id
 from pulumi.provider.experimental import provider as p
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import main
@@ -36,6 +38,10 @@ Properties = Mapping[str, PropertyValue]
 
 def wrap(value: object) -> PropertyValue:
     """Turn a plain value into a property (whose numbers are floats)."""
+    if isinstance(value, Mapping):
+        return PropertyValue({key: wrap(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return PropertyValue([wrap(item) for item in value])
     if isinstance(value, int) and not isinstance(value, bool):
         return PropertyValue(float(value))
     return PropertyValue(value)  # type: ignore[arg-type]  # texts, truth values and None
@@ -59,9 +65,10 @@ def own_type(request: Any) -> str:
     return kind
 
 
-def outputs(kind: str, identity: str, inputs: Properties) -> dict[str, PropertyValue]:
-    """Return all outputs of a resource."""
-    return {**{key: wrap(value) for key, value in made_by_aws(kind, identity).items()}, **inputs}
+def identity_of(kind: str, request: Any) -> str:
+    """Return the id of a new resource: a bucket's is its name."""
+    bucket = request.properties.get("bucket") if kind == "aws:s3/bucket:Bucket" else None
+    return new_id(kind, request.urn, str(bucket.value) if bucket else None)
 
 
 def record(operation: str, request: Any, identity: str) -> None:
@@ -73,8 +80,22 @@ def record(operation: str, request: Any, identity: str) -> None:
             journal.write(line + "\n")
 
 
+def done_elsewhere() -> dict[str, Any]:
+    """Return what others did in the account, by id."""
+    path = os.environ.get("RECORDING_AWS_ELSEWHERE")
+    return dict(json.loads(Path(path).read_text(encoding="utf-8"))) if path and Path(path).exists() else {}
+
+
 class RecordingAws(p.Provider):
-    """Accepts the resource types above and nothing else."""
+    """Accepts the resource types of `aws_inventions` and nothing else, in the region that it is configured for."""
+
+    place: Place
+
+    def outputs(self, kind: str, identity: str, inputs: Properties) -> dict[str, PropertyValue]:
+        """Return all outputs of a resource; one may lie in another region than the provider's."""
+        region = inputs.get("region")
+        place = Place(str(region.value)) if region else self.place
+        return {**{key: wrap(value) for key, value in made_by_aws(kind, identity, place).items()}, **inputs}
 
     async def check_config(self, request: p.CheckRequest) -> p.CheckResponse:
         """Accept any configuration of the provider."""
@@ -84,49 +105,52 @@ class RecordingAws(p.Provider):
         """See no change in the configuration."""
         return p.DiffResponse(changes=False)
 
-    async def configure(self, _: p.ConfigureRequest) -> p.ConfigureResponse:
+    async def configure(self, request: p.ConfigureRequest) -> p.ConfigureResponse:
         """Ask for secrets as such and for creations in previews."""
+        self.place = Place(str(request.args["region"].value))
         return p.ConfigureResponse(accept_secrets=True, supports_preview=True, accept_outputs=False)
 
     async def check(self, request: p.CheckRequest) -> p.CheckResponse:
-        """Refuse a zone that the region does not have."""
+        """Refuse a type that nobody announced and a zone that the region does not have."""
+        own_type(request)
         zone = request.new_inputs.get("availabilityZone")
-        wrong = zone is not None and zone.value not in (*ZONES, UNKNOWN)
+        wrong = zone is not None and zone.value not in (*self.place.zones, UNKNOWN)
         failures = [p.CheckFailure("availabilityZone", f"no such zone: {zone.value}")] if wrong and zone else None
         return p.CheckResponse(inputs=request.new_inputs, failures=failures)
 
     async def diff(self, request: p.DiffRequest) -> p.DiffResponse:
         """Compare each input with the state; some can't be changed in place."""
-        kind = p.PropertyDiffKind
-        old = request.old_state
-        changed = [key for key, new in request.new_inputs.items() if key not in old or plain(new) != plain(old[key])]
+        kind, old, new = p.PropertyDiffKind, request.old_state, request.new_inputs
+        changed = [key for key in new if key not in old or plain(new[key]) != plain(old[key])]
+        # The request has no old inputs. What is in the state and neither an input now nor made by AWS was one.
+        removed = sorted(set(old) - set(new) - set(made_by_aws(own_type(request), request.resource_id, self.place)))
+        kinds = {key: (kind.UPDATE, kind.UPDATE_REPLACE) for key in changed}
+        kinds |= {key: (kind.DELETE, kind.DELETE_REPLACE) for key in removed}
         return p.DiffResponse(
-            changes=bool(changed),
-            diffs=changed,
-            replaces=[key for key in changed if key in REPLACING],
+            changes=bool(kinds),
+            diffs=list(kinds),
+            replaces=[key for key in kinds if key in REPLACING],
             delete_before_replace=False,
-            detailed_diff={
-                key: p.PropertyDiff(kind.UPDATE_REPLACE if key in REPLACING else kind.UPDATE, True) for key in changed
-            },
+            detailed_diff={key: p.PropertyDiff(both[key in REPLACING], True) for key, both in kinds.items()},
         )
 
     async def create(self, request: p.CreateRequest) -> p.CreateResponse:
         """Invent an id; in a preview all that AWS would assign is unknown."""
         kind = own_type(request)
-        bucket = request.properties.get("bucket") if kind == "aws:s3/bucket:Bucket" else None
-        identity = new_id(kind, request.urn, str(bucket.value) if bucket else None)
         if request.preview:
-            blank = outputs(kind, "", request.properties)
-            known = request.properties
+            blank, known = self.outputs(kind, "", request.properties), request.properties
             return p.CreateResponse("", {k: v if k in known else PropertyValue(UNKNOWN) for k, v in blank.items()})
+        if os.environ.get("RECORDING_AWS_FAILS") == request.name:
+            raise RuntimeError(f"InsufficientInstanceCapacity: {request.name} can't be created (told to fail)")
+        identity = identity_of(kind, request)
         record("create", request, identity)
-        return p.CreateResponse(identity, outputs(kind, identity, request.properties))
+        return p.CreateResponse(identity, self.outputs(kind, identity, request.properties))
 
     async def update(self, request: p.UpdateRequest) -> p.UpdateResponse:
         """Take the new inputs over."""
         if not request.preview:
             record("update", request, request.resource_id)
-        return p.UpdateResponse({**request.olds, **outputs(own_type(request), request.resource_id, request.news)})
+        return p.UpdateResponse(self.outputs(own_type(request), request.resource_id, request.news))
 
     async def delete(self, request: p.DeleteRequest) -> None:
         """Write it down; refuse an instance that is protected from it, as EC2 does."""
@@ -136,15 +160,21 @@ class RecordingAws(p.Provider):
         record("delete", request, request.resource_id)
 
     async def read(self, request: p.ReadRequest) -> p.ReadResponse:
-        """Find each resource as it is in the state."""
-        return p.ReadResponse(request.resource_id, request.properties, request.inputs)
+        """Find a resource as it is in the state, unless something else was done to it; find no other one."""
+        elsewhere, kind = done_elsewhere(), own_type(request)
+        found = elsewhere.get(request.resource_id, {})
+        if found is None or not (found or request.properties):
+            return p.ReadResponse()
+        inputs = {**request.inputs, **{key: wrap(value) for key, value in found.items()}}
+        return p.ReadResponse(request.resource_id, self.outputs(kind, request.resource_id, inputs), inputs)
 
     async def invoke(self, request: p.InvokeRequest) -> p.InvokeResponse:
-        """Answer the lookups above; refuse an unannounced one."""
+        """Answer the lookups above and no others."""
         if request.tok not in ANSWERS:
-            failure = p.CheckFailure("", f"the recording provider does not answer {request.tok}")
+            failure = p.CheckFailure("", f"the recording provider was not told about {request.tok}")
             return p.InvokeResponse(failures=[failure])
-        return p.InvokeResponse({key: wrap(value) for key, value in ANSWERS[request.tok].items()})
+        found = answer(request.tok, self.place)
+        return p.InvokeResponse({key: wrap(value) for key, value in found.items()})
 
     async def get_schema(self, _: p.GetSchemaRequest) -> p.GetSchemaResponse:
         """Name the package."""

@@ -13,7 +13,7 @@ LOST = {"name": "nobody-has-this", "size_gib": 1, "attached": True}
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """An engine with a stack `lab` in which a protected volume is, whose file this machine does not have."""
     engine = make_engine(tmp_path_factory.mktemp("lab"), stack="lab")
-    engine.write_config({"ssh_public_key": None})
+    engine.write_config({})
     engine.run("stack", "init")
     exported = json.loads(engine.run("stack", "export").stdout)
     provider = "urn:pulumi:lab::freelance-platform::pulumi:providers:freelance::default"

@@ -15,13 +15,14 @@ ROOT = Path(__file__).parents[3]
 for folder in ("pulumi", "tests/engine"):
     sys.path.insert(0, str(ROOT / folder))
 
-import pulumi  # noqa: E402 - after the paths above
-from aws_inventions import ANSWERS, TYPES, made_by_aws, new_id  # noqa: E402 - the same
+import example_stacks  # noqa: E402 - after the paths above
+import pulumi  # noqa: E402 - the same
+from aws_inventions import ANSWERS, TYPES, Place, answer, made_by_aws, new_id  # noqa: E402 - the same
 from infra import stack_config  # noqa: E402 - the same
 from pulumi.runtime import mocks, rpc  # noqa: E402 - the same
 
 PROJECT = "freelance-platform"
-PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEexampleexampleexampleexampleexampleexample operator@example"
+PUBLIC_KEY = example_stacks.PUBLIC_KEY
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Recording:
 
 
 class _Answers(mocks.Mocks):
-    def __init__(self, previous: Mapping[str, Any] | None, recording: Recording) -> None:
-        self.previous, self.recording = previous, recording
+    def __init__(self, place: Place, previous: Mapping[str, Any] | None, recording: Recording) -> None:
+        self.place, self.previous, self.recording = place, previous, recording
         self.request = threading.local()  # mocks are told no URN, and requests come from several threads
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
@@ -82,7 +83,7 @@ class _Answers(mocks.Mocks):
         if args.token not in ANSWERS:
             raise AssertionError(f"unannounced lookup: {args.token}")
         self.recording.lookups[args.token] = args.args
-        return ANSWERS[args.token], []
+        return answer(args.token, self.place), []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if not args.custom:
@@ -92,7 +93,7 @@ class _Answers(mocks.Mocks):
         assert args.typ in TYPES, f"unannounced type: {args.typ}"
         bucket = args.inputs.get("bucket") if args.typ == "aws:s3/bucket:Bucket" else None
         identity = new_id(args.typ, self.request.urn, bucket)
-        return identity, {**made_by_aws(args.typ, identity), **args.inputs}
+        return identity, {**made_by_aws(args.typ, identity, self.place), **args.inputs}
 
 
 class _Monitor(mocks.MockMonitor):
@@ -126,9 +127,9 @@ class _Monitor(mocks.MockMonitor):
 
 @cache
 def config_in(stack: str) -> Mapping[str, str]:
-    """Return the configuration of an example stack."""
+    """Return the configuration of an example stack, completed."""
     config, _ = stack_config.from_files(stack)
-    return {**config, f"{PROJECT}:ssh_public_key": PUBLIC_KEY} if stack == "production" else config
+    return example_stacks.completed(config)
 
 
 def config_of(stack: str, **settings: object) -> dict[str, str]:
@@ -141,9 +142,10 @@ def config_of(stack: str, **settings: object) -> dict[str, str]:
 def record(stack: str, *, previous: Mapping[str, Any] | None = None, **settings: object) -> Recording:
     """Run the whole program for a stack; return once everything that it started has ended."""
     recording = Recording()
-    answers = _Answers(previous, recording)
+    config = config_of(stack, **settings)
+    answers = _Answers(Place(config.get("aws:region", "")), previous, recording)
     pulumi.runtime.set_mocks(answers, project=PROJECT, stack=stack, monitor=_Monitor(answers, recording))
-    pulumi.runtime.set_all_config(config_of(stack, **settings))
+    pulumi.runtime.set_all_config(config)
 
     exports: dict[str, Any] = {}
 
