@@ -8,7 +8,7 @@ ENVIRONMENT ?= lab
 HOST ?= db1
 TEST := python3 -m tests.everything
 
-.PHONY: help up down destroy status card ssh psql test lint unit engine aws molecule molecule-all app lab host proofs proofs-all report bench sizing docs requirements
+.PHONY: help up down destroy status card ssh psql test lint unit engine aws molecule molecule-all app lab host proofs proofs-all report bench sizing docs goldens requirements
 
 help: ## Show what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,5 +64,7 @@ sizing: ## Explain each PostgreSQL setting: make sizing MEMORY_GIB=32 CORES=8 PR
 	@python3 ansible/plugins/filter/sizing.py --memory-gib $(MEMORY_GIB) --cores $(CORES) --profile $(PROFILE)
 docs: ## Write each role's README from its argument_specs
 	@source activate.sh && python lab/role_readme.py
+goldens: ## Write anew what each example stack on AWS declares: tests/golden, whose diff is for review
+	@source activate.sh && python tests/unit/pulumi/goldens.py
 requirements: ## Compile requirements.in to requirements.txt
 	@source activate.sh && uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt

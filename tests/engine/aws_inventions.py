@@ -112,7 +112,11 @@ GLOBAL_SERVICES = ("iam", "route53")  # whose ARNs name no region
 ANSWERS: dict[str, dict[str, Any]] = {
     "aws:ec2/getAmi:getAmi": {"id": "ami-" + digest("debian-13", 17), "architecture": "x86_64"},
     "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "{account_id}", "id": "{account_id}"},
-    "aws:index/getPartition:getPartition": {"partition": "{partition}", "dnsSuffix": "{dns_suffix}", "id": "{partition}"},
+    "aws:index/getPartition:getPartition": {
+        "partition": "{partition}",
+        "dnsSuffix": "{dns_suffix}",
+        "id": "{partition}",
+    },
 }
 
 

@@ -2,8 +2,8 @@
 
 It proves order, protection, state and the contract. It proves nothing about AWS's own checks.
 `RECORDING_AWS_JOURNAL` names the journal: one JSON object for each create, update and delete, in their order.
-`RECORDING_AWS_FAILS` names a resource that can't be created. `RECORDING_AWS_ELSEWHERE` names a file of what others did in
-the account: a JSON object of properties by id, null for what they deleted; it is what `refresh` and `import` find.
+`RECORDING_AWS_FAILS` names a resource that can't be created. `RECORDING_AWS_ELSEWHERE` names a file of what others did
+in the account: a JSON object of properties by id, null for what they deleted; `refresh` and `import` find it so.
 """
 
 import json
@@ -124,8 +124,8 @@ class RecordingAws(p.Provider):
         changed = [key for key in new if key not in old or plain(new[key]) != plain(old[key])]
         # The request has no old inputs. What is in the state and neither an input now nor made by AWS was one.
         removed = sorted(set(old) - set(new) - set(made_by_aws(own_type(request), request.resource_id, self.place)))
-        kinds = {key: (kind.UPDATE, kind.UPDATE_REPLACE) for key in changed}
-        kinds |= {key: (kind.DELETE, kind.DELETE_REPLACE) for key in removed}
+        kinds = dict.fromkeys(changed, (kind.UPDATE, kind.UPDATE_REPLACE))
+        kinds |= dict.fromkeys(removed, (kind.DELETE, kind.DELETE_REPLACE))
         return p.DiffResponse(
             changes=bool(kinds),
             diffs=list(kinds),

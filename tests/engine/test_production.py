@@ -11,7 +11,7 @@ import pytest
 from engine_workspace import ROOT, Engine
 from infra.contract import Contract
 
-GOLDEN = json.loads((ROOT / "tests/golden/contract.production.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((ROOT / "tests/golden/production/contract.json").read_text(encoding="utf-8"))
 KEPT_FOR_EVER = ("aws:ebs/volume:Volume", "aws:s3/bucket:Bucket", "aws:kms/key:Key")
 
 

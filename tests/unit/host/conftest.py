@@ -53,7 +53,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory, authority: Path) -> En
     """The lab as the golden contract has it; nothing of it runs."""
     folder = tmp_path_factory.mktemp("environment")
     shutil.copytree(ROOT / "inventories/lab", folder / "inventory")
-    contract = json.loads((ROOT / "tests/golden/contract.lab.json").read_text(encoding="utf-8"))
+    contract = json.loads((ROOT / "tests/golden/lab/contract.json").read_text(encoding="utf-8"))
     secrets: dict[str, Any] = {}
     for cluster in contract["clusters"].values():
         secrets |= {name: SECRET.format(name=name) for name in cluster["secrets"]}

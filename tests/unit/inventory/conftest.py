@@ -29,7 +29,7 @@ def plugin() -> ModuleType:
 
 @pytest.fixture
 def contract() -> dict[str, Any]:
-    return dict(json.loads((GOLDEN / "contract.lab.json").read_text(encoding="utf-8")))
+    return dict(json.loads((GOLDEN / "lab/contract.json").read_text(encoding="utf-8")))
 
 
 @pytest.fixture

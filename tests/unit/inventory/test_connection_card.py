@@ -113,7 +113,7 @@ def test_the_read_command_prints_the_secret(card_filter: ModuleType, tmp_path: P
 
 
 def test_an_aws_secret_is_read_by_its_own_tool(card_filter: ModuleType) -> None:
-    contract = json.loads((ROOT / "tests/golden/contract.production.json").read_text(encoding="utf-8"))
+    contract = json.loads((ROOT / "tests/golden/production/contract.json").read_text(encoding="utf-8"))
     card = card_filter.connection_card(contract["clusters"]["main"], "main", "production", "/ca.crt", DATABASES)
     assert card["secrets"]["monitor_password"]["read"].startswith(
         "aws secretsmanager get-secret-value --secret-id arn:"

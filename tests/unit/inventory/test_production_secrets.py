@@ -24,7 +24,7 @@ MISSING = "monitor_password"
 def test_a_secret_that_is_not_there_is_refused(
     tmp_path: Path, production: Callable[[object], Path], value: str | None, reason: str
 ) -> None:
-    contract = json.loads((ROOT / "tests/golden/contract.production.json").read_text(encoding="utf-8"))
+    contract = json.loads((ROOT / "tests/golden/production/contract.json").read_text(encoding="utf-8"))
     names = contract["clusters"]["main"]["secrets"]
     secrets = tmp_path / "secrets.yml"
     values = {name: "a-value-that-is-there" for name in names if name != MISSING}

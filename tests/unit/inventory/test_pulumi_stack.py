@@ -157,10 +157,10 @@ def test_a_refusal_by_pulumi_is_passed_on(
 @pytest.mark.parametrize("environment", ["lab", "production"])
 def test_ansible_reads_the_golden_contract(environment: str, tmp_path: Path) -> None:
     inventory = tmp_path / "pulumi_stack.yml"
-    golden = json.loads((ROOT / f"tests/golden/contract.{environment}.json").read_text(encoding="utf-8"))
+    golden = json.loads((ROOT / f"tests/golden/{environment}/contract.json").read_text(encoding="utf-8"))
     inventory.write_text(
         f"plugin: pulumi_stack\nstack: {environment}\nenvironment: {environment}\nproject: {golden['project']}\n"
-        f"contract_file: tests/golden/contract.{environment}.json\nremedy: make up\n",
+        f"contract_file: tests/golden/{environment}/contract.json\nremedy: make up\n",
         encoding="utf-8",
     )
     command = ["ansible-inventory", "-i", str(inventory), "--list"]

@@ -74,9 +74,14 @@ def test_pools_that_do_not_fit_are_refused_before_a_host_is_touched(
         evaluate(contract, "db1", {"parameters": "patroni_parameters"})
 
 
-def test_production_asks_for_the_time_where_its_hosts_can_reach(evaluate: Evaluate) -> None:
-    contract = json.loads((ROOT / "tests/golden/contract.production.json").read_text(encoding="utf-8"))
-    found = evaluate(contract, "db1", {"servers": "host_baseline_time_servers"})
+@pytest.mark.parametrize("stack", ["production", "production-cn", "staging"])
+def test_a_stack_on_aws_has_its_size_and_asks_for_the_time_where_its_hosts_can_reach(
+    evaluate: Evaluate, stack: str
+) -> None:
+    contract = json.loads((ROOT / f"tests/golden/{stack}/contract.json").read_text(encoding="utf-8"))
+    expressions = {"servers": "host_baseline_time_servers", "connections": "patroni_parameters.max_connections"}
+    found = evaluate(contract, "db1", expressions)
+    assert found["connections"] == contract["clusters"]["main"]["connections"]["max_connections"]
     assert found["servers"]
     assert [server for server in found["servers"] if not ip_address(server).is_link_local] == []
 

@@ -9,7 +9,7 @@ from lab import stack
 from lab.commands import psql
 from lab.errors import LabError
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden/contract.lab.json"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden/lab/contract.json"
 
 
 class ReplacedError(Exception):

@@ -22,7 +22,7 @@ from infra import stack_config  # noqa: E402 - the same
 from pulumi.runtime import mocks, rpc  # noqa: E402 - the same
 
 PROJECT = "freelance-platform"
-PUBLIC_KEY = example_stacks.PUBLIC_KEY
+PUBLIC_KEY, STACKS = example_stacks.PUBLIC_KEY, example_stacks.STACKS
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Recording:
     resources: list[Resource] = field(default_factory=list)
     contract: dict[str, Any] = field(default_factory=dict)
     lookups: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)  # each invented id, and the resource that got it
 
     def of_type(self, suffix: str) -> list[Resource]:
         """Return the resources of one type, such as `aws:ebs/volume:Volume`; fail when there are none."""
@@ -93,6 +94,7 @@ class _Answers(mocks.Mocks):
         assert args.typ in TYPES, f"unannounced type: {args.typ}"
         bucket = args.inputs.get("bucket") if args.typ == "aws:s3/bucket:Bucket" else None
         identity = new_id(args.typ, self.request.urn, bucket)
+        self.recording.ids[identity] = args.name
         return identity, {**made_by_aws(args.typ, identity, self.place), **args.inputs}
 
 
@@ -123,6 +125,12 @@ class _Monitor(mocks.MockMonitor):
             )
         self.answers.request.urn = urn
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's
+
+
+def said_dependencies(request: Any) -> tuple[str, ...]:
+    """Return the names of the resources that come first by `depends_on` alone."""
+    taken = {urn for dependencies in request.propertyDependencies.values() for urn in dependencies.urns}
+    return tuple(sorted(urn.rsplit("::", 1)[-1] for urn in set(request.dependencies) - taken))
 
 
 @cache

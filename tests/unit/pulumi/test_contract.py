@@ -17,7 +17,7 @@ from infra.target import Declared
 from pulumi_recorder import PROJECT, ROOT, config_of
 
 GOLDEN = {
-    name: json.loads((ROOT / f"tests/golden/contract.{name}.json").read_text(encoding="utf-8"))
+    name: json.loads((ROOT / f"tests/golden/{name}/contract.json").read_text(encoding="utf-8"))
     for name in ("lab", "production")
 }
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))

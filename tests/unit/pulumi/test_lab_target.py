@@ -7,7 +7,7 @@ from unittest import mock
 import pytest
 from pulumi_recorder import ROOT, record
 
-GOLDEN = json.loads((ROOT / "tests/golden/contract.lab.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((ROOT / "tests/golden/lab/contract.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(autouse=True)
