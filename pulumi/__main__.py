@@ -20,6 +20,8 @@ def main() -> None:
         previous.refuse_smaller_volumes(exported, plan)
     except SettingsError as error:
         raise pulumi.RunError(f"Settings of stack {pulumi.get_stack()} refused:\n{error}") from None
+    if len(plan.database_hosts) == 1:
+        pulumi.log.warn("one database host: no failover; where an outage matters, take 3 hosts in 3 zones")
     # Only the chosen target is imported: each brings its own provider's package.
     declare: Declare = importlib.import_module(f"infra.{settings.target}.program").declare
     pulumi.export("contract", export.contract(plan, declare(plan)))

@@ -98,7 +98,8 @@ def groups() -> dict[str, list[Step]]:
     return {
         "lint": lint(),
         "unit": [tool("unit", ["pytest", "tests/unit"])],
-        "engine": [tool("engine", ["pytest", "tests/engine"], needs=["Pulumi engine"])],
+        # A stack's tests go on from each other, two stacks beside each other.
+        "engine": [tool("engine", ["pytest", "-n2", "--dist=loadfile", "tests/engine"], needs=["Pulumi engine"])],
         "aws": [tool("aws", ["pytest", "tests/aws"])],
         "app": [tool("app", ["pytest", "tests/app"], needs=["packages image"])],
         "molecule": scenarios("default"),

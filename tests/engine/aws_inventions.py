@@ -107,7 +107,16 @@ TYPES: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ("sgr-", lambda _: {}),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ("sgr-", lambda _: {}),
 }
-ARN_PREFIXES = {"iam/instanceProfile": "instance-profile/", "iam/role": "role/", "kms/key": "key/"}
+# Source: AWS service authorization reference, "Resource types defined by" each service.
+ARN_PREFIXES = {
+    "ebs/volume": "volume/",
+    "ec2/instance": "instance/",
+    "iam/instanceProfile": "instance-profile/",
+    "iam/role": "role/",
+    "kms/key": "key/",
+    "lb/loadBalancer": "loadbalancer/",
+}
+ARN_SERVICES = {"ebs": "ec2", "lb": "elasticloadbalancing"}  # where the provider's word is another one
 GLOBAL_SERVICES = ("iam", "route53")  # whose ARNs name no region
 ANSWERS: dict[str, dict[str, Any]] = {
     "aws:ec2/getAmi:getAmi": {"id": "ami-" + digest("debian-13", 17), "architecture": "x86_64"},
@@ -124,17 +133,19 @@ def arn(kind: str, identity: str) -> str:
     """Return the ARN of a resource of this type."""
     path = kind.split(":")[1]
     service = path.split("/", maxsplit=1)[0]
+    service = ARN_SERVICES.get(service, service)
     if service == "s3":
         return f"arn:{{partition}}:s3:::{identity}"
     region = "" if service in GLOBAL_SERVICES else "{region}"
     return f"arn:{{partition}}:{service}:{region}:{{account_id}}:{ARN_PREFIXES.get(path, '')}{identity}"
 
 
-def new_id(kind: str, urn: str, bucket: str | None) -> str:
-    """Return the id of a new resource: the same for the same URN."""
+def new_id(kind: str, urn: str, bucket: str | None, made_before: int = 0) -> str:
+    """Return the id of a new resource: the same for the same URN, unless it was made before."""
+    seed = urn + "again" * made_before
     if kind == "aws:secretsmanager/secret:Secret":  # its ARN ends with its name and six letters
-        return f"secret:{urn.rsplit('::', 1)[-1]}-{digest(urn, 6)}"
-    return bucket or TYPES[kind][0] + digest(urn, 17)
+        return f"secret:{urn.rsplit('::', 1)[-1]}-{digest(seed, 6)}"
+    return bucket or TYPES[kind][0] + digest(seed, 17)
 
 
 def made_by_aws(kind: str, identity: str, place: Place) -> dict[str, Any]:

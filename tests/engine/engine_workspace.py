@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 from example_stacks import completed
+from golden_files import ID_DIGITS, ROOT, readable
 
-ROOT = Path(__file__).parents[2]
 PROVIDER = Path(__file__).with_name("recording_aws.py")
 PROVIDER_VERSION = "7.51.1"
 POLICY_PACK = ROOT / "pulumi/policy"
@@ -88,14 +88,47 @@ class Engine:
         resources: list[dict[str, Any]] = exported["deployment"].get("resources", [])
         return resources
 
-    def journal(self) -> list[dict[str, str]]:
+    def journal(self, since: int = 0) -> list[dict[str, str]]:
         """Return what the provider was asked to change."""
         if not self.journal_file.exists():
             return []
-        return [json.loads(line) for line in self.journal_file.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in self.journal_file.read_text(encoding="utf-8").splitlines()[since:]]
+
+    def changes(self, since: int) -> list[tuple[str, str]]:
+        """Return what the provider was asked to change, in order: operation and `type name`, the type in short."""
+        return [
+            (line["operation"], f"{line['type'].rsplit(':', 1)[-1]} {line['name']}") for line in self.journal(since)
+        ]
+
+    def declared(self) -> dict[str, dict[str, Any]]:
+        """Return the resources of the state in the form of the golden files, without what a state does not tell."""
+        resources = [one for one in self.state() if not one["type"].startswith("pulumi:")]
+        ids = {one["id"][-ID_DIGITS:]: name_of(one["urn"]) for one in resources if one.get("id")}
+        entries = {}
+        for one in resources:
+            shown = {
+                "parent": name_of(one["parent"]),
+                "protect": one.get("protect"),
+                "retain_on_delete": one.get("retainOnDelete"),
+                "inputs": readable(one.get("inputs"), ids),
+            }
+            entries[f"{one['type']} {name_of(one['urn'])}"] = {key: value for key, value in shown.items() if value}
+        return entries
 
 
-def make_engine(home: Path, stack: str = "production") -> Engine:
+def make_stack(home: Path, stack: str) -> Engine:
+    """Return an engine with this stack, which is empty."""
+    engine = make_engine(home, stack)
+    engine.run("stack", "init", settings={})
+    return engine
+
+
+def name_of(urn: str) -> str:
+    """Return the name that a URN ends with; the stack itself has none."""
+    return "" if "::pulumi:pulumi:Stack::" in urn else urn.rsplit("::", 1)[-1]
+
+
+def make_engine(home: Path, stack: str) -> Engine:
     """Return an engine with a state and a home of its own, and the recording provider as its only plugin."""
     directory = subprocess.run(
         [ROOT / "lab/engine/build"], capture_output=True, text=True, check=True, timeout=1800

@@ -9,6 +9,7 @@ in the account: a JSON object of properties by id, null for what they deleted; `
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,19 +66,19 @@ def own_type(request: Any) -> str:
     return kind
 
 
-def identity_of(kind: str, request: Any) -> str:
-    """Return the id of a new resource: a bucket's is its name."""
-    bucket = request.properties.get("bucket") if kind == "aws:s3/bucket:Bucket" else None
-    return new_id(kind, request.urn, str(bucket.value) if bucket else None)
-
-
 def record(operation: str, request: Any, identity: str) -> None:
     """Add one line to the journal."""
     if path := os.environ.get("RECORDING_AWS_JOURNAL"):
-        name = str(request.urn).rsplit("::", 1)[-1]
-        line = json.dumps({"operation": operation, "type": own_type(request), "name": name, "id": identity})
-        with Path(path).open("a", encoding="utf-8") as journal:
-            journal.write(line + "\n")
+        line = {"operation": operation, "type": own_type(request), "name": request.name, "id": identity}
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def made_before() -> Counter[str]:
+    """Return how often each resource was created, by `type name`."""
+    path = Path(os.environ.get("RECORDING_AWS_JOURNAL", ""))
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines()) if path.is_file() else ()
+    return Counter(f"{line['type']} {line['name']}" for line in lines if line["operation"] == "create")
 
 
 def done_elsewhere() -> dict[str, Any]:
@@ -90,6 +91,7 @@ class RecordingAws(p.Provider):
     """Accepts the resource types of `aws_inventions` and nothing else, in the region that it is configured for."""
 
     place: Place
+    made: Counter[str]
 
     def outputs(self, kind: str, identity: str, inputs: Properties) -> dict[str, PropertyValue]:
         """Return all outputs of a resource; one may lie in another region than the provider's."""
@@ -107,7 +109,7 @@ class RecordingAws(p.Provider):
 
     async def configure(self, request: p.ConfigureRequest) -> p.ConfigureResponse:
         """Ask for secrets as such and for creations in previews."""
-        self.place = Place(str(request.args["region"].value))
+        self.place, self.made = Place(str(request.args["region"].value)), made_before()
         return p.ConfigureResponse(accept_secrets=True, supports_preview=True, accept_outputs=False)
 
     async def check(self, request: p.CheckRequest) -> p.CheckResponse:
@@ -142,7 +144,11 @@ class RecordingAws(p.Provider):
             return p.CreateResponse("", {k: v if k in known else PropertyValue(UNKNOWN) for k, v in blank.items()})
         if os.environ.get("RECORDING_AWS_FAILS") == request.name:
             raise RuntimeError(f"InsufficientInstanceCapacity: {request.name} can't be created (told to fail)")
-        identity = identity_of(kind, request)
+        # A bucket's id is its name.
+        bucket = request.properties.get("bucket") if kind == "aws:s3/bucket:Bucket" else None
+        key = f"{kind} {request.name}"
+        identity = new_id(kind, request.urn, str(bucket.value) if bucket else None, self.made[key])
+        self.made[key] += 1
         record("create", request, identity)
         return p.CreateResponse(identity, self.outputs(kind, identity, request.properties))
 
@@ -163,8 +169,10 @@ class RecordingAws(p.Provider):
         """Find a resource as it is in the state, unless something else was done to it; find no other one."""
         elsewhere, kind = done_elsewhere(), own_type(request)
         found = elsewhere.get(request.resource_id, {})
-        if found is None or not (found or request.properties):
-            return p.ReadResponse()
+        if found is None:
+            return p.ReadResponse()  # `refresh` takes it out of the state
+        if not found and not request.properties:
+            raise LookupError(f"{kind} {request.resource_id} does not exist")  # an empty answer would be imported
         inputs = {**request.inputs, **{key: wrap(value) for key, value in found.items()}}
         return p.ReadResponse(request.resource_id, self.outputs(kind, request.resource_id, inputs), inputs)
 

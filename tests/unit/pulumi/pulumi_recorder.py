@@ -18,10 +18,12 @@ for folder in ("pulumi", "tests/engine"):
 import example_stacks  # noqa: E402 - after the paths above
 import pulumi  # noqa: E402 - the same
 from aws_inventions import ANSWERS, TYPES, Place, answer, made_by_aws, new_id  # noqa: E402 - the same
+from golden_files import ID_DIGITS  # noqa: E402 - the same
 from infra import stack_config  # noqa: E402 - the same
 from pulumi.runtime import mocks, rpc  # noqa: E402 - the same
 
 PROJECT = "freelance-platform"
+STACK_TYPE = "pulumi:pulumi:Stack"
 PUBLIC_KEY, STACKS = example_stacks.PUBLIC_KEY, example_stacks.STACKS
 
 
@@ -32,7 +34,8 @@ class Resource:
     type: str
     name: str
     urn: str
-    parent: str
+    parent: str  # empty for what stands in the stack itself
+    named: frozenset[str]  # URNs of those that it waits for and takes no output of
     inputs: Mapping[str, Any]
     protect: bool
     retain: bool
@@ -49,7 +52,7 @@ class Recording:
     resources: list[Resource] = field(default_factory=list)
     contract: dict[str, Any] = field(default_factory=dict)
     lookups: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    ids: dict[str, str] = field(default_factory=dict)  # each invented id, and the resource that got it
+    ids: dict[str, str] = field(default_factory=dict)  # the last digits of each id, and the resource's name
 
     def of_type(self, suffix: str) -> list[Resource]:
         """Return the resources of one type, such as `aws:ebs/volume:Volume`; fail when there are none."""
@@ -94,7 +97,7 @@ class _Answers(mocks.Mocks):
         assert args.typ in TYPES, f"unannounced type: {args.typ}"
         bucket = args.inputs.get("bucket") if args.typ == "aws:s3/bucket:Bucket" else None
         identity = new_id(args.typ, self.request.urn, bucket)
-        self.recording.ids[identity] = args.name
+        self.recording.ids[identity[-ID_DIGITS:]] = args.name
         return identity, {**made_by_aws(args.typ, identity, self.place), **args.inputs}
 
 
@@ -107,13 +110,15 @@ class _Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - protocol
         urn = self.make_urn(request.parent, request.type, request.name)
-        if request.type != "pulumi:pulumi:Stack":
+        if request.type != STACK_TYPE:
+            taken = {urn for origins in request.propertyDependencies.values() for urn in origins.urns}
             self.recording.resources.append(
                 Resource(
                     type=request.type,
                     name=request.name,
                     urn=urn,
-                    parent=request.parent.rsplit("::", 1)[-1],
+                    parent="" if f"::{STACK_TYPE}::" in request.parent else request.parent.rsplit("::", 1)[-1],
+                    named=frozenset(request.dependencies) - taken,
                     inputs=rpc.deserialize_properties(request.object),
                     protect=request.protect,
                     retain=request.retainOnDelete,
@@ -125,12 +130,6 @@ class _Monitor(mocks.MockMonitor):
             )
         self.answers.request.urn = urn
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's
-
-
-def said_dependencies(request: Any) -> tuple[str, ...]:
-    """Return the names of the resources that come first by `depends_on` alone."""
-    taken = {urn for dependencies in request.propertyDependencies.values() for urn in dependencies.urns}
-    return tuple(sorted(urn.rsplit("::", 1)[-1] for urn in set(request.dependencies) - taken))
 
 
 @cache

@@ -1,0 +1,61 @@
+"""The example stack of one small host: previewed, made, changed by others, imported into."""
+
+import json
+
+import pytest
+from engine_workspace import Engine, name_of
+from golden_checks import assert_golden, assert_order, assert_settled
+from golden_files import resources_of
+
+STACK = "staging"
+RESTORED, SIZE_GIB = "vol-0123456789abcdef0", 50
+
+
+@pytest.fixture(scope="module")
+def engine(engine: Engine) -> Engine:
+    """An account in which others act too."""
+    engine.environment["RECORDING_AWS_ELSEWHERE"] = str(engine.home / "elsewhere.json")
+    return engine
+
+
+def others_did(engine: Engine, what: dict[str, object]) -> None:
+    (engine.home / "elsewhere.json").write_text(json.dumps(what), encoding="utf-8")
+
+
+def test_a_preview_changes_nothing_and_says_that_there_is_no_failover(engine: Engine) -> None:
+    shown = engine.run("preview").stdout
+    assert f"{len(resources_of(STACK)) + 1} to create" in shown  # and the stack itself
+    assert "no failover" in shown
+    assert engine.journal() == []
+
+
+def test_up_makes_what_was_reviewed_in_an_order_that_works(engine: Engine) -> None:
+    engine.run("up", "--yes", "--skip-preview")
+    assert_golden(engine)
+    assert_order(engine)
+
+
+def test_a_finished_stack_is_settled(engine: Engine) -> None:
+    assert_settled(engine)
+
+
+def test_a_host_that_somebody_terminated_comes_back_with_its_volumes(engine: Engine) -> None:
+    before = len(engine.journal())
+    volumes = {one["urn"]: one["id"] for one in engine.state() if one["type"] == "aws:ebs/volume:Volume"}
+    lost = [one["id"] for one in engine.state() if name_of(one["urn"]) == "db1-instance"]
+    others_did(engine, dict.fromkeys(lost))
+    engine.run("up", "--yes", "--skip-preview", "--refresh")
+    assert ("create", "Instance db1-instance") in engine.changes(before)
+    assert not [what for _, what in engine.changes(before) if what.startswith("Volume ")]
+    assert volumes == {one["urn"]: one["id"] for one in engine.state() if one["type"] == "aws:ebs/volume:Volume"}
+
+
+def test_what_exists_is_imported_and_what_does_not_is_refused(engine: Engine) -> None:
+    others_did(engine, {RESTORED: {"availabilityZone": "eu-central-1a", "size": SIZE_GIB}})
+    words = ["import", "--yes", "--skip-preview", "--generate-code=false", "aws:ebs/volume:Volume", "restored"]
+    engine.run(*words, RESTORED)
+    (restored,) = [one for one in engine.state() if name_of(one["urn"]) == "restored"]
+    assert (restored["id"], restored["inputs"]["size"], restored["protect"]) == (RESTORED, SIZE_GIB, True)
+    refused = engine.run(*words[:-1], "absent", "vol-00000000000000000", check=False)
+    assert refused.returncode != 0
+    assert "does not exist" in refused.stdout + refused.stderr
