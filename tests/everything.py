@@ -109,7 +109,11 @@ def groups() -> dict[str, list[Step]]:
         "proofs": [tool("proofs", ["pytest", "tests/proofs", "-m", "not long"], needs=[up.CARD])],
         "proofs-all": [tool("proofs", ["pytest", "tests/proofs"], needs=[up.CARD])],
         "bench": [
-            tool("bench pulumi", ["python", "tests/bench/bench_pulumi.py", "--json", "docs/results/pulumi.json"]),
+            tool(
+                "bench pulumi",
+                ["python", "tests/bench/bench_pulumi.py", "--json", "docs/results/pulumi.json"],
+                needs=["Pulumi engine"],
+            ),
             # Not beside each other: each wants the machine for itself.
             replace(tool(BENCH_SITE, ["python", "-m", "tests.bench.bench_site"]), after=["bench pulumi"]),
             replace(

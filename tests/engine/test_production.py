@@ -14,7 +14,6 @@ from golden_files import contract_of
 
 GOLDEN = contract_of("production")
 KEPT_FOR_EVER = ("aws:ebs/volume:Volume", "aws:s3/bucket:Bucket", "aws:kms/key:Key")
-OFFER = re.compile("delete TargetGroupAttachment .*-db4")  # of a host to clients, by the balancer
 
 
 def test_up_makes_what_was_reviewed_in_an_order_that_works(engine: Engine) -> None:
@@ -88,8 +87,9 @@ def test_a_host_that_was_not_marked_is_not_removed(engine: Engine, command: tupl
 def test_a_retiring_host_stays_in_the_contract_and_leaves_the_endpoints(engine: Engine) -> None:
     before = len(engine.journal())
     engine.up(database_hosts=4, retiring_hosts=["db4"])
-    changes = {change for change in engine.changes(before) if not OFFER.fullmatch(" ".join(change))}
-    assert changes == {("update", "Instance db4-instance")}  # it may be stopped and terminated now
+    changes = engine.changes(before)
+    assert {what for operation, what in changes if "db4" not in what or operation == "create"} == set()
+    assert not [what for operation, what in changes if operation == "delete" and what.startswith(("Inst", "Vol"))]
     cluster = engine.contract()["clusters"]["main"]
     assert [host["state"] for host in cluster["hosts"]] == ["active", "active", "active", "retiring"]
     assert cluster["endpoints"] == GOLDEN["clusters"]["main"]["endpoints"]

@@ -32,16 +32,33 @@ def test_the_page_says_what_a_run_took_beside_its_tasks() -> None:
     assert "their sum | 6.5 |" in site_page.page(figures)
 
 
-@pytest.mark.parametrize(("seconds", "held"), [(2.9, True), (3.0, False)])
-def test_the_pulumi_page_has_ratios_and_limits(seconds: float, held: bool) -> None:
-    row = {"seconds": 0.5, "cpu_seconds": 0.5, "megabytes": 90.0}
-    slow = {"seconds": seconds, "cpu_seconds": 1.0, "megabytes": 110.0}
-    compared = bench_pulumi.compared({bench_pulumi.FLOOR_CASE: row, bench_pulumi.LIMITED_CASE: slow})
+@pytest.mark.parametrize(
+    ("case", "changed", "row"),
+    [
+        ("", {}, ""),
+        ("LIMITED_CASE", {"seconds": 3.0}, "mocked run, 3 database hosts, seconds | 3.00 | 3.00"),
+        ("LIMITED_CASE", {"megabytes": 150.0}, "mocked run, 3 database hosts, megabytes | 150.00 | 150.00"),
+        ("GROWN_CASE", {"cpu_seconds": 5.5}, "CPU above the floor, 30 hosts to 3 | 10.00 | 10.00"),
+        ("UP_CASE", {"seconds": 30.0}, "engine: up, seconds for each resource | 0.30 | 0.30"),
+        ("EMPTY_CASE", {"seconds": 31.0}, "engine: preview without changes, seconds for each resource | 0.31 | 0.30"),
+    ],
+)
+def test_the_pulumi_page_has_ratios_and_limits(case: str, changed: dict[str, float], row: str) -> None:
+    engine = {"seconds": 10.0, "cpu_seconds": 12.0, "resources": 100}
+    figures: dict[str, dict[str, float]] = {
+        bench_pulumi.FLOOR_CASE: {"seconds": 0.5, "cpu_seconds": 0.5, "megabytes": 90.0},
+        bench_pulumi.LIMITED_CASE: {"seconds": 1.0, "cpu_seconds": 1.0, "megabytes": 110.0},
+        bench_pulumi.GROWN_CASE: {"seconds": 2.0, "cpu_seconds": 2.0, "megabytes": 120.0},
+        bench_pulumi.UP_CASE: dict(engine),
+        bench_pulumi.EMPTY_CASE: dict(engine),
+    }
+    if case:
+        figures[getattr(bench_pulumi, case)] |= changed
+    compared = bench_pulumi.compared(figures)
     page = bench_pulumi.page({**compared, "command": "x", "machine": "x", "load": 1, "date": "x"})
-    assert compared["held"] is held
-    assert f"| {bench_pulumi.LIMITED_CASE} | {seconds:.2f} | 1.00 | 2.00 | 110 |" in page
-    verdict = "held" if held else "**exceeded**"
-    assert f"| {bench_pulumi.LIMITED_CASE}, seconds | {seconds:.2f} | 3.00 | {verdict} |" in page
+    assert compared["held"] is not bool(case)
+    assert "| 2.00 | 2.00 | 4.00 | 120 |  |  |" in page or case == "GROWN_CASE"
+    assert f"| {row} | **exceeded** |" in page if case else "**exceeded**" not in page
 
 
 def subject(**changed: Any) -> dict[str, Any]:
