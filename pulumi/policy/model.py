@@ -1,0 +1,107 @@
+"""Resources as rules see them: inputs by the provider's names (camelCase), what a preview can't know marked as such."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+
+class Unknown(Enum):
+    """The one value that a preview can't know yet; it neither violates a rule nor satisfies a search for violations."""
+
+    VALUE = "not known in a preview"
+
+
+UNKNOWN: Final = Unknown.VALUE
+STACK = "pulumi:pulumi:Stack"
+IDENTITIES = ("arn", "bucket", "id", "name")  # outputs by which one resource is named in another's inputs
+
+
+def look_up(value: Any, path: str) -> Any:
+    """Return what lies at a dotted path; None where nothing does, UNKNOWN from the first part that isn't known."""
+    for key in path.split("."):
+        if value is UNKNOWN:
+            return UNKNOWN
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def elements(value: Any) -> tuple[Any, ...]:
+    """Return the members of a list, or the one member that is given without a list; of nothing or an unknown: none."""
+    if value is None or value is UNKNOWN:
+        return ()
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message names it."""
+    return "not set" if value is None else repr(value)
+
+
+def differs(value: Any, path: str, *allowed: Any) -> Iterator[str]:
+    """Say what lies at the path of a resource or an object in it, unless it is allowed or not known yet."""
+    found = look_up(value.inputs if isinstance(value, Resource) else value, path)
+    if found is not UNKNOWN and found not in allowed:
+        yield f"{path} is {shown(found)}"
+
+
+def missing(value: Any, path: str) -> Iterator[str]:
+    """Say that nothing lies at the path, or something empty."""
+    found = look_up(value.inputs if isinstance(value, Resource) else value, path)
+    if found is not UNKNOWN and not found:
+        yield f"{path} is {shown(found)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One resource. `dependencies`: for each input the URNs of the resources whose outputs it is made of."""
+
+    type: str
+    name: str
+    urn: str
+    inputs: Mapping[str, Any]
+    protect: bool = False
+    parent: str = ""
+    dependencies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def get(self, path: str) -> Any:
+        """Return the value at a dotted path, see `look_up`."""
+        return look_up(self.inputs, path)
+
+    def refers_to(self, key: str, other: "Resource") -> bool:
+        """Whether an input names the other resource; so it is taken where a preview knows neither value nor origin."""
+        if other.urn in self.dependencies.get(key, ()):
+            return True
+        value = self.get(key)
+        if value is UNKNOWN:
+            return not self.dependencies.get(key)
+        names = [other.inputs[name] for name in IDENTITIES if isinstance(other.inputs.get(name), str)]
+        return any(member in names for member in elements(value))
+
+
+class Stack:
+    """The resources that are judged together."""
+
+    def __init__(self, resources: Sequence[Resource]) -> None:
+        self.resources = tuple(resources)
+
+    def of_type(self, *types: str) -> tuple[Resource, ...]:
+        """Return the resources of these types."""
+        return tuple(resource for resource in self.resources if resource.type in types)
+
+    def companions(self, kind: str, key: str, of: Resource) -> tuple[Resource, ...]:
+        """Return the resources of a type that name this one by their input `key`."""
+        return tuple(resource for resource in self.of_type(kind) if resource.refers_to(key, of))
+
+    def retiring(self, resource: Resource) -> bool:
+        """Whether the resource's host leaves the cluster, as the contract has it; or may, as far as a preview knows.
+
+        Nothing that is being made belongs to a retiring host: AWS has not named it yet.
+        """
+        contract = next((look_up(stack.inputs, "contract") for stack in self.of_type(STACK)), None)
+        if contract is UNKNOWN:
+            return isinstance(resource.get("arn"), str)
+        clusters = look_up(contract, "clusters")
+        hosts = [host for cluster in (clusters or {}).values() for host in elements(look_up(cluster, "hosts"))]
+        names = {host["name"] for host in hosts if host["state"] == "retiring"}
+        return resource.parent.rsplit("::", 1)[-1] in names

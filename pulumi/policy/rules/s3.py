@@ -1,0 +1,260 @@
+"""Buckets: private, versioned, locked, encrypted, logged, reached over TLS alone."""
+
+from collections.abc import Iterator, Sequence
+
+from policy.model import UNKNOWN, Resource, Stack, differs, elements, look_up, missing
+from policy.rule import OURS, resource_rule, stack_rule
+from policy.statements import Statement, statements
+from policy.tokens import (
+    ACCOUNT_PUBLIC_ACCESS_BLOCK,
+    BUCKET,
+    BUCKET_ACL,
+    BUCKET_ENCRYPTION,
+    BUCKET_LIFECYCLE,
+    BUCKET_LOGGING,
+    BUCKET_OBJECT_LOCK,
+    BUCKET_OWNERSHIP,
+    BUCKET_POLICY,
+    BUCKET_PUBLIC_ACCESS_BLOCK,
+    BUCKET_REPLICATION,
+    BUCKET_VERSIONING,
+)
+
+Findings = Iterator[tuple[Resource, str]]
+BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+# Source: FSBP S3.6, the actions that no other account may have.
+OWNERS_ACTIONS = {
+    "s3:deletebucketpolicy",
+    "s3:putbucketacl",
+    "s3:putbucketpolicy",
+    "s3:putencryptionconfiguration",
+    "s3:putobjectacl",
+}
+KMS_ALGORITHMS = ("aws:kms", "aws:kms:dsse")
+
+
+@resource_rule(
+    BUCKET_PUBLIC_ACCESS_BLOCK,
+    controls=["S3.8", "CKV_AWS_53", "CKV_AWS_54", "CKV_AWS_55", "CKV_AWS_56"],
+    remedy="Set all four to True.",
+)
+def s3_public_access_is_blocked(block: Resource) -> Iterator[str]:
+    """A bucket refuses public ACLs and policies, and ignores those that are there."""
+    for key in BLOCKS:
+        yield from differs(block, key, True)
+
+
+@stack_rule(controls=["S3.8", "CKV2_AWS_6"], remedy="Declare a BucketPublicAccessBlock for it.")
+def s3_each_bucket_blocks_public_access(stack: Stack) -> Findings:
+    """Each bucket has a block of public access of its own."""
+    yield from without(stack, BUCKET_PUBLIC_ACCESS_BLOCK)
+
+
+@resource_rule(
+    ACCOUNT_PUBLIC_ACCESS_BLOCK,
+    controls=["S3.1"],
+    remedy="Set all four to True, or leave the account's block to the account's owner.",
+)
+def s3_account_blocks_public_access(block: Resource) -> Iterator[str]:
+    """Where the program sets the account's block of public access, it blocks all."""
+    for key in BLOCKS:
+        yield from differs(block, key, True)
+
+
+@resource_rule(
+    BUCKET_POLICY,
+    controls=["S3.2", "S3.3", "CKV_AWS_70"],
+    remedy="Name roles or services, or bind the statement to the account by a condition.",
+)
+def s3_policy_allows_nobody_at_large(policy: Resource) -> Iterator[str]:
+    """A bucket's policy allows nothing to whoever comes."""
+    for statement in statements(policy.get("policy")):
+        if statement.for_everybody:
+            yield f"statement {statement.sid} allows {', '.join(statement.actions)} to everybody"
+
+
+@resource_rule(
+    BUCKET_POLICY,
+    controls=["S3.6"],
+    remedy="Take these actions out: who owns the bucket has them by IAM.",
+)
+def s3_policy_gives_away_no_ownership(policy: Resource) -> Iterator[str]:
+    """A bucket's policy allows nobody to change its policy, its ACLs or its encryption."""
+    for statement in statements(policy.get("policy")):
+        given = [action for action in statement.actions if _covers(action, OWNERS_ACTIONS)]
+        if statement.allows and (given or statement.inverted):
+            yield f"statement {statement.sid} allows {', '.join(given) or 'all but what it names'}"
+
+
+def _covers(action: str, wanted: set[str]) -> bool:
+    head, star, _ = action.lower().partition("*")
+    return any(name.startswith(head) if star else name == head for name in wanted)
+
+
+@resource_rule(
+    BUCKET_POLICY,
+    controls=["CKV_AWS_93"],
+    remedy="Give the statement a condition, or name whom it denies: only the account's root user could mend it.",
+)
+def s3_policy_locks_nobody_out(policy: Resource) -> Iterator[str]:
+    """A bucket's policy does not deny everything to everybody."""
+    for statement in statements(policy.get("policy")):
+        everything = {"*", "s3:*"} & set(statement.actions)
+        if not statement.allows and everything and "*" in statement.principals and not statement.condition:
+            yield f"statement {statement.sid} denies {', '.join(statement.actions)} to everybody"
+
+
+@stack_rule(
+    controls=["S3.5", "CKV_AWS_379"],
+    remedy='Deny s3:* to everybody on bucket and objects with Bool {"aws:SecureTransport": "false"}.',
+)
+def s3_tls_only(stack: Stack) -> Findings:
+    """Each bucket refuses whoever comes without TLS."""
+    for bucket in stack.of_type(BUCKET):
+        policies = stack.companions(BUCKET_POLICY, "bucket", bucket)
+        if any(policy.get("policy") is UNKNOWN for policy in policies):
+            continue
+        found = [statement for policy in policies for statement in statements(policy.get("policy"))]
+        if not any(_denies_plain_text(statement) for statement in found):
+            yield bucket, f"{len(policies)} bucket policies, none denies requests without TLS"
+
+
+def _denies_plain_text(statement: Statement) -> bool:
+    plain = look_up(statement.condition, "Bool")
+    value = {key.lower(): value for key, value in (plain or {}).items()}.get("aws:securetransport")
+    whole = any(resource.endswith("/*") for resource in statement.resources) and len(statement.resources) > 1
+    return (
+        not statement.allows
+        and "*" in statement.principals
+        and bool({"*", "s3:*"} & set(statement.actions))
+        and str(elements(value)[0] if elements(value) else "").lower() == "false"
+        and (whole or "*" in statement.resources)
+    )
+
+
+@stack_rule(
+    controls=["S3.9", "CKV_AWS_18"],
+    remedy="Declare a BucketLogging with the log bucket as its target; that one does not log itself.",
+)
+def s3_access_is_logged(stack: Stack) -> Findings:
+    """Each bucket but the one for logs writes down who reads it."""
+    logs = log_buckets(stack)
+    yield from ((bucket, found) for bucket, found in without(stack, BUCKET_LOGGING) if bucket not in logs)
+
+
+@stack_rule(
+    controls=["S3.10", "S3.13", "CKV2_AWS_61", "CKV_AWS_300"],
+    remedy="Declare a BucketLifecycleConfiguration with an enabled rule that has abort_incomplete_multipart_upload.",
+)
+def s3_lifecycle(stack: Stack) -> Findings:
+    """Each bucket has a lifecycle, and uploads that were broken off do not stay for ever."""
+    yield from without(stack, BUCKET_LIFECYCLE)
+    for bucket in stack.of_type(BUCKET):
+        for lifecycle in stack.companions(BUCKET_LIFECYCLE, "bucket", bucket):
+            rules = [rule for rule in elements(lifecycle.get("rules")) if look_up(rule, "status") != "Disabled"]
+            aborts = [look_up(rule, "abortIncompleteMultipartUpload") for rule in rules]
+            if lifecycle.get("rules") is not UNKNOWN and not any(aborts):
+                yield bucket, f"{len(rules)} enabled lifecycle rules, none ends broken uploads"
+
+
+@stack_rule(
+    controls=["S3.12", "CKV2_AWS_65"],
+    remedy="Declare BucketOwnershipControls with object_ownership='BucketOwnerEnforced' and no ACL.",
+)
+def s3_no_acls(stack: Stack) -> Findings:
+    """No bucket has ACLs: its policy alone says who may."""
+    yield from without(stack, BUCKET_OWNERSHIP)
+    for bucket in stack.of_type(BUCKET):
+        for owner in stack.companions(BUCKET_OWNERSHIP, "bucket", bucket):
+            yield from ((bucket, found) for found in differs(owner, "rule.objectOwnership", "BucketOwnerEnforced"))
+        yield from ((bucket, found) for found in differs(bucket, "acl", None))
+    yield from ((acl, "an ACL") for acl in stack.of_type(BUCKET_ACL))
+
+
+@stack_rule(
+    controls=["S3.14", "CKV_AWS_21"],
+    remedy="Declare BucketVersioning with status='Enabled'.",
+)
+def s3_versioned(stack: Stack) -> Findings:
+    """Each bucket keeps what was overwritten or deleted."""
+    yield from without(stack, BUCKET_VERSIONING)
+    for bucket in stack.of_type(BUCKET):
+        for versions in stack.companions(BUCKET_VERSIONING, "bucket", bucket):
+            yield from ((bucket, found) for found in differs(versions, "versioningConfiguration.status", "Enabled"))
+
+
+@stack_rule(
+    controls=["S3.15", "CKV_AWS_143"],
+    remedy="Set object_lock_enabled=True on the bucket and declare its BucketObjectLockConfiguration with a retention; "
+    "a bucket for access logs takes none (Amazon S3 user guide, server access logging).",
+)
+def s3_backups_are_locked(stack: Stack) -> Findings:
+    """What lies in a bucket other than the one for logs can't be deleted before its time, by nobody."""
+    for bucket in stack.of_type(BUCKET):
+        if bucket in log_buckets(stack):
+            continue
+        yield from ((bucket, found) for found in differs(bucket, "objectLockEnabled", True))
+        locks = stack.companions(BUCKET_OBJECT_LOCK, "bucket", bucket)
+        if not locks:
+            yield bucket, "no BucketObjectLockConfiguration"
+        for lock in locks:
+            yield from ((bucket, found) for found in missing(lock, "rule.defaultRetention.mode"))
+
+
+@stack_rule(
+    controls=["S3.17", "CKV_AWS_19", "CKV_AWS_145"],
+    remedy="Declare BucketServerSideEncryptionConfiguration with sse_algorithm='aws:kms', kms_master_key_id and "
+    "bucket_key_enabled=True; a bucket for access logs takes AES256 alone (Amazon S3 user guide).",
+)
+def s3_encrypted_with_own_key(stack: Stack) -> Findings:
+    """Each bucket encrypts with the platform's key; the one for access logs with S3's own, as S3 wants it."""
+    yield from without(stack, BUCKET_ENCRYPTION)
+    logs = log_buckets(stack)
+    for bucket in stack.of_type(BUCKET):
+        for encryption in stack.companions(BUCKET_ENCRYPTION, "bucket", bucket):
+            for rule in elements(encryption.get("rules")):
+                default = look_up(rule, "applyServerSideEncryptionByDefault")
+                if bucket in logs and look_up(default, "sseAlgorithm") == "AES256":
+                    continue
+                yield from ((bucket, found) for found in differs(default or {}, "sseAlgorithm", *KMS_ALGORITHMS))
+                yield from ((bucket, found) for found in missing(default or {}, "kmsMasterKeyId"))
+                yield from ((bucket, found) for found in differs(rule, "bucketKeyEnabled", True))
+
+
+@stack_rule(
+    controls=["S3.7", "CKV_AWS_144"],
+    level="advisory",
+    remedy="Set backup_second_region: pgBackRest then keeps a second repository there.",
+)
+def s3_backups_lie_in_two_regions(stack: Stack) -> Findings:
+    """Backups outlive the loss of a region."""
+    buckets = [bucket for bucket in stack.of_type(BUCKET) if bucket not in log_buckets(stack)]
+    regions = {bucket.get("region") for bucket in buckets}
+    for bucket in buckets:
+        alone = len(regions) == 1 and not stack.companions(BUCKET_REPLICATION, "bucket", bucket)
+        if alone and UNKNOWN not in regions:
+            yield bucket, "all backups lie in one region"
+
+
+@resource_rule(
+    BUCKET,
+    controls=[OURS],
+    remedy="Set protect=True and force_destroy=False.",
+)
+def s3_buckets_are_kept(bucket: Resource) -> Iterator[str]:
+    """A bucket can't be deleted by the program, least of all with what lies in it."""
+    if not bucket.protect:
+        yield "protect is False"
+    yield from differs(bucket, "forceDestroy", None, False)
+
+
+def without(stack: Stack, kind: str) -> Findings:
+    """Return the buckets that lack a resource of this type."""
+    for bucket in stack.of_type(BUCKET):
+        if not stack.companions(kind, "bucket", bucket):
+            yield bucket, f"no {kind.rsplit(':', 1)[-1]}"
+
+
+def log_buckets(stack: Stack) -> Sequence[Resource]:
+    """Return the buckets that others write their access logs to."""
+    return [bucket for bucket in stack.of_type(BUCKET) if stack.companions(BUCKET_LOGGING, "targetBucket", bucket)]

@@ -1,0 +1,64 @@
+"""Policy documents of AWS: their statements with every field that may be one value or a list as a list."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policy.model import elements
+
+# Conditions that bind a statement for everybody to known accounts.
+# Source: IAM user guide, "The meaning of public" for resource policies.
+BINDING_CONDITIONS = {
+    "aws:principalaccount",
+    "aws:principalarn",
+    "aws:principalorgid",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceowner",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "kms:calleraccount",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """One statement. `principals` are the values of all kinds, `*` for everybody."""
+
+    sid: str
+    allows: bool
+    actions: Sequence[str]
+    resources: Sequence[str]
+    principals: Sequence[str]
+    condition: Mapping[str, Mapping[str, Any]]
+    inverted: bool  # says what is not meant: NotAction, NotResource, NotPrincipal
+
+    @property
+    def condition_keys(self) -> set[str]:
+        """The keys of its conditions, in small letters as IAM compares them."""
+        return {key.lower() for test in self.condition.values() for key in test}
+
+    @property
+    def for_everybody(self) -> bool:
+        """Whether it allows something to whoever comes, from any account."""
+        return self.allows and "*" in self.principals and not self.condition_keys & BINDING_CONDITIONS
+
+
+def statements(document: Any) -> Iterator[Statement]:
+    """Return the statements of a document; of nothing or one that a preview doesn't know: none."""
+    parsed = json.loads(document) if isinstance(document, str) and document else document
+    if not isinstance(parsed, Mapping):
+        return
+    for number, given in enumerate(elements(parsed.get("Statement")), start=1):
+        principal = given.get("Principal")
+        kinds = principal.values() if isinstance(principal, Mapping) else elements(principal)
+        yield Statement(
+            sid=given.get("Sid") or f"number {number}",
+            allows=given.get("Effect") == "Allow",
+            actions=elements(given.get("Action")),
+            resources=elements(given.get("Resource")),
+            principals=tuple(one for kind in kinds for one in elements(kind)),
+            condition=given.get("Condition") or {},
+            inverted=any(f"Not{part}" in given for part in ("Action", "Resource", "Principal")),
+        )
