@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this folder is the package `policy`
 
-from policy import pack  # noqa: E402 - after the path above
+from policy import pack
 
 pack.serve()

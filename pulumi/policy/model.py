@@ -33,6 +33,14 @@ def elements(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
 
 
+def has_unknown(value: Any) -> bool:
+    """Whether a part of a value isn't known yet."""
+    if isinstance(value, Mapping):
+        return any(map(has_unknown, value.values()))
+    listed = isinstance(value, Sequence) and not isinstance(value, str)
+    return value is UNKNOWN or (listed and any(map(has_unknown, value)))
+
+
 def shown(value: Any) -> str:
     """Return a value as a message names it."""
     return "not set" if value is None else repr(value)
@@ -99,9 +107,8 @@ class Stack:
         Nothing that is being made belongs to a retiring host: AWS has not named it yet.
         """
         contract = next((look_up(stack.inputs, "contract") for stack in self.of_type(STACK)), None)
-        if contract is UNKNOWN:
+        if has_unknown(contract):
             return isinstance(resource.get("arn"), str)
-        clusters = look_up(contract, "clusters")
-        hosts = [host for cluster in (clusters or {}).values() for host in elements(look_up(cluster, "hosts"))]
-        names = {host["name"] for host in hosts if host["state"] == "retiring"}
-        return resource.parent.rsplit("::", 1)[-1] in names
+        clusters = look_up(contract, "clusters") or {}
+        hosts = [host for cluster in clusters.values() for host in cluster["hosts"] if host["state"] == "retiring"]
+        return resource.parent.rsplit("::", 1)[-1] in {host["name"] for host in hosts}

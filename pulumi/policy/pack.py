@@ -75,7 +75,7 @@ def resource(given: ResourceValidationArgs | PolicyResource) -> Resource:
 def plain(value: Any) -> Any:
     """Return a value of the SDK's, which raises for what a preview can't know, with UNKNOWN in such a place."""
     if isinstance(value, Mapping):
-        return {key: known for key, known in _members(value, value)}
+        return dict(_members(value, value))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [known for _, known in _members(value, range(len(value)))]
     return value

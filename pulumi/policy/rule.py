@@ -29,7 +29,7 @@ class Violation:
 class Rule:
     """A rule. `limit`: the sentence that must hold; `remedy`: the sentence that says what to do.
 
-    `types` are the resource types that it judges one by one, before each is made; without any it judges the whole stack.
+    `types`: the resource types that it judges one by one, before each is made; without any it judges the whole stack.
     """
 
     name: str
@@ -57,30 +57,20 @@ def resource_rule(
                 for found in function(resource):
                     yield resource, found
 
-        return _rule(function, find, controls, remedy, level, types)
+        return Rule(controls=controls, level=level, remedy=remedy, types=types, find=find, **_named(function))
 
     return make
 
 
 def stack_rule(*, controls: Sequence[str], remedy: str, level: Level = "mandatory") -> Callable[[OfStack], Rule]:
     """Make a rule of a function that says what is wrong with which resource of a stack; its docstring is the limit."""
-    return lambda function: _rule(function, function, controls, remedy, level, ())
+
+    def make(function: OfStack) -> Rule:
+        return Rule(controls=controls, level=level, remedy=remedy, types=(), find=function, **_named(function))
+
+    return make
 
 
-def _rule(  # noqa: PLR0913 - a rule has this many parts
-    function: OfResource | OfStack,
-    find: OfStack,
-    controls: Sequence[str],
-    remedy: str,
-    level: Level,
-    types: Sequence[str],
-) -> Rule:
-    return Rule(
-        name=function.__name__.replace("_", "-"),
-        controls=controls,
-        level=level,
-        limit=" ".join((function.__doc__ or "").split()),
-        remedy=remedy,
-        types=types,
-        find=find,
-    )
+def _named(function: OfResource | OfStack) -> dict[str, str]:
+    limit = " ".join((function.__doc__ or "").split())
+    return {"name": function.__name__.replace("_", "-"), "limit": limit}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from policy.model import Resource, Stack, differs, elements, missing
+from policy.model import UNKNOWN, Resource, Stack, differs, elements, look_up, missing
 from policy.rule import OURS, resource_rule, stack_rule
 from policy.rules.ec2 import CLUSTER_TAG
 from policy.tokens import (
@@ -31,7 +31,7 @@ def ebs_encrypted_with_own_key(resource: Resource) -> Iterator[str]:
     elif resource.type == INSTANCE:
         disks = [resource.get("rootBlockDevice") or {}, *elements(resource.get("ebsBlockDevices"))]
     else:
-        disks = [mapping.get("ebs") or {} for mapping in elements(resource.get("blockDeviceMappings"))]
+        disks = [look_up(mapping, "ebs") or {} for mapping in elements(resource.get("blockDeviceMappings"))]
     for disk in disks:
         yield from differs(disk, "encrypted", True, "true")
         yield from missing(disk, "kmsKeyId")
@@ -70,7 +70,7 @@ def ebs_data_is_backed_up(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """Where there are database volumes there is a bucket with object lock for their backups."""
     locked = [bucket for bucket in stack.of_type(BUCKET) if bucket.get("objectLockEnabled") not in (None, False)]
     for volume in () if locked else stack.of_type(VOLUME):
-        if volume.get(f"tags.{CLUSTER_TAG}") is not None:
+        if volume.get(f"tags.{CLUSTER_TAG}") not in (None, UNKNOWN):
             yield volume, "no bucket with object_lock_enabled in the stack"
 
 

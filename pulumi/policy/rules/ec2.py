@@ -15,7 +15,7 @@ CLUSTER_TAG = "Cluster"  # database hosts and their volumes carry it
 METADATA_HOPS_MAX = 1  # a container on the host is one hop further away
 FIRST_BOOT_KEYS = {"fqdn", "hostname", "preserve_hostname", "users"}
 FIRST_BOOT_USER_KEYS = {"groups", "lock_passwd", "name", "shell", "ssh_authorized_keys", "sudo"}
-# Source: AWS's own prefixes of access keys, headers of private keys, and assignments as gitleaks' generic rule has them.
+# Source: AWS's prefixes of access keys, headers of private keys, and assignments as gitleaks' generic rule has them.
 SECRETS = {
     "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     "a private key": re.compile(r"-----BEGIN (?:\w+ )*PRIVATE KEY-----"),
@@ -33,7 +33,7 @@ SECRETS = {
 )
 def ec2_metadata_needs_a_token(host: Resource) -> Iterator[str]:
     """A host's credentials are given for a session token alone (IMDSv2), at most one network hop away."""
-    if host.get("metadataOptions.httpEndpoint") == "disabled":
+    if host.get("metadataOptions.httpEndpoint") in ("disabled", UNKNOWN):
         return
     yield from differs(host, "metadataOptions.httpTokens", "required")
     yield from differs(host, "metadataOptions.httpPutResponseHopLimit", METADATA_HOPS_MAX)

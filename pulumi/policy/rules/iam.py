@@ -24,7 +24,7 @@ from policy.tokens import (
 )
 
 DOCUMENT_TYPES = (IAM_GROUP_POLICY, IAM_POLICY, IAM_ROLE, IAM_ROLE_POLICY, IAM_USER_POLICY)
-# Actions that take no resource: `*` is all that can be written. Source: Service Authorization Reference, "Resource types".
+# Actions that take no resource: `*` is all that can be written. Source: Service Authorization Reference.
 WITHOUT_RESOURCE = {
     "cloudwatch:getmetricdata",
     "cloudwatch:getmetricstatistics",

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from policy.model import Resource, differs
 from policy.rule import resource_rule
-from policy.statements import statements
 from policy.rules.iam import DOCUMENT_TYPES, documents
+from policy.statements import statements
 from policy.tokens import KMS_KEY, KMS_KEY_POLICY
 
 DELETION_WINDOW_DAYS = 30  # the longest that KMS offers: time to notice a mistake

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
-from policy.model import UNKNOWN, Resource, Stack, differs, elements, missing
+from policy.model import UNKNOWN, Resource, Stack, differs, elements, look_up, missing
 from policy.rule import OURS, resource_rule, stack_rule
 from policy.tokens import (
     CONNECT_ENDPOINT,
@@ -56,15 +56,14 @@ def anywhere(source: Any) -> bool:
 )
 def network_no_ingress_from_anywhere(resource: Resource) -> Iterator[str]:
     """No port is open to a network wider than /8 (IPv6: /16), SSH and RDP least of all."""
-    if resource.type == SECURITY_GROUP_RULE and resource.get("type") == "egress":
+    if resource.type == SECURITY_GROUP_RULE and resource.get("type") in ("egress", UNKNOWN):
         return
     inline = resource.type == SECURITY_GROUP
     for rule in elements(resource.get("ingress")) if inline else (resource.inputs,):
         for key in ("cidrIpv4", "cidrIpv6", "cidrBlocks", "ipv6CidrBlocks"):
-            for source in elements(rule.get(key)):
+            for source in elements(look_up(rule, key)):
                 if anywhere(source):
-                    ports = f"{rule.get('fromPort')} to {rule.get('toPort')}"
-                    yield f"ports {ports} are open to {source}"
+                    yield f"ports {rule.get('fromPort')} to {rule.get('toPort')} are open to {source}"
 
 
 @resource_rule(
@@ -77,19 +76,19 @@ def network_no_ingress_from_anywhere(resource: Resource) -> Iterator[str]:
 def network_acl_opens_no_administration_port(resource: Resource) -> Iterator[str]:
     """No network ACL that the program makes lets anybody reach ports 22 or 3389."""
     single = resource.type == NETWORK_ACL_RULE
-    if single and resource.get("egress") is True:
+    if single and resource.get("egress") in (True, UNKNOWN):
         return
     for rule in (resource.inputs,) if single else elements(resource.get("ingress")):
-        allows = rule.get("ruleAction" if single else "action") == "allow"
-        every = rule.get("protocol") in ("-1", "all", -1)
+        allows = look_up(rule, "ruleAction" if single else "action") == "allow"
+        every = look_up(rule, "protocol") in ("-1", "all", -1)
         ports = [port for port in ADMINISTRATION_PORTS if every or _within(rule, port)]
-        for source in (rule.get("cidrBlock"), rule.get("ipv6CidrBlock")):
+        for source in (look_up(rule, "cidrBlock"), look_up(rule, "ipv6CidrBlock")):
             if allows and ports and anywhere(source):
                 yield f"port {ports[0]} is open to {source}"
 
 
 def _within(rule: Any, port: int) -> bool:
-    limits = rule.get("fromPort"), rule.get("toPort")
+    limits = look_up(rule, "fromPort"), look_up(rule, "toPort")
     return UNKNOWN not in limits and None not in limits and limits[0] <= port <= limits[1]
 
 
@@ -106,7 +105,7 @@ def network_rules_say_what_for(resource: Resource) -> Iterator[str]:
     default = "Managed by Pulumi"  # the provider's, where none is given
     for value in (resource.inputs, *elements(resource.get("ingress")), *elements(resource.get("egress"))):
         yield from missing(value, "description")
-        if value.get("description") == default:
+        if look_up(value, "description") == default:
             yield f"description is {default!r}"
 
 

@@ -35,6 +35,8 @@ def tags_are_complete(resource: Resource) -> Iterator[str]:
 )
 def database_hosts_are_spread(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """Database hosts stand in as many zones as there are hosts, up to three."""
+    if any(host.get(f"tags.{CLUSTER_TAG}") is UNKNOWN for host in stack.of_type(INSTANCE)):
+        return
     clusters: dict[str, list[Resource]] = defaultdict(list)
     for host in database_hosts(stack):
         clusters[host.inputs["tags"][CLUSTER_TAG]].append(host)

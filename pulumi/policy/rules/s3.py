@@ -214,7 +214,7 @@ def s3_encrypted_with_own_key(stack: Stack) -> Findings:
         for encryption in stack.companions(BUCKET_ENCRYPTION, "bucket", bucket):
             for rule in elements(encryption.get("rules")):
                 default = look_up(rule, "applyServerSideEncryptionByDefault")
-                if bucket in logs and look_up(default, "sseAlgorithm") == "AES256":
+                if bucket in logs and look_up(default, "sseAlgorithm") in ("AES256", UNKNOWN):
                     continue
                 yield from ((bucket, found) for found in differs(default or {}, "sseAlgorithm", *KMS_ALGORITHMS))
                 yield from ((bucket, found) for found in missing(default or {}, "kmsMasterKeyId"))
