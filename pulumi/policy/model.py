@@ -14,6 +14,8 @@ class Unknown(Enum):
 
 UNKNOWN: Final = Unknown.VALUE
 STACK = "pulumi:pulumi:Stack"
+# Inputs that their resources give out again under the same name, each naming a resource that it belongs to.
+CARRIERS = ("bucket", "subnetId", "vpcId")
 IDENTITIES = ("arn", "bucket", "id", "name")  # outputs by which one resource is named in another's inputs
 
 
@@ -76,15 +78,10 @@ class Resource:
         """Return the value at a dotted path, see `look_up`."""
         return look_up(self.inputs, path)
 
-    def refers_to(self, key: str, other: "Resource") -> bool:
-        """Whether an input names the other resource; so it is taken where a preview knows neither value nor origin."""
-        if other.urn in self.dependencies.get(key, ()):
-            return True
-        value = self.get(key)
-        if value is UNKNOWN:
-            return not self.dependencies.get(key)
-        names = [other.inputs[name] for name in IDENTITIES if isinstance(other.inputs.get(name), str)]
-        return any(member in names for member in elements(value))
+    @property
+    def names(self) -> list[str]:
+        """What other resources know it by, as far as it is known."""
+        return [self.inputs[name] for name in IDENTITIES if isinstance(self.inputs.get(name), str)]
 
 
 class Stack:
@@ -92,6 +89,7 @@ class Stack:
 
     def __init__(self, resources: Sequence[Resource]) -> None:
         self.resources = tuple(resources)
+        self._by_urn = {resource.urn: resource for resource in resources}
 
     def of_type(self, *types: str) -> tuple[Resource, ...]:
         """Return the resources of these types."""
@@ -99,7 +97,22 @@ class Stack:
 
     def companions(self, kind: str, key: str, of: Resource) -> tuple[Resource, ...]:
         """Return the resources of a type that name this one by their input `key`."""
-        return tuple(resource for resource in self.of_type(kind) if resource.refers_to(key, of))
+        return tuple(resource for resource in self.of_type(kind) if self.refers(resource, key, of))
+
+    def refers(self, resource: Resource, key: str, other: Resource) -> bool:
+        """Whether an input names the other resource; so it is taken where a preview knows neither value nor origin."""
+        origins = resource.dependencies.get(key, ())
+        if other.urn in origins:
+            return True
+        value = resource.get(key)
+        if value is UNKNOWN and not origins:
+            return True
+        # A program may take the name from what depends on the other one, so that this is made after it.
+        between = [self._by_urn[urn] for urn in origins if urn in self._by_urn and urn != resource.urn]
+        passed = any(
+            self.refers(one, carrier, other) for one in between for carrier in CARRIERS if carrier in one.inputs
+        )
+        return passed or any(member in other.names for member in elements(value))
 
     def retiring(self, resource: Resource) -> bool:
         """Whether the resource's host leaves the cluster, as the contract has it; or may, as far as a preview knows.

@@ -13,6 +13,7 @@ BINDING_CONDITIONS = {
     "aws:principalaccount",
     "aws:principalarn",
     "aws:principalorgid",
+    "aws:resourceaccount",
     "aws:sourceaccount",
     "aws:sourcearn",
     "aws:sourceowner",

@@ -135,7 +135,8 @@ def ec2_database_hosts_have_a_role(stack: Stack) -> Iterator[tuple[Resource, str
 
 @stack_rule(
     controls=[OURS],
-    remedy="Set disable_api_termination=True and disable_api_stop=True; mark a host as retiring before it goes.",
+    remedy="Set disable_api_termination=True and disable_api_stop=True; mark a host as retiring before it "
+    "goes, or accept that until the day on which it is replaced (exceptions.yml).",
 )
 def ec2_database_hosts_are_not_ended_by_mistake(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """A database host can't be terminated or stopped by a call while it belongs to a cluster."""

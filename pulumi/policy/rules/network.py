@@ -165,14 +165,14 @@ def network_groups_are_in_use(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """Each security group is attached to something."""
     users = stack.of_type(*GROUP_USERS)
     for group in stack.of_type(SECURITY_GROUP):
-        if not any(user.refers_to(GROUP_USERS[user.type], group) for user in users):
+        if not any(stack.refers(user, GROUP_USERS[user.type], group) for user in users):
             yield group, "attached to nothing"
 
 
 @resource_rule(
     VPC_ENDPOINT,
     controls=[OURS],
-    remedy="Set a policy that names the platform's buckets and those that packages come from.",
+    remedy="Set a policy that names buckets, or binds callers and buckets to the account (aws:ResourceAccount).",
 )
 def network_gateway_endpoint_has_a_policy(endpoint: Resource) -> Iterator[str]:
     """A gateway endpoint leads to named buckets: else a host could carry data to anybody's."""

@@ -52,5 +52,7 @@ def zone_of(stack: Stack, host: Resource) -> Any:
     """Return a host's zone: its own input, else its subnet's; UNKNOWN where the subnet is none of the stack's."""
     if own := host.get("availabilityZone"):
         return own
-    zones = {subnet.get("availabilityZone") for subnet in stack.of_type(SUBNET) if host.refers_to("subnetId", subnet)}
+    zones = {
+        subnet.get("availabilityZone") for subnet in stack.of_type(SUBNET) if stack.refers(host, "subnetId", subnet)
+    }
     return zones.pop() if len(zones) == 1 else UNKNOWN
