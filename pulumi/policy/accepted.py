@@ -45,7 +45,10 @@ def judge(violation: Violation, accepted: Sequence[Accepted], today: datetime.da
 
 def read(rules: Collection[str], path: Path = FILE) -> list[Accepted]:
     """Return the exceptions of a file. ExceptionsError for unknown rules and keys, empty reasons and wrong days."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ExceptionsError(f"{path.name} is no YAML: {error}") from None
     entries = content.get("exceptions") if isinstance(content, Mapping) else None
     if not isinstance(entries, list):
         raise ExceptionsError(f"{path.name}: a list under `exceptions` is needed; an empty one is []")

@@ -76,5 +76,10 @@ def test_a_file_without_a_list_is_refused(tmp_path: Path) -> None:
         accepted.read(RULES, path)
 
 
+def test_what_is_no_yaml_is_refused_with_its_place(tmp_path: Path) -> None:
+    with pytest.raises(ExceptionsError, match=r"exceptions\.yml is no YAML: .*\n.*line 3"):
+        accepted.read(RULES, written(tmp_path, resource="*"))
+
+
 def test_the_files_own_exceptions_are_readable() -> None:
     assert isinstance(accepted.read(RULES), list)

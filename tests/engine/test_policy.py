@@ -1,0 +1,147 @@
+"""The policy pack on the real engine: what it lets through, what it stops, and what a user reads.
+
+A violation must end a run before the provider is asked for anything: its journal tells.
+"""
+
+import datetime
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from engine_workspace import ROOT, Engine, make_engine
+
+PACK = ROOT / "pulumi/policy"
+# Rules that the production stack does not hold yet.
+OPEN = {
+    "ec2-database-hosts-are-not-ended-by-mistake",
+    "ec2-detailed-monitoring",
+    "ebs-data-is-backed-up",
+    "network-flow-logs",
+    "network-gateway-endpoint-has-a-policy",
+    "s3-access-is-logged",
+    "s3-backups-are-locked",
+    "s3-lifecycle",
+}
+HEAD = """
+import json, pulumi, pulumi_aws as aws
+tags = {"Project": "small", "Environment": "dev", "ManagedBy": "pulumi"}
+"""
+HOST = f"""{HEAD}
+aws.ec2.Instance("open", ami="ami-0123456789abcdef0", associate_public_ip_address=True, instance_type="m7a.large",
+    monitoring=True, ebs_optimized=True, root_block_device=dict(encrypted=True, kms_key_id="key", tags=tags),
+    metadata_options=dict(http_tokens="required", http_put_response_hop_limit=1), tags=tags)
+"""
+# The policy names what AWS invents, so that a preview can't know it.
+ROLE = f"""{HEAD}
+taken = dict(Effect="Allow", Principal=dict(Service="ec2"), Action="sts:AssumeRole")
+role = aws.iam.Role("role", tags=tags, assume_role_policy=json.dumps(dict(Statement=[taken])))
+wide = dict(Effect="Allow", Action="iam:*", Resource=role.arn)
+aws.iam.RolePolicy("all", role=role.name, policy=pulumi.Output.json_dumps(dict(Statement=[wide])))
+"""
+
+
+def violated(shown: str) -> set[str]:
+    """Return the rules that a run names as violated."""
+    return set(re.findall(r"^ +- \[mandatory\] +(\S+) ", shown, re.MULTILINE))
+
+
+def pack_with(folder: Path, exceptions: list[dict[str, object]]) -> str:
+    """Return a copy of the pack with these exceptions."""
+    shutil.copytree(PACK, folder / "pulumi/policy")
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    text = yaml.safe_dump({"exceptions": exceptions})
+    (folder / "pulumi/policy/exceptions.yml").write_text(text, encoding="utf-8")
+    return str(folder / "pulumi/policy")
+
+
+def exception(rule: str, resource: str, until: str = "2099-12-31") -> dict[str, object]:
+    last = datetime.date.fromisoformat(until)
+    return {"rule": rule, "resource": resource, "reason": "agreed with nobody", "until": last}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A project of its own whose program each test writes."""
+    engine = make_engine(tmp_path_factory.mktemp("policy"), stack="dev")
+    for link in engine.project.iterdir():
+        if link.name != ".venv":
+            link.unlink()
+    project = "name: small\nruntime: {name: python, options: {toolchain: pip, virtualenv: .venv}}\n"
+    (engine.project / "Pulumi.yaml").write_text(project)
+    (engine.project / "__main__.py").write_text("")
+    engine.run("stack", "init")
+    engine.run("config", "set", "aws:region", "eu-central-1")
+    yield engine
+    shutil.rmtree(engine.home, ignore_errors=True)
+
+
+def test_the_production_stack_holds_every_rule_but_these(engine: Engine) -> None:
+    seen = engine.run("preview", "--policy-pack", str(PACK), settings={}, check=False)
+    assert violated(seen.stdout) == OPEN, seen.stdout + seen.stderr
+    assert seen.returncode == (1 if OPEN else 0)
+    assert engine.journal() == []
+
+
+def test_the_production_stack_comes_up_under_the_pack_and_stays(engine: Engine, tmp_path: Path) -> None:
+    pack = pack_with(tmp_path, [exception(rule, "*") for rule in sorted(OPEN)])
+    made = engine.run("up", "--yes", "--policy-pack", pack, settings={})
+    assert violated(made.stdout) == set()
+    assert re.search(r"✅ freelance-platform@v1.0.0", made.stdout), made.stdout
+    engine.run("preview", "--expect-no-changes", "--policy-pack", pack)
+
+
+def test_a_retiring_host_may_go_under_the_pack(engine: Engine, tmp_path: Path) -> None:
+    pack = pack_with(tmp_path, [exception(rule, "*") for rule in sorted(OPEN)])
+    engine.up(database_hosts=4)
+    engine.run("up", "--yes", "--policy-pack", pack, settings={"database_hosts": 4, "retiring_hosts": ["db4"]})
+    volume = next(one for one in engine.state() if one["urn"].endswith("aws:ebs/volume:Volume::db4-data"))
+    assert not volume.get("protect")
+
+
+@pytest.mark.parametrize("command", [("preview",), ("up", "--yes")], ids=" ".join)
+def test_a_violation_ends_the_run_before_anything_is_made(small: Engine, command: tuple[str, ...]) -> None:
+    (small.project / "__main__.py").write_text(HOST)
+    stopped = small.run(*command, "--policy-pack", str(PACK), check=False)
+    assert stopped.returncode == 1
+    assert violated(stopped.stdout) == {"ec2-no-public-address"}
+    assert "No host has a public address." in stopped.stdout
+    assert "open: associatePublicIpAddress is True. Set associate_public_ip_address=False" in stopped.stdout
+    assert "[EC2.9 EC2.25 CKV_AWS_88]" in stopped.stdout
+    assert small.journal() == []
+
+
+def test_a_resource_is_judged_before_it_is_made_without_a_preview_too(small: Engine) -> None:
+    (small.project / "__main__.py").write_text(HOST)
+    stopped = small.run("up", "--yes", "--skip-preview", "--policy-pack", str(PACK), check=False)
+    assert (stopped.returncode, violated(stopped.stdout)) == (1, {"ec2-no-public-address"})
+    assert small.journal() == []
+
+
+def test_what_the_preview_could_not_know_is_found_when_it_is_made(small: Engine) -> None:
+    (small.project / "__main__.py").write_text(ROLE)
+    assert violated(small.run("preview", "--policy-pack", str(PACK)).stdout) == set()
+    stopped = small.run("up", "--yes", "--policy-pack", str(PACK), check=False)
+    assert (stopped.returncode, violated(stopped.stdout)) == (1, {"iam-no-wildcard-actions"})
+    assert [line["name"] for line in small.journal()] == ["role"]
+
+
+@pytest.mark.parametrize(("until", "code"), [("2099-12-31", 0), ("2020-01-31", 1)])
+def test_an_exception_holds_until_its_day(small: Engine, tmp_path: Path, until: str, code: int) -> None:
+    (small.project / "__main__.py").write_text(HOST)
+    pack = pack_with(tmp_path, [exception("ec2-no-public-address", "open", until)])
+    seen = small.run("preview", "--policy-pack", pack, check=False)
+    assert seen.returncode == code, seen.stdout
+    assert ("The exception ended on 2020-01-31 (agreed with nobody)." in seen.stdout) == bool(code)
+
+
+def test_an_exception_of_no_rule_is_refused_with_its_name(small: Engine, tmp_path: Path) -> None:
+    (small.project / "__main__.py").write_text("")
+    pack = pack_with(tmp_path, [exception("ec2-no-pubic-address", "open")])
+    refused = small.run("preview", "--policy-pack", pack, check=False)
+    shown = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert "exceptions.yml, entry 1: no rule 'ec2-no-pubic-address'; docs/policies.md lists them" in shown
+    assert "Traceback" not in shown
