@@ -62,8 +62,8 @@ bench: ## Speed and memory of site and application (45 min; needs `make down`), 
 # ---- tools
 sizing: ## Explain each PostgreSQL setting: make sizing MEMORY_GIB=32 CORES=8 PROFILE=oltp
 	@python3 ansible/plugins/filter/sizing.py --memory-gib $(MEMORY_GIB) --cores $(CORES) --profile $(PROFILE)
-docs: ## Write each role's README from its argument_specs
-	@source activate.sh && python lab/role_readme.py
+docs: ## Write the roles' READMEs and the tables of docs/policies.md from what they describe
+	@source activate.sh && python lab/role_readme.py && python pulumi/policy/write_docs.py
 goldens: ## Write anew what each example stack on AWS declares: tests/golden, whose diff is for review
 	@source activate.sh && python tests/unit/pulumi/goldens.py
 requirements: ## Compile requirements.in to requirements.txt

@@ -1,5 +1,6 @@
 """What passes between Pulumi's SDK and the rules."""
 
+import datetime
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def test_what_a_preview_does_not_know_arrives_as_such_and_hides_nothing_else() -
 @pytest.mark.parametrize("name", RULES)
 def test_each_rule_becomes_a_policy_of_its_level(name: str) -> None:
     rule = RULES[name]
-    made = pack.policy(rule, [], pack.datetime.date(2026, 11, 28))
+    made = pack.policy(rule, [], datetime.date(2026, 11, 28))
     assert (made.name, made.description) == (name, rule.limit)
     assert made.enforcement_level == EnforcementLevel(rule.level)
     assert isinstance(made, ResourceValidationPolicy if rule.types else StackValidationPolicy)
