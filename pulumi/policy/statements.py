@@ -1,7 +1,7 @@
 """Policy documents of AWS: their statements with every field that may be one value or a list as a list."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,3 +63,16 @@ def statements(document: Any) -> Iterator[Statement]:
             condition=given.get("Condition") or {},
             inverted=any(f"Not{part}" in given for part in ("Action", "Resource", "Principal")),
         )
+
+
+def for_everybody(document: Any) -> Iterator[str]:
+    """Say which statements of a document are for whoever comes."""
+    for statement in statements(document):
+        if statement.for_everybody:
+            yield f"statement {statement.sid} allows {', '.join(statement.actions)} to everybody"
+
+
+def includes(action: str, wanted: Collection[str]) -> bool:
+    """Whether an action, by a wildcard at its end too, includes one of those, which are in small letters."""
+    head, star, _ = action.lower().partition("*")
+    return any(name.startswith(head) if star else name == head for name in wanted)

@@ -69,9 +69,9 @@ def ebs_snapshots_stay_in_the_account(resource: Resource) -> Iterator[str]:
 def ebs_data_is_backed_up(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """Where there are database volumes there is a bucket with object lock for their backups."""
     locked = [bucket for bucket in stack.of_type(BUCKET) if bucket.get("objectLockEnabled") not in (None, False)]
-    for volume in () if locked else stack.of_type(VOLUME):
-        if volume.get(f"tags.{CLUSTER_TAG}") not in (None, UNKNOWN):
-            yield volume, "no bucket with object_lock_enabled in the stack"
+    data = [volume for volume in stack.of_type(VOLUME) if volume.get(f"tags.{CLUSTER_TAG}") not in (None, UNKNOWN)]
+    if data and not locked:
+        yield data[0], f"{len(data)} database volumes and no bucket with object_lock_enabled in the stack"
 
 
 @stack_rule(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from policy.model import Resource, differs
 from policy.rule import resource_rule
 from policy.rules.iam import DOCUMENT_TYPES, documents
-from policy.statements import statements
+from policy.statements import for_everybody, includes, statements
 from policy.tokens import KMS_KEY, KMS_KEY_POLICY
 
 DELETION_WINDOW_DAYS = 30  # the longest that KMS offers: time to notice a mistake
@@ -45,9 +45,7 @@ def kms_keys_are_kept(key: Resource) -> Iterator[str]:
 )
 def kms_policy_allows_nobody_at_large(key: Resource) -> Iterator[str]:
     """A key's policy allows nothing to whoever comes."""
-    for statement in statements(key.get("policy")):
-        if statement.for_everybody:
-            yield f"statement {statement.sid} allows {', '.join(statement.actions)} to everybody"
+    yield from for_everybody(key.get("policy"))
 
 
 @resource_rule(
@@ -59,11 +57,6 @@ def kms_decrypt_names_its_key(policy: Resource) -> Iterator[str]:
     """Who may decrypt may do it with named keys, not with all of the account."""
     for statement in (one for document in documents(policy) for one in statements(document)):
         every = [resource for resource in statement.resources if resource == "*" or resource.endswith(":key/*")]
-        decrypts = [action for action in statement.actions if _decrypts(action)]
+        decrypts = [action for action in statement.actions if includes(action, DECRYPTING)]
         if statement.allows and every and decrypts:
             yield f"statement {statement.sid} allows {', '.join(decrypts)} on {', '.join(every)}"
-
-
-def _decrypts(action: str) -> bool:
-    head, star, _ = action.lower().partition("*")
-    return any(name.startswith(head) if star else name == head for name in DECRYPTING)
