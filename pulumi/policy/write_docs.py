@@ -16,7 +16,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this folder is the package `policy`
 
 from policy.rule import Rule
-from policy.rules import MODULES
+from policy.rules import ALL, MODULES
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
@@ -40,34 +40,48 @@ CHINESE = {
     "left": "## 不适用的控制项",
     "left_head": "| 控制项 | 原因 |",
 }
-PAGES = {ROOT / "docs/policies.md": ENGLISH, ROOT / "docs/policies.zh-CN.md": CHINESE}
 
 
-def tables(words: Mapping[str, str]) -> Iterator[str]:
-    """Return the lines between the markers."""
+def read(name: str) -> dict[str, Any]:
+    """Return the data of a file beside this one."""
+    return dict(yaml.safe_load((FOLDER / name).read_text(encoding="utf-8")))
+
+
+def english() -> dict[str, dict[str, str]]:
+    """Return what rules and reasons say, as `limits.zh-CN.yml` has it in Chinese."""
+    areas = {module.__name__.rsplit(".", 1)[-1]: (module.__doc__ or "").strip().removesuffix(".") for module in MODULES}
+    return {"areas": areas, "rules": {rule.name: rule.limit for rule in ALL}, **read("controls.yml")}
+
+
+PAGES = {
+    ROOT / "docs/policies.md": (ENGLISH, english()),
+    ROOT / "docs/policies.zh-CN.md": (CHINESE, read("limits.zh-CN.yml")),
+}
+
+
+def tables(words: Mapping[str, str], texts: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Return the lines between the markers. KeyError for a rule or an area without a text."""
     yield BEGIN
     for module in MODULES:
-        rules = [value for value in vars(module).values() if isinstance(value, Rule)]
-        title = (module.__doc__ or "").strip().removesuffix(".")
-        yield from ("", f"### {title}", "", words["head"], "|---|---|---|---|---|")
-        for rule in rules:
+        area = texts["areas"][module.__name__.rsplit(".", 1)[-1]]
+        yield from ("", f"### {area}", "", words["head"], "|---|---|---|---|---|")
+        for rule in (value for value in vars(module).values() if isinstance(value, Rule)):
             judged = words["each" if rule.types else "whole"]
             controls = ", ".join(rule.controls)
-            yield f"| `{rule.name}` | {rule.limit} | {controls} | {judged} | {words[rule.level]} |"
+            yield f"| `{rule.name}` | {texts['rules'][rule.name]} | {controls} | {judged} | {words[rule.level]} |"
     yield from ("", words["left"], "", words["left_head"], "|---|---|")
-    content: dict[str, Any] = yaml.safe_load((FOLDER / "controls.yml").read_text(encoding="utf-8"))
-    for control, reason in content["not_applicable"].items():
+    for control, reason in texts["not_applicable"].items():
         yield f"| {control} | {' '.join(reason.split())} |"
     yield from ("", END)
 
 
-def page(path: Path, words: Mapping[str, str]) -> str:
+def page(path: Path, words: Mapping[str, str], texts: Mapping[str, Mapping[str, str]]) -> str:
     """Return the whole page as it should be. ValueError without the markers."""
     head, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{path.relative_to(ROOT)}: the markers are missing: {BEGIN} and {END}")
-    return head + "\n".join(tables(words)) + tail
+    return head + "\n".join(tables(words, texts)) + tail
 
 
 def main(words: list[str]) -> int:
@@ -76,8 +90,8 @@ def main(words: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     stale = []
-    for path, language in PAGES.items():
-        wanted = page(path, language)
+    for path, (language, texts) in PAGES.items():
+        wanted = page(path, language, texts)
         if path.read_text(encoding="utf-8") != wanted:
             stale.append(str(path.relative_to(ROOT)))
             if not words:
