@@ -36,14 +36,12 @@ class Statement:
     inverted: bool  # says what is not meant: NotAction, NotResource, NotPrincipal
 
     @property
-    def condition_keys(self) -> set[str]:
-        """The keys of its conditions, in small letters as IAM compares them."""
-        return {key.lower() for test in self.condition.values() for key in test}
-
-    @property
     def for_everybody(self) -> bool:
         """Whether it allows something to whoever comes, from any account."""
-        return self.allows and "*" in self.principals and not self.condition_keys & BINDING_CONDITIONS
+        # What is said by exclusion, or only of requests that bring the key, binds nobody.
+        binding = [test for test in self.condition if not any(word in test for word in ("Not", "Null", "IfExists"))]
+        keys = {key.lower() for test in binding for key in self.condition[test]}
+        return self.allows and "*" in self.principals and not keys & BINDING_CONDITIONS
 
 
 def statements(document: Any) -> Iterator[Statement]:
@@ -52,11 +50,13 @@ def statements(document: Any) -> Iterator[Statement]:
     if not isinstance(parsed, Mapping):
         return
     for number, given in enumerate(elements(parsed.get("Statement")), start=1):
-        principal = given.get("Principal")
+        allows = given.get("Effect") == "Allow"
+        # Who is allowed by naming others is everybody else.
+        principal = given.get("Principal") or ("*" if allows and "NotPrincipal" in given else None)
         kinds = principal.values() if isinstance(principal, Mapping) else elements(principal)
         yield Statement(
             sid=given.get("Sid") or f"number {number}",
-            allows=given.get("Effect") == "Allow",
+            allows=allows,
             actions=elements(given.get("Action")),
             resources=elements(given.get("Resource")),
             principals=tuple(one for kind in kinds for one in elements(kind)),
