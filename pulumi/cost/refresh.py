@@ -1,0 +1,104 @@
+"""Reads prices from the AWS price list ("Price List Query API") with the user's own credentials."""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from cost.catalogue import Product, product
+from cost.price_file import FILE, Price, PriceError, RegionPrices, read, write
+
+# Source: Billing user guide, "Price List Query API endpoints", and for China the service's own page of endpoints.
+API_REGIONS = {"cn-": "cn-northwest-1", "eu-": "eu-central-1", "ap-": "ap-south-1", "": "us-east-1"}
+# What stands before a usage type: EUC1-, or the region's whole name.
+PREFIX = r"(?:(?:[A-Z][A-Z0-9]*|[a-z]{2}(?:-[a-z]+)+-\d)-)?"
+
+
+def api_region(region: str) -> str:
+    """Return the nearest region whose API has the prices of this one."""
+    return next(api for start, api in API_REGIONS.items() if region.startswith(start))
+
+
+def of_stack(stack: str, needed: Collection[tuple[str, str]], path: Path = FILE) -> str:
+    """Bring the prices of a stack's regions up to date; return what was done. Raises PriceError, the file untouched."""
+    prices = read(path)
+    today = datetime.now(tz=UTC).date().isoformat()
+    regions = sorted({region for region, _ in needed})
+    for region in regions:
+        client = boto3.Session().client("pricing", region_name=api_region(region))
+        found = {key: find(client, region, key) for at, key in sorted(needed) if at == region}
+        (currency,) = {currency for _, currency in found.values()}
+        prices[region] = RegionPrices(
+            date=today, currency=currency, illustrative=False, rows={key: row for key, (row, _) in found.items()}
+        )
+    write(prices, path)
+    counted = ", ".join(f"{len(prices[region].rows)} of {region}" for region in regions)
+    return f"{path}: prices of {today}: {counted}. `make cost STACK={stack}` uses them; commit the file."
+
+
+def find(client: Any, region: str, key: str) -> tuple[Price, str]:
+    """Ask for one price; return it with its currency. Raises PriceError unless the list has exactly one."""
+    wanted = product(key)
+    filters = dict(wanted.attributes)
+    if wanted.region_attribute:
+        filters[wanted.region_attribute] = region
+    try:
+        offers = list(_offers(client, wanted, filters))
+    except NoCredentialsError as error:
+        raise PriceError(
+            "no credentials for AWS: log in as for `pulumi up` (`aws sso login`, AWS_PROFILE), then run it again"
+        ) from error
+    except ClientError as error:
+        raise PriceError(_refusal(error)) from error
+    except BotoCoreError as error:
+        raise PriceError(f"the price list did not answer: {error}; try again later, the old prices are kept") from error
+    # Two products of one price are one answer.
+    matching = {amount for offer in offers if _is(wanted, offer) for amount in _first_paid(offer)}
+    asked = f"{key} ({wanted.service}, usage type {wanted.usage}, {filters})"
+    if not matching:
+        raise PriceError(f"the price list has no {asked}: see {wanted.page} and mend pulumi/cost/catalogue.py")
+    if len(matching) > 1:
+        shown = ", ".join(f"{amount:g} {currency}" for amount, currency in sorted(matching))
+        raise PriceError(f"the price list has more than one {asked}: {shown}; narrow it in pulumi/cost/catalogue.py")
+    ((amount, currency),) = matching
+    source = f"AWS price list, {wanted.service}, {wanted.usage}"
+    return Price(amount=amount * wanted.units, unit=wanted.unit, source=source), currency
+
+
+def _offers(client: Any, wanted: Product, filters: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    terms = [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in sorted(filters.items())]
+    pages = client.get_paginator("get_products").paginate(
+        ServiceCode=wanted.service, Filters=terms, FormatVersion="aws_v1"
+    )
+    for page in pages:
+        for text in page["PriceList"]:  # JSON in JSON
+            yield json.loads(text)
+
+
+def _is(wanted: Product, offer: Mapping[str, Any]) -> bool:
+    return bool(re.fullmatch(PREFIX + wanted.usage, offer["product"]["attributes"].get("usagetype", "")))
+
+
+def _first_paid(offer: Mapping[str, Any]) -> Iterator[tuple[float, str]]:
+    """Yield the price of the first step that costs something: free ones are the account's, later ones for far more."""
+    for term in offer["terms"].get("OnDemand", {}).values():
+        steps = sorted(term["priceDimensions"].values(), key=lambda step: float(step.get("beginRange", 0)))
+        for step in steps:
+            ((currency, amount),) = step["pricePerUnit"].items()
+            if float(amount):
+                yield float(amount), currency
+                break
+
+
+def _refusal(error: ClientError) -> str:
+    code = error.response["Error"]["Code"]
+    if code in ("AccessDeniedException", "AccessDenied", "UnauthorizedOperation"):
+        return "no permission to read the price list: allow pricing:GetProducts (docs/aws.md), then run it again"
+    if code in ("ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidSignatureException"):
+        return f"AWS does not accept these credentials ({code}): log in again"
+    return f"the price list refused: {error}; try again later, the old prices are kept"

@@ -1,0 +1,156 @@
+"""What a stack declares, found by running its target without engine, account or provider, as a first preview would.
+
+For tools that must know each resource (cost, the deployer's permissions): what the program declares can't be forgotten.
+"""
+
+import importlib
+import threading
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+from infra import stack_config, topology
+from infra.problems import Problem, SettingsError
+from infra.settings import Settings
+from infra.target import Declare
+from infra.topology import Topology
+from pulumi import _types  # the SDK's own reader of annotations: it has no public one
+from pulumi.runtime import mocks, rpc
+
+ACCOUNT = "000000000000"
+NESTING_MAX = 4  # of what a lookup answers
+# No host is made, so the example's placeholder is no obstacle.
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEexampleexampleexampleexampleexampleexample nobody"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One registration; `components` are the types of its parents, outermost first, `owner` the innermost's name."""
+
+    type: str
+    name: str
+    owner: str
+    components: tuple[str, ...]
+    inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """All that a stack declares. `lookups` are tokens such as `aws:ec2/getAmi:getAmi`."""
+
+    topology: Topology
+    resources: tuple[Resource, ...]
+    lookups: frozenset[str]
+
+    @property
+    def settings(self) -> Settings:
+        """The stack's settings."""
+        return self.topology.settings
+
+    @property
+    def types(self) -> frozenset[str]:
+        """Types of the provider's resources, without components."""
+        return frozenset(resource.type for resource in self.resources)
+
+
+def declaration(stack: str, **changes: str) -> Declaration:
+    """Run the stack's target; `changes` to its settings as the engine passes them. Raises SettingsError."""
+    project = stack_config.project()["name"]
+    config, secret = stack_config.from_files(stack)
+    config |= {f"{project}:{key}": value for key, value in {"ssh_public_key": PUBLIC_KEY, **changes}.items()}
+    settings = stack_config.read(config, project=project, stack=stack, secret_keys=secret)
+    if settings.target != "aws":
+        finding = f"{settings.target} has nothing that an account would pay for or allow"
+        raise SettingsError([Problem("target", finding, "name a stack with `target: aws`")])
+    plan = topology.plan(settings)
+    declare: Declare = importlib.import_module(f"infra.{settings.target}").declare
+
+    answers = _Answers(settings)
+    monitor = _Monitor(answers)
+    mocks.set_mocks(answers, project=project, stack=stack, preview=True, monitor=monitor)
+    pulumi.runtime.set_all_config(config)
+
+    @mocks.test  # type: ignore[untyped-decorator]  # the SDK's; it waits for all that the program started
+    def run() -> None:
+        declare(plan)
+
+    try:
+        run()
+    finally:
+        pulumi.runtime.set_all_config({})
+    resources = tuple(sorted(monitor.declared, key=lambda resource: (resource.type, resource.name)))
+    return Declaration(topology=plan, resources=resources, lookups=frozenset(answers.lookups))
+
+
+@dataclass
+class _Answers(mocks.Mocks):
+    """Leaves what AWS would make unknown, as a preview does, and answers lookups by the shape of their results."""
+
+    settings: Settings
+    lookups: set[str] = field(default_factory=set)
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        self.lookups.add(args.token)
+        zones = list(self.settings.zones)
+        known: dict[str, Any] = {
+            "accountId": ACCOUNT,
+            "names": zones,
+            "partition": "aws-cn" if self.settings.region.startswith("cn-") else "aws",
+            "region": self.settings.region,
+        }
+        shape = _types.output_type_types(_result_type(args.token))
+        return {name: known.get(name, _sample(kind, name)) for name, kind in shape.items()}, []
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        return (None if args.custom else ""), args.inputs
+
+
+class _Monitor(mocks.MockMonitor):
+    """Keeps the raw requests: mocks are not told whose child a resource is."""
+
+    def __init__(self, answers: _Answers) -> None:
+        super().__init__(answers)
+        self.declared: list[Resource] = []
+        self.lock = threading.Lock()
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - protocol
+        if request.custom:
+            # …::parent$types::name
+            *_, types, owner = str(request.parent).split("::") if request.parent else ("", "")
+            inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)
+            with self.lock:
+                self.declared.append(
+                    Resource(
+                        type=request.type,
+                        name=request.name,
+                        owner=owner,
+                        components=tuple(kind for kind in types.split("$") if kind.startswith("freelance:")),
+                        inputs=inputs,
+                    )
+                )
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's
+
+
+def _result_type(token: str) -> type:
+    """Return the class that holds a lookup's results: `aws:ec2/getAmi:getAmi` is GetAmiResult."""
+    package, module, function = token.split(":")
+    folder = module.split("/", maxsplit=1)[0]
+    name = f"pulumi_{package}" if folder == "index" else f"pulumi_{package}.{folder}"
+    result: type = getattr(importlib.import_module(name), f"{function[0].upper()}{function[1:]}Result")
+    return result
+
+
+def _sample(kind: Any, name: str, depth: int = 0) -> Any:
+    """Return a value of this shape."""
+    if depth > NESTING_MAX:
+        return None
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if type(None) in arguments:
+        return _sample(next(part for part in arguments if part is not type(None)), name, depth)
+    if origin is not None:
+        return [_sample(arguments[0], name, depth + 1)] if len(arguments) == 1 else {}
+    if isinstance(kind, type) and _types.is_output_type(kind):
+        return {key: _sample(part, key, depth + 1) for key, part in _types.output_type_types(kind).items()}
+    return {str: f"{name}-sample", bool: False, int: 1, float: 1.0}.get(kind)
