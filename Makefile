@@ -9,7 +9,7 @@ HOST ?= db1
 STACK ?= production
 TEST := python3 -m tests.everything
 
-.PHONY: help up down destroy status card ssh psql test lint unit engine aws molecule molecule-all app lab host proofs proofs-all report bench sizing docs goldens requirements cost prices
+.PHONY: help up down destroy status card ssh psql test lint unit engine aws molecule molecule-all app lab host proofs proofs-all report bench sizing docs goldens requirements cost prices deployer-policy
 
 help: ## Show what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,8 @@ cost: ## What a stack costs a month, and an equal managed database: make cost ST
 	@source activate.sh && PYTHONPATH=pulumi python -m cost show $(STACK)
 prices: ## Read the prices of a stack's regions from AWS (your credentials)
 	@source activate.sh && PYTHONPATH=pulumi python -m cost refresh $(STACK)
+deployer-policy: ## Write the IAM policies that deploying a stack needs: make deployer-policy STACK=production
+	@source activate.sh && PYTHONPATH=pulumi python -m deployer $(STACK)
 docs: ## Write the roles' READMEs and the tables of docs/policies.md from what they describe
 	@source activate.sh && python lab/role_readme.py && python pulumi/policy/write_docs.py
 goldens: ## Write anew what each example stack on AWS declares: tests/golden, whose diff is for review

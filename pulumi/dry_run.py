@@ -55,6 +55,13 @@ class Declaration:
         return frozenset(resource.type for resource in self.resources)
 
 
+def example_stacks() -> list[str]:
+    """Return the names of the stacks whose files say that their target is aws."""
+    target = f"{stack_config.project()['name']}:target"
+    names = sorted(path.name.split(".")[1] for path in stack_config.PROJECT_FILE.parent.glob("Pulumi.*.yaml"))
+    return [name for name in names if stack_config.from_files(name)[0].get(target) == "aws"]
+
+
 def declaration(stack: str, **changes: str) -> Declaration:
     """Run the stack's target; `changes` to its settings as the engine passes them. Raises SettingsError."""
     project = stack_config.project()["name"]

@@ -131,7 +131,7 @@ def _data_volume(resource: Resource, _: Stack) -> Iterable[Line]:
     return _volume(resource.inputs, purpose)
 
 
-def _instance(resource: Resource, stack: Stack) -> Iterable[Line]:
+def _instance(resource: Resource, _: Stack) -> Iterable[Line]:
     kind = resource.inputs["instanceType"]
     yield f"instance {kind}", f"ec2.{kind}", HOURS_PER_MONTH, False
     root = resource.inputs["rootBlockDevice"]
@@ -239,7 +239,7 @@ def charges(declaration: Declaration, assume: Assumptions) -> list[Charge]:
     unknown = sorted(declaration.types - FREE.keys() - BILLED.keys())
     if unknown:
         raise UnknownTypeError(
-            f"nobody has decided what {', '.join(unknown)} costs: add each to FREE or to BILLED in pulumi/cost/billing.py"
+            f"nobody has decided what {', '.join(unknown)} costs: add each to FREE or to BILLED in {__file__}"
         )
     counts = Counter(resource.type for resource in declaration.resources)
     stack = Stack(settings=declaration.settings, assume=assume, counts=counts)

@@ -1,4 +1,4 @@
-"""A server with the price list's API (JSON 1.1, AWSPriceListService.GetProducts) and products in its documented shape."""
+"""A server with the price list's API (JSON 1.1, GetProducts) and products in its documented shape."""
 
 import json
 import threading
@@ -33,7 +33,7 @@ class PriceList:
         answer = self._answer
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - the library's name
+            def do_POST(self) -> None:
                 question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 status, content = answer(self.headers["X-Amz-Target"], question)
                 body = json.dumps(content).encode()

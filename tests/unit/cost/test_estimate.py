@@ -117,7 +117,7 @@ def test_the_managed_database_has_the_same_hosts_and_disks(production: Declarati
     assert found == {"rds.cluster.db.m6id.2xlarge": 730, "rds.cluster.gib": 600}
 
 
-def test_the_page_says_by_which_prices_it_was_made(production: Declaration, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_says_by_which_prices_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = show("production")
     assert "By illustrative prices, written by hand on 2026-" in shown
     assert "`make prices STACK=production`" in shown
@@ -144,7 +144,7 @@ def test_columns_are_aligned() -> None:
 
 
 def test_a_region_without_prices_names_the_remedy() -> None:
-    with pytest.raises(price_file.PriceError, match="resources in sa-east-1; .*make prices STACK=south"):
+    with pytest.raises(price_file.PriceError, match=r"resources in sa-east-1; .*make prices STACK=south"):
         price_file.price(price_file.read(), "sa-east-1", "nat.hour", "south")
 
 

@@ -1,0 +1,217 @@
+"""The deployer may do what the program needs and nothing else, and the policies that are checked in say so."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.loaders import Loader
+from deployer import document, table
+from deployer.__main__ import NAME, made_for
+from dry_run import Declaration, Resource, declaration, example_stacks
+
+ROOT = Path(__file__).parents[3]
+PROJECT = "freelance-platform"
+# Where the SDK calls a service otherwise than IAM does, and actions that are no operation of the API.
+# Source: Service Authorization Reference, "Actions, resources, and condition keys" of each service.
+SDK_NAMES = {"elasticloadbalancing": "elbv2"}
+NO_OPERATION = {
+    "iam:PassRole",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "s3:GetAccelerateConfiguration",
+    "s3:GetBucketCORS",
+    "s3:GetBucketObjectLockConfiguration",
+    "s3:GetBucketPublicAccessBlock",
+    "s3:GetEncryptionConfiguration",
+    "s3:GetLifecycleConfiguration",
+    "s3:GetReplicationConfiguration",
+    "s3:ListBucket",
+    "s3:ListTagsForResource",
+    "s3:PutBucketObjectLockConfiguration",
+    "s3:PutBucketPublicAccessBlock",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutLifecycleConfiguration",
+    "s3:TagResource",
+    "s3:UntagResource",
+}
+
+
+@pytest.fixture(scope="module")
+def stacks() -> dict[str, Declaration]:
+    return {stack: declaration(stack) for stack in example_stacks()}
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, str]:
+    return made_for("production")
+
+
+@pytest.fixture(scope="module")
+def statements(made: dict[str, str]) -> list[dict[str, Any]]:
+    return [statement for text in made.values() for statement in json.loads(text)["Statement"]]
+
+
+def actions(statements: list[dict[str, Any]]) -> set[str]:
+    return {action for statement in statements for action in statement["Action"]}
+
+
+def of_table() -> Iterator[str]:
+    rows = table.rows()
+    for row in [*rows["types"].values(), *rows["shared"].values()]:
+        for kind in ("look", "make", "change", "anywhere"):
+            yield from row.get(kind, ())
+    for looked in rows["lookups"].values():
+        yield from looked
+
+
+def test_the_policies_that_are_checked_in_are_what_the_program_needs_now(made: dict[str, str]) -> None:
+    """`make deployer-policy` writes them."""
+    found = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob(f"{NAME}*.json")}
+    assert found == made
+
+
+def test_each_type_and_lookup_of_each_example_stack_is_covered(
+    stacks: dict[str, Declaration], statements: list[dict[str, Any]]
+) -> None:
+    allowed, rows = actions(statements), table.rows()
+    assert stacks
+    for declared in stacks.values():
+        for kind in declared.types:
+            wanted = {
+                action for key in ("look", "make", "change", "anywhere") for action in rows["types"][kind].get(key, ())
+            }
+            assert wanted
+            assert wanted <= allowed, kind
+        assert {action for lookup in declared.lookups for action in rows["lookups"][lookup]} <= allowed
+
+
+def test_no_action_is_allowed_that_nothing_needs(
+    stacks: dict[str, Declaration], statements: list[dict[str, Any]]
+) -> None:
+    rows = table.rows()
+    types = {kind for declared in stacks.values() for kind in declared.types}
+    needed = {
+        action for kind in types for row in rows["types"][kind].values() if isinstance(row, list) for action in row
+    }
+    services = {document.service(action) for action in needed}
+    needed |= {
+        action for name, row in rows["shared"].items() if name in services for each in row.values() for action in each
+    }
+    needed |= {
+        action for declared in stacks.values() for lookup in declared.lookups for action in rows["lookups"][lookup]
+    }
+    if any("linked_role" in rows["types"][kind] for kind in types):
+        needed.add("iam:CreateServiceLinkedRole")
+    scope = document.scope_of(stacks["production"])
+    assert actions(statements) - actions(list(document.state(scope))) <= needed
+
+
+def test_each_action_is_an_operation_of_the_api() -> None:
+    loader = Loader()
+    wanted = {tuple(action.split(":")) for action in set(of_table()) - NO_OPERATION}
+    known = {
+        service: loader.load_service_model(SDK_NAMES.get(service, service), "service-2")["operations"]
+        for service in {service for service, _ in wanted}
+    }
+    assert not [f"{service}:{name}" for service, name in wanted if name not in known[service]]
+
+
+def test_each_list_of_actions_is_in_order_so_that_two_people_do_not_add_one_twice() -> None:
+    for row in [*table.rows()["types"].values(), *table.rows()["shared"].values()]:
+        for kind in ("look", "make", "change", "anywhere"):
+            listed = row.get(kind, [])
+            assert listed == sorted(set(listed))
+
+
+def test_no_action_and_no_service_is_allowed_as_a_whole(statements: list[dict[str, Any]]) -> None:
+    assert not [action for action in actions(statements) if "*" in action]
+    unscoped = [s["Sid"] for s in statements if s["Resource"] == ["*"] and "Condition" not in s]
+    assert set(unscoped) <= {"MakeZones", "ReadPrices"}  # IAM scopes neither by resource, tag or region
+
+
+def test_what_is_made_has_the_projects_tag_and_only_that_is_changed(statements: list[dict[str, Any]]) -> None:
+    by_sid = {statement["Sid"]: statement for statement in statements}
+    made, changed = by_sid["MakeWithTheProjectsTag"], by_sid["ChangeWhatHasTheTag"]
+    assert made["Condition"]["StringEquals"]["aws:RequestTag/Project"] == PROJECT
+    assert changed["Condition"]["StringEquals"]["aws:ResourceTag/Project"] == PROJECT
+    assert {"ec2:DeleteVolume", "ec2:TerminateInstances", "kms:ScheduleKeyDeletion"} <= set(changed["Action"])
+    # What somebody else has tagged can't be taken over.
+    assert by_sid["TagWhatIsNew"]["Condition"]["Null"] == {"aws:ResourceTag/Project": "true"}
+    deleting = {action for action in actions(statements) if ":Delete" in action or "Terminate" in action}
+    scoped = {action for statement in statements if statement["Resource"] != ["*"] for action in statement["Action"]}
+    free = {"ec2:DeleteSubnetCidrReservation"}  # IAM knows no resource of it
+    assert deleting - set(changed["Action"]) - scoped <= free
+
+
+def test_each_regional_permission_ends_at_the_stacks_regions(statements: list[dict[str, Any]]) -> None:
+    for statement in statements:
+        if statement["Resource"] == ["*"] and statement["Sid"] not in ("MakeZones", "ReadPrices", "EncryptVolumes"):
+            assert statement["Condition"]["StringEquals"]["aws:RequestedRegion"] == ["eu-central-1"], statement["Sid"]
+
+
+def test_roles_of_the_program_alone_are_given_to_services_of_the_program_alone(
+    statements: list[dict[str, Any]], stacks: dict[str, Declaration]
+) -> None:
+    (given,) = [statement for statement in statements if "iam:PassRole" in statement["Action"]]
+    roles = {r.name for r in stacks["production"].resources if r.type == "aws:iam/role:Role"}
+    assert {arn.rsplit("role/", 1)[1].removesuffix("-*") for arn in given["Resource"]} == roles
+    assert "ec2.amazonaws.com" in given["Condition"]["StringEquals"]["iam:PassedToService"]
+    assert "*" not in given["Condition"]["StringEquals"]["iam:PassedToService"]
+
+
+def test_a_bucket_is_found_by_its_name_and_no_other_bucket_is(statements: list[dict[str, Any]]) -> None:
+    for statement in statements:
+        if any(action.startswith("s3:") for action in statement["Action"]):
+            assert all(arn.startswith(f"arn:aws:s3:::{PROJECT}-") for arn in statement["Resource"])
+
+
+def test_nothing_that_is_kept_by_the_lock_may_be_deleted_before_its_time(statements: list[dict[str, Any]]) -> None:
+    forbidden = {"s3:BypassGovernanceRetention", "s3:DeleteObjectVersion", "s3:PutObjectRetention"}
+    assert not forbidden & actions(statements)
+
+
+def test_each_policy_is_of_the_size_that_iam_takes(made: dict[str, str]) -> None:
+    for text in made.values():
+        assert len("".join(text.split())) <= 6144
+
+
+def test_statements_that_do_not_fit_go_into_another_policy() -> None:
+    many = [document.allow(f"S{number}", {f"ec2:Describe{'x' * 100}"}, ["*"]) for number in range(100)]
+    made = document.policies(many)
+    assert len(made) > 1
+    assert [statement for each in made for statement in each["Statement"]] == many
+    assert all(document.size(each["Statement"]) <= 6144 for each in made)
+
+
+def test_a_type_that_nobody_has_looked_at_is_refused(stacks: dict[str, Declaration]) -> None:
+    new = Resource(type="aws:rds/instance:Instance", name="x", owner="x", components=(), inputs={})
+    declared = dataclasses.replace(stacks["production"], resources=(new,))
+    with pytest.raises(table.UncoveredError, match="aws:rds/instance:Instance needs: add each to"):
+        table.needs(declared.types, frozenset())
+    with pytest.raises(table.UncoveredError, match="getThing"):
+        table.needs(frozenset(), frozenset({"aws:ec2/getThing:getThing"}))
+
+
+def test_the_state_has_a_bucket_and_a_key_of_its_own(statements: list[dict[str, Any]]) -> None:
+    by_sid = {statement["Sid"]: statement for statement in statements}
+    assert by_sid["KeepState"]["Resource"] == [f"arn:aws:s3:::{PROJECT}-state-*/*"]
+    condition = by_sid["EncryptState"]["Condition"]
+    assert condition == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{PROJECT}-state"}}
+
+
+def test_the_command_writes_policies_of_another_stack_beside_nothing_else(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deployer", "production", "--folder", tmp_path],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "pulumi")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == sorted(str(path) for path in tmp_path.iterdir())
