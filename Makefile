@@ -9,7 +9,7 @@ HOST ?= db1
 STACK ?= production
 TEST := python3 -m tests.everything
 
-.PHONY: help up down destroy status card ssh psql test lint unit engine aws molecule molecule-all app lab host proofs proofs-all report bench sizing docs goldens requirements cost prices deployer-policy
+.PHONY: help up down destroy status card ssh psql test lint unit engine aws molecule molecule-all app lab host proofs proofs-all report bench sizing docs goldens requirements cost prices deployer-policy smoke-aws smoke-aws-clean
 
 help: ## Show what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,11 @@ proofs-all: ## The long ones too: killed runs, new certificates, a host added an
 	@$(TEST) proofs-all
 bench: ## Speed and memory of site and application (45 min; needs `make down`), into docs/results
 	@$(TEST) bench
+
+smoke-aws: ## First proof on your AWS account: a small stack is made, looked at and destroyed (shows its costs, asks)
+	@source activate.sh && PYTHONPATH=pulumi python -m smoke prove $(STACK)
+smoke-aws-clean: ## Take away what an interrupted smoke-aws left
+	@source activate.sh && PYTHONPATH=pulumi python -m smoke clean $(STACK)
 
 # ---- tools
 sizing: ## Explain each PostgreSQL setting: make sizing MEMORY_GIB=32 CORES=8 PROFILE=oltp

@@ -1,0 +1,97 @@
+"""Takes the small stack away: its protections first, then all it made, then its record. May be run again."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from smoke import checks, settings
+from smoke.commands import Run, StepError, answer, must
+from smoke.settings import NAME
+
+FLAGS = ("protect", "retainOnDelete")
+
+
+def unprotect_state(run: Run) -> str:
+    """Take both marks from each resource of the record: `destroy` asks no program, it reads them there."""
+    state: dict[str, Any] = json.loads(must(run, ["pulumi", "stack", "export", "--stack", NAME]))
+    resources = state["deployment"].get("resources") or []
+    marked = [resource for resource in resources if any(resource.get(flag) for flag in FLAGS)]
+    for resource in marked:
+        for flag in FLAGS:
+            resource.pop(flag, None)
+    must(run, ["pulumi", "stack", "import", "--stack", NAME], given=json.dumps(state))
+    return f"{len(marked)} resources lost their protection"
+
+
+def unprotect_instances(run: Run, region: str) -> str:
+    """Allow termination and stop of the stack's instances."""
+    found = checks.instances(run, region)
+    for instance in found:
+        for attribute in ("--no-disable-api-termination", "--no-disable-api-stop"):
+            argv = ["aws", "ec2", "modify-instance-attribute", "--region", region]
+            must(run, [*argv, "--instance-id", instance["InstanceId"], attribute])
+    return f"{len(found)} instances may be terminated"
+
+
+def unprotect_balancers(run: Run, region: str) -> str:
+    """Allow deletion of the stack's balancers."""
+    tagged = [arn for arn in _tagged(run, region) if ":loadbalancer/" in arn]
+    for arn in tagged:
+        argv = ["aws", "elbv2", "modify-load-balancer-attributes", "--region", region, "--load-balancer-arn", arn]
+        must(run, [*argv, "--attributes", "Key=deletion_protection.enabled,Value=false"])
+    return f"{len(tagged)} balancers may be deleted"
+
+
+def empty_buckets(run: Run, region: str) -> str:
+    """Delete what is in the stack's buckets. Raises StepError for what the lock still holds."""
+    held = []
+    for bucket in (arn.rsplit(":", 1)[1] for arn in _tagged(run, region) if ":s3:::" in arn):
+        for key, version in checks.versions(run, bucket, region):
+            argv = ["aws", "s3api", "delete-object", "--bucket", bucket, "--key", key, "--version-id", version]
+            if run([*argv, "--bypass-governance-retention", "--region", region]).status:
+                held.append(f"{bucket}/{key}")
+    if held:
+        raise StepError(f"locked until tomorrow: {', '.join(held)}; run `make smoke-aws-clean` again then")
+    return "buckets are empty"
+
+
+def destroy(run: Run) -> str:
+    """Delete what the stack made."""
+    must(run, ["pulumi", "destroy", "--yes", "--skip-preview", "--continue-on-error", "--stack", NAME], shown=True)
+    return "destroyed"
+
+
+def forget(run: Run) -> str:
+    """Remove the record and the file. Pulumi refuses while a resource is in it."""
+    must(run, ["pulumi", "stack", "rm", "--yes", "--stack", NAME])
+    settings.file().unlink(missing_ok=True)
+    return "the stack is forgotten"
+
+
+def nothing_is_left(run: Run, region: str) -> str:
+    """Ask AWS for anything that still has the stack's tag. Keys and secrets wait for their deletion."""
+    left = [
+        arn for arn in _tagged(run, region) if ":key/" not in arn and ":secret:" not in arn and ":instance/" not in arn
+    ]
+    if left:
+        raise StepError(f"still there: {', '.join(left)}")
+    return "nothing that costs is left (keys and secrets are deleted when their waiting time is over)"
+
+
+def _tagged(run: Run, region: str) -> list[str]:
+    argv = ["aws", "resourcegroupstaggingapi", "get-resources", "--region", region, "--output", "json"]
+    found = answer(run, [*argv, "--tag-filters", f"Key=Environment,Values={NAME}"])
+    return [each["ResourceARN"] for each in found["ResourceTagMappingList"]]
+
+
+def steps(run: Run, region: str) -> dict[str, Callable[[], str]]:
+    """Return all of it in its order."""
+    return {
+        "take protections from the record": lambda: unprotect_state(run),
+        "allow termination": lambda: unprotect_instances(run, region),
+        "allow deletion of balancers": lambda: unprotect_balancers(run, region),
+        "empty the buckets": lambda: empty_buckets(run, region),
+        "destroy": lambda: destroy(run),
+        "forget the stack": lambda: forget(run),
+        "look for what is left": lambda: nothing_is_left(run, region),
+    }

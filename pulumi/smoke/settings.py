@@ -1,0 +1,75 @@
+"""The small stack's settings: those of the stack it speaks for, with one small host and a network of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from infra import stack_config, topology
+from infra.settings import Settings
+
+from smoke.commands import StepError
+
+NAME = "smoke"
+SMALL: dict[str, Any] = {
+    "database_hosts": "1",
+    "etcd_members": "1",
+    "database_cores": "2",
+    "database_memory_mib": "8192",
+    "data_volume_gib": "10",
+    "wal_volume_gib": "10",
+    "etcd_volume_gib": "10",
+    "services": [],
+    "reach": "instance_connect_endpoint",
+    "egress": "nat_single",
+    "backup_retention_days": "1",
+    "backup_lock_days": "1",  # the shortest that S3 knows: what it locks can't be deleted before tomorrow
+    "ssh_known_hosts_file": f".ansible/{NAME}/known_hosts",
+}
+LEFT_OUT = (
+    "alarm_emails",
+    "backup_second_region",
+    "bastion",
+    "clients",
+    "internet_gateway_id",
+    "private_zone",
+    "retiring_hosts",
+    "vpc_id",
+)
+
+
+def file() -> Path:
+    """Return where the small stack's settings are while it is there."""
+    return stack_config.PROJECT_FILE.with_name(f"Pulumi.{NAME}.yaml")
+
+
+def write(stack: str) -> Settings:
+    """Write the small stack's file. Raises StepError and SettingsError, and leaves none then."""
+    project = stack_config.project()["name"]
+    content = yaml.safe_load(stack_config.PROJECT_FILE.with_name(f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
+    given = content["config"]
+    kept = {key: value for key, value in given.items() if key.removeprefix(f"{project}:") not in LEFT_OUT}
+    kept |= {f"{project}:{key}": value for key, value in SMALL.items()}
+    kept[f"{project}:zones"] = kept[f"{project}:zones"][:1]
+    if file().exists():
+        raise StepError(f"{file().name} is there from an earlier run: `make smoke-aws-clean` takes it away first")
+    file().write_text(yaml.safe_dump({"config": kept}, sort_keys=False), encoding="utf-8")
+    try:
+        config, secret = stack_config.from_files(NAME)
+        settings = stack_config.read(config, project=project, stack=NAME, secret_keys=secret)
+        topology.plan(settings)
+    except BaseException:
+        file().unlink()
+        raise
+    return settings
+
+
+def secrets_provider(stack: str) -> str:
+    """Return the provider that the stack's own secrets have. Raises StepError."""
+    content = yaml.safe_load(stack_config.PROJECT_FILE.with_name(f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
+    provider = content.get("secretsprovider", "")
+    if not provider.startswith("awskms:"):
+        raise StepError(
+            f"Pulumi.{stack}.yaml names no secretsprovider: `pulumi stack init {stack} --secrets-provider awskms://…` "
+            "(docs/aws.md) writes it there"
+        )
+    return str(provider)

@@ -1,0 +1,155 @@
+"""Each step of the first proof: what it takes for held, and what it does not."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from smoke import checks, clean_up, on_host, preflight
+from smoke.commands import Done, StepError, real
+
+from tests.unit.smoke.recorded import RIGHTS, TAGGED, Recorded, refusal
+
+REGION = "eu-central-1"
+
+
+def with_answers(answers: dict[str, Any]) -> Recorded:
+    run = Recorded()
+    run.answers |= answers
+    return run
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ({"aws --version": Done(status=127, stdout="", stderr="aws is not on PATH")}, "aws is needed on PATH"),
+        ({"aws --version": "aws-cli/1.44.8 Python/3.11\n"}, r"aws-cli/1.44.8 .* 2.12 or later is needed for tunnels"),
+        ({"aws --version": "aws-cli/2.9.19 Python/3.11\n"}, "2.12 or later"),
+        ({"pulumi version": Done(status=127, stdout="", stderr="pulumi is not on PATH")}, "pulumi is needed"),
+    ],
+)
+def test_a_missing_or_old_tool_is_named(answers: dict[str, Any], message: str) -> None:
+    with pytest.raises(StepError, match=message):
+        preflight.check_tools(with_answers(answers))
+
+
+@pytest.mark.parametrize("url", ["", "file:///repo/.lab/state"])
+def test_the_labs_state_is_no_place_for_what_an_account_holds(url: str) -> None:
+    with pytest.raises(StepError, match="PULUMI_BACKEND_URL"):
+        preflight.check_backend({"PULUMI_BACKEND_URL": url})
+    preflight.check_backend({"PULUMI_BACKEND_URL": "s3://bucket?region=eu-central-1"})
+
+
+def test_without_credentials_the_remedy_is_named() -> None:
+    run = with_answers(
+        {"aws sts get-caller-identity": Done(status=253, stdout="", stderr="Unable to locate credentials")}
+    )
+    with pytest.raises(StepError, match=r"no credentials for AWS: log in(?s:.*)Unable to locate credentials"):
+        preflight.account(run, REGION)
+
+
+def test_a_program_that_is_not_there_is_no_traceback() -> None:
+    assert real(["no-such-program-here"]) == Done(status=127, stdout="", stderr="no-such-program-here is not on PATH")
+
+
+def test_host_keys_come_from_the_console_of_each_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(checks, "ROOT", tmp_path)
+    (tmp_path / checks.FOLDER).mkdir(parents=True)
+    assert checks.knows_host_keys(Recorded(), REGION) == "1 host keys read from consoles"
+    assert (tmp_path / checks.FOLDER / "known_hosts").read_text() == "10.20.0.11 ssh-ed25519 AAAAC3Nza\n"
+
+
+def test_a_console_without_a_key_is_asked_again_and_then_reported() -> None:
+    waited: list[float] = []
+    with pytest.raises(StepError, match="i-1 showed no host key"):
+        checks.knows_host_keys(with_answers({"aws ec2 get-console-output": "booting\n"}), REGION, waited.append)
+    assert sum(waited) == checks.KEYS_SECONDS_MAX
+
+
+@pytest.mark.parametrize("name", sorted(RIGHTS))
+def test_any_other_right_of_the_host_is_reported(name: str) -> None:
+    assert "nothing else" in checks.profile_is_narrow(Recorded())
+    wrong = {**RIGHTS, name: 403 if RIGHTS[name] == 200 else 200}
+    with pytest.raises(StepError, match=f"'{name}': {wrong[name]}"):
+        checks.profile_is_narrow(with_answers({"ansible db1": f"smoke-result={json.dumps(wrong)}"}))
+
+
+def test_a_version_that_can_be_deleted_is_reported() -> None:
+    assert "can't be deleted" in checks.lock_holds(Recorded(), REGION)
+    with pytest.raises(StepError, match="the lock does not hold"):
+        checks.lock_holds(with_answers({"aws s3api delete-object": ""}), REGION)
+    with pytest.raises(StepError, match=r"another reason.*NoSuchBucket"):
+        checks.lock_holds(with_answers({"aws s3api delete-object": refusal("NoSuchBucket")}), REGION)
+    with pytest.raises(StepError, match="no version"):
+        checks.lock_holds(with_answers({"aws s3api list-object-versions": ""}), REGION)
+
+
+def test_a_target_that_the_balancer_does_not_use_is_reported() -> None:
+    assert checks.targets_are_registered(Recorded(), REGION) == "1 target groups know the host"
+    for target, state, message in (
+        ("10.20.0.11", {"State": "unused", "Reason": "Target.NotInUse"}, r"pooled: .*Target.NotInUse"),
+        ("10.9.9.9", {"State": "healthy"}, "no target group knows the host"),
+    ):
+        health = {"TargetHealthDescriptions": [{"Target": {"Id": target}, "TargetHealth": state}]}
+        with pytest.raises(StepError, match=message):
+            checks.targets_are_registered(with_answers({"aws elbv2 describe-target-health": health}), REGION)
+
+
+def test_the_record_loses_both_marks_and_nothing_else() -> None:
+    run = Recorded()
+    assert clean_up.unprotect_state(run) == "1 resources lost their protection"
+    (written,) = map(json.loads, run.given)
+    assert written == {"deployment": {"resources": [{"urn": "v", "id": "vol-1"}, {"urn": "x"}]}}
+
+
+def test_only_what_has_the_small_stacks_tag_is_touched() -> None:
+    run = Recorded()
+    for step in (clean_up.unprotect_instances, clean_up.unprotect_balancers):
+        step(run, REGION)
+    for line in run.asked:
+        assert "Environment" in line or "i-1" in line or TAGGED[1] in line, line
+
+
+def test_what_the_lock_still_holds_is_named_with_the_command_for_tomorrow() -> None:
+    with pytest.raises(StepError, match=r"locked until tomorrow: b-1/main/smoke; run `make smoke-aws-clean`"):
+        clean_up.empty_buckets(Recorded(), REGION)
+    run = with_answers({"aws s3api delete-object": ""})
+    assert clean_up.empty_buckets(run, REGION) == "buckets are empty"
+    assert "--version-id v1 --bypass-governance-retention" in run.asked[-1]
+
+
+def test_what_is_left_is_reported() -> None:
+    with pytest.raises(StepError, match=r"still there: arn:aws:s3:::b-1, .*loadbalancer"):
+        clean_up.nothing_is_left(Recorded(), REGION)
+    only_key = {"ResourceTagMappingList": [{"ResourceARN": TAGGED[2]}]}
+    run = with_answers({"aws resourcegroupstaggingapi get-resources": only_key})
+    assert "nothing that costs is left" in clean_up.nothing_is_left(run, REGION)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "body"),
+    [
+        ("GET", "/main/smoke", "", b""),
+        ("PUT", "/main/a b", "", b"x"),
+        ("GET", "/", "list-type=2&prefix=elsewhere%2F", b""),
+    ],
+)
+def test_the_host_signs_as_the_sdk_does(method: str, path: str, query: str, body: bytes) -> None:
+    keys = {"AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "secret", "Token": "token"}
+    host = "b-1.s3.eu-central-1.amazonaws.com"
+    request = on_host.Request(method, host, path, query, body)
+    ours = on_host.signed(request, keys, REGION, datetime.now(tz=UTC))
+    url = f"https://{host}{path.replace(' ', '%20')}?{query}"
+    theirs = AWSRequest(method=method, url=url, data=body)
+    theirs.context["timestamp"] = ours["x-amz-date"]
+    auth = S3SigV4Auth(Credentials("AKIDEXAMPLE", "secret", "token"), "s3", REGION)
+    theirs.headers["X-Amz-Security-Token"] = "token"
+    theirs.headers["X-Amz-Date"] = ours["x-amz-date"]
+    theirs.headers["X-Amz-Content-SHA256"] = ours["x-amz-content-sha256"]
+    canonical = auth.canonical_request(theirs)
+    signature = auth.signature(auth.string_to_sign(theirs, canonical), theirs)
+    assert ours["authorization"].endswith(f"Signature={signature}")
