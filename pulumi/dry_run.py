@@ -6,12 +6,13 @@ For tools that must know each resource (cost, the deployer's permissions): what 
 import importlib
 import threading
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 from infra import stack_config, topology
+from infra.aws.settings import AwsSettings
 from infra.problems import Problem, SettingsError
 from infra.settings import Settings
 from infra.target import Declare
@@ -50,6 +51,12 @@ class Declaration:
         return self.topology.settings
 
     @property
+    def aws(self) -> AwsSettings:
+        """What of them only AWS knows."""
+        assert self.settings.aws  # noqa: S101 - another target was refused; this tells the type checker
+        return self.settings.aws
+
+    @property
     def types(self) -> frozenset[str]:
         """Types of the provider's resources, without components."""
         return frozenset(resource.type for resource in self.resources)
@@ -68,13 +75,13 @@ def declaration(stack: str, **changes: str) -> Declaration:
     config, secret = stack_config.from_files(stack)
     config |= {f"{project}:{key}": value for key, value in {"ssh_public_key": PUBLIC_KEY, **changes}.items()}
     settings = stack_config.read(config, project=project, stack=stack, secret_keys=secret)
-    if settings.target != "aws":
+    if settings.aws is None:
         finding = f"{settings.target} has nothing that an account would pay for or allow"
         raise SettingsError([Problem("target", finding, "name a stack with `target: aws`")])
     plan = topology.plan(settings)
-    declare: Declare = importlib.import_module(f"infra.{settings.target}").declare
+    declare: Declare = importlib.import_module(f"infra.{settings.target}.program").declare
 
-    answers = _Answers(settings)
+    answers = _Answers(settings.aws, settings.zones)
     monitor = _Monitor(answers)
     mocks.set_mocks(answers, project=project, stack=stack, preview=True, monitor=monitor)
     pulumi.runtime.set_all_config(config)
@@ -95,16 +102,16 @@ def declaration(stack: str, **changes: str) -> Declaration:
 class _Answers(mocks.Mocks):
     """Leaves what AWS would make unknown, as a preview does, and answers lookups by the shape of their results."""
 
-    settings: Settings
+    settings: AwsSettings
+    zones: Sequence[str]
     lookups: set[str] = field(default_factory=set)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         self.lookups.add(args.token)
-        zones = list(self.settings.zones)
         known: dict[str, Any] = {
             "accountId": ACCOUNT,
-            "names": zones,
-            "partition": "aws-cn" if self.settings.region.startswith("cn-") else "aws",
+            "names": list(self.zones),
+            "partition": self.settings.partition.name,
             "region": self.settings.region,
         }
         shape = _types.output_type_types(_result_type(args.token))

@@ -37,19 +37,19 @@ def show(stack: str) -> str:
     database = frozenset(charge.component for charge in own) - services
     return report.page(
         own,
-        managed.charges(settings, assume),
+        managed.charges(settings, declared.aws, assume),
         database,
         price_file.read(),
         assume,
         stack=stack,
-        region=settings.region,
+        region=declared.aws.region,
     )
 
 
 def needed(stack: str) -> set[tuple[str, str]]:
     """Return (region, price) of all that the stack's estimate asks for."""
     declared, assume = declaration(stack), Assumptions()
-    every = [*billing.charges(declared, assume), *managed.charges(declared.settings, assume)]
+    every = [*billing.charges(declared, assume), *managed.charges(declared.settings, declared.aws, assume)]
     return {(charge.region, charge.key) for charge in every}
 
 

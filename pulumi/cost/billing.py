@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dry_run import Declaration, Resource
+from infra.aws.settings import AwsSettings
 from infra.settings import Settings
 
 from cost.assumptions import DAYS_PER_MONTH, HOURS_PER_MONTH, Assumptions
@@ -42,12 +43,13 @@ class Stack:
     """What the counting of one resource may look at."""
 
     settings: Settings
+    aws: AwsSettings
     assume: Assumptions
     counts: Mapping[str, int]  # of each type
 
     def region_of(self, resource: Resource) -> str:
         """Return the resource's region: its own or the stack's."""
-        return str(resource.inputs.get("region") or self.settings.region)
+        return str(resource.inputs.get("region") or self.aws.region)
 
 
 Line = tuple[str, str, float, bool]  # item, price key, quantity, assumed
@@ -65,6 +67,7 @@ FREE: Mapping[str, str] = {
             "aws:ec2/routeTableAssociation:RouteTableAssociation",
             "aws:ec2/securityGroup:SecurityGroup",
             "aws:ec2/subnet:Subnet",
+            "aws:ec2/subnetCidrReservation:SubnetCidrReservation",
             "aws:ec2/vpc:Vpc",
             "aws:ec2/vpcEndpointRouteTableAssociation:VpcEndpointRouteTableAssociation",
             "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
@@ -153,11 +156,11 @@ def _bucket(resource: Resource, stack: Stack) -> Iterable[Line]:
     if "log" in resource.name:
         yield "access logs", "s3.gib", stack.assume.access_log_gib, True
         return
-    days = kept_days(stack.settings)
+    days = kept_days(stack.aws)
     yield f"backups of {days} days", "s3.gib", stack.assume.backup_gib(stack.settings, days), True
     segments = stack.assume.wal_gib_per_day * DAYS_PER_MONTH * MIB_PER_GIB / stack.assume.wal_segment_mib
     yield "writes of log segments", "s3.put", segments, True
-    if (region := stack.region_of(resource)) != stack.settings.region:
+    if (region := stack.region_of(resource)) != stack.aws.region:
         yield "backups to another region", f"region_traffic.{region}", stack.assume.written_gib(stack.settings), True
 
 
@@ -224,9 +227,9 @@ BILLED: Mapping[str, Callable[[Resource, Stack], Iterable[Line]]] = {
 }
 
 
-def kept_days(settings: Settings) -> int:
-    """Return for how many days a backup is stored: as long as it is wanted, then until its last version may go."""
-    return 30
+def kept_days(aws: AwsSettings) -> int:
+    """Return for how many days a backup is stored: as long as it is wanted, then as what was deleted."""
+    return aws.backup.retention_days + aws.backup.lock_days
 
 
 def component_of(owner: str) -> str:
@@ -242,7 +245,7 @@ def charges(declaration: Declaration, assume: Assumptions) -> list[Charge]:
             f"nobody has decided what {', '.join(unknown)} costs: add each to FREE or to BILLED in {__file__}"
         )
     counts = Counter(resource.type for resource in declaration.resources)
-    stack = Stack(settings=declaration.settings, assume=assume, counts=counts)
+    stack = Stack(settings=declaration.settings, aws=declaration.aws, assume=assume, counts=counts)
     summed: dict[tuple[str, str, str, str, bool], float] = {}
     for resource in declaration.resources:
         for item, key, quantity, assumed in BILLED.get(resource.type, lambda *_: ())(resource, stack):
@@ -250,7 +253,7 @@ def charges(declaration: Declaration, assume: Assumptions) -> list[Charge]:
             summed[row] = summed.get(row, 0) + quantity
     traffic = assume.cross_zone_gib(declaration.settings)
     # Source: EC2 pricing page, "Data transfer within the same Region": charged in each direction.
-    summed[("traffic", "between zones, both directions", "zone_traffic.gib", declaration.settings.region, True)] = (
+    summed[("traffic", "between zones, both directions", "zone_traffic.gib", declaration.aws.region, True)] = (
         2 * traffic
     )
     return [

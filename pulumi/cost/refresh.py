@@ -9,19 +9,23 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from infra.aws.partitions import partition_of
 
 from cost.catalogue import Product, product
 from cost.price_file import FILE, Price, PriceError, RegionPrices, read, write
 
-# Source: Billing user guide, "Price List Query API endpoints", and for China the service's own page of endpoints.
-API_REGIONS = {"cn-": "cn-northwest-1", "eu-": "eu-central-1", "ap-": "ap-south-1", "": "us-east-1"}
+# Source: Billing user guide, "Price List Query API endpoints".
+NEARER = {"eu-": "eu-central-1", "ap-": "ap-south-1"}
 # What stands before a usage type: EUC1-, or the region's whole name.
 PREFIX = r"(?:(?:[A-Z][A-Z0-9]*|[a-z]{2}(?:-[a-z]+)+-\d)-)?"
 
 
 def api_region(region: str) -> str:
     """Return the nearest region whose API has the prices of this one."""
-    return next(api for start, api in API_REGIONS.items() if region.startswith(start))
+    partition = partition_of(region)
+    if partition is None:
+        raise PriceError(f"{region} is in no partition that the platform knows: set aws:region")
+    return NEARER.get(region[:3], partition.pricing_region)
 
 
 def of_stack(stack: str, needed: Collection[tuple[str, str]], path: Path = FILE) -> str:

@@ -40,7 +40,6 @@ class Scope:
 def scope_of(declared: Declaration) -> Scope:
     """Read the names from what the stack declares."""
     settings = declared.settings
-    china = settings.region.startswith("cn-")
 
     def names(kind: str, key: str) -> tuple[str, ...]:
         # A name that is not given is the resource's own and some digits, made by Pulumi.
@@ -55,9 +54,9 @@ def scope_of(declared: Declaration) -> Scope:
     trusted = [json.loads(role["assumeRolePolicy"])["Statement"] for role in roles]
     return Scope(
         project=settings.project,
-        partition="aws-cn" if china else "aws",
-        dns_suffix="amazonaws.com.cn" if china else "amazonaws.com",
-        regions=tuple(sorted({settings.region, *_other_regions(declared)})),
+        partition=declared.aws.partition.name,
+        dns_suffix=declared.aws.partition.dns_suffix,
+        regions=tuple(sorted({declared.aws.region, *_other_regions(declared)})),
         roles=names("aws:iam/role:Role", "name"),
         profiles=names("aws:iam/instanceProfile:InstanceProfile", "name"),
         buckets=names("aws:s3/bucket:Bucket", "bucket"),

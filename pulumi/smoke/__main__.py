@@ -107,7 +107,7 @@ def costs() -> str:
     declared, assume = declaration(settings.NAME), Assumptions()
     prices = price_file.read()
     priced = report.amounts(billing.charges(declared, assume), prices, settings.NAME)
-    block = prices[declared.settings.region]
+    block = prices[declared.aws.region]
     kind = "illustrative prices" if block.illustrative else "prices of AWS"
     for_hours = report.total(priced) / HOURS_PER_MONTH * HOURS
     return (

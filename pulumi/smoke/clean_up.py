@@ -6,8 +6,9 @@ from typing import Any
 
 from smoke import checks, settings
 from smoke.commands import Run, StepError, answer, must
-from smoke.settings import NAME
+from smoke.settings import NAME, SMALL
 
+LOCK_DAYS = SMALL["backup_lock_days"]
 FLAGS = ("protect", "retainOnDelete")
 
 
@@ -51,7 +52,10 @@ def empty_buckets(run: Run, region: str) -> str:
             if run([*argv, "--bypass-governance-retention", "--region", region]).status:
                 held.append(f"{bucket}/{key}")
     if held:
-        raise StepError(f"locked until tomorrow: {', '.join(held)}; run `make smoke-aws-clean` again then")
+        raise StepError(
+            f"still locked: {', '.join(held)}; run `make smoke-aws-clean` as somebody with s3:BypassGovernanceRetention, "
+            f"or when {LOCK_DAYS} days are over"
+        )
     return "buckets are empty"
 
 

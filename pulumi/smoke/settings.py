@@ -21,8 +21,12 @@ SMALL: dict[str, Any] = {
     "services": [],
     "reach": "instance_connect_endpoint",
     "egress": "nat_single",
-    "backup_retention_days": "1",
-    "backup_lock_days": "1",  # the shortest that S3 knows: what it locks can't be deleted before tomorrow
+    "data_volume_iops": "3000",
+    "data_volume_throughput_mibps": "125",
+    "wal_volume_iops": "3000",
+    "wal_volume_throughput_mibps": "125",
+    "backup_retention_days": "7",
+    "backup_lock_days": "7",
     "ssh_known_hosts_file": f".ansible/{NAME}/known_hosts",
 }
 LEFT_OUT = (

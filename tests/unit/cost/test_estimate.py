@@ -113,7 +113,7 @@ def test_backups_in_another_region_have_its_prices_and_their_way_there(productio
 
 
 def test_the_managed_database_has_the_same_hosts_and_disks(production: Declaration) -> None:
-    found = {charge.key: charge.quantity for charge in managed.charges(production.settings, ASSUME)}
+    found = {charge.key: charge.quantity for charge in managed.charges(production.settings, production.aws, ASSUME)}
     assert found == {"rds.cluster.db.m6id.2xlarge": 730, "rds.cluster.gib": 600}
 
 

@@ -114,8 +114,8 @@ def test_only_what_has_the_small_stacks_tag_is_touched() -> None:
         assert "Environment" in line or "i-1" in line or TAGGED[1] in line, line
 
 
-def test_what_the_lock_still_holds_is_named_with_the_command_for_tomorrow() -> None:
-    with pytest.raises(StepError, match=r"locked until tomorrow: b-1/main/smoke; run `make smoke-aws-clean`"):
+def test_what_the_lock_still_holds_is_named_with_what_frees_it() -> None:
+    with pytest.raises(StepError, match=r"still locked: b-1/main/smoke; run `make smoke-aws-clean`"):
         clean_up.empty_buckets(Recorded(), REGION)
     run = with_answers({"aws s3api delete-object": ""})
     assert clean_up.empty_buckets(run, REGION) == "buckets are empty"
