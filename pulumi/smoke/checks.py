@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def instances(run: Run, region: str) -> list[Mapping[str, Any]]:
     return [instance for reservation in found["Reservations"] for instance in reservation["Instances"]]
 
 
-def knows_host_keys(run: Run, region: str, sleep: Callable[[float], None] = time.sleep) -> str:
+def knows_host_keys(run: Run, region: str) -> str:
     """Write the keys that the hosts show on their consoles into known_hosts."""
     lines = []
     for instance in instances(run, region):
@@ -64,7 +64,7 @@ def knows_host_keys(run: Run, region: str, sleep: Callable[[float], None] = time
             if found := HOST_KEY.search(shown.stdout):
                 lines.append(f"{instance['PrivateIpAddress']} {found[1]}\n")
                 break
-            sleep(KEYS_AGAIN_SECONDS)
+            time.sleep(KEYS_AGAIN_SECONDS)
         else:
             raise StepError(f"{instance['InstanceId']} showed no host key on its console in {KEYS_SECONDS_MAX} s")
     (ROOT / FOLDER / "known_hosts").write_text("".join(lines), encoding="utf-8")

@@ -53,8 +53,8 @@ def empty_buckets(run: Run, region: str) -> str:
                 held.append(f"{bucket}/{key}")
     if held:
         raise StepError(
-            f"still locked: {', '.join(held)}; run `make smoke-aws-clean` as somebody with s3:BypassGovernanceRetention, "
-            f"or when {LOCK_DAYS} days are over"
+            f"still locked: {', '.join(held)}; run `make smoke-aws-clean` again when {LOCK_DAYS} days are over, or now as "
+            "somebody with s3:BypassGovernanceRetention"
         )
     return "buckets are empty"
 
@@ -65,6 +65,15 @@ def destroy(run: Run) -> str:
     return "destroyed"
 
 
+def delete_secrets(run: Run, region: str) -> str:
+    """Delete for good what `destroy` only scheduled: the next run wants the same names. No value was ever in them."""
+    secrets = [arn for arn in _tagged(run, region) if ":secret:" in arn]
+    for arn in secrets:
+        argv = ["aws", "secretsmanager", "delete-secret", "--region", region, "--secret-id", arn]
+        must(run, [*argv, "--force-delete-without-recovery"])
+    return f"{len(secrets)} entries of secrets are gone"
+
+
 def forget(run: Run) -> str:
     """Remove the record and the file. Pulumi refuses while a resource is in it."""
     must(run, ["pulumi", "stack", "rm", "--yes", "--stack", NAME])
@@ -73,13 +82,11 @@ def forget(run: Run) -> str:
 
 
 def nothing_is_left(run: Run, region: str) -> str:
-    """Ask AWS for anything that still has the stack's tag. Keys and secrets wait for their deletion."""
-    left = [
-        arn for arn in _tagged(run, region) if ":key/" not in arn and ":secret:" not in arn and ":instance/" not in arn
-    ]
+    """Ask AWS for anything that still has the stack's tag. Keys wait for their deletion, instances fade."""
+    left = [arn for arn in _tagged(run, region) if ":key/" not in arn and ":instance/" not in arn]
     if left:
         raise StepError(f"still there: {', '.join(left)}")
-    return "nothing that costs is left (keys and secrets are deleted when their waiting time is over)"
+    return "nothing that costs is left (keys are deleted when their waiting time is over)"
 
 
 def _tagged(run: Run, region: str) -> list[str]:
@@ -96,6 +103,7 @@ def steps(run: Run, region: str) -> dict[str, Callable[[], str]]:
         "allow deletion of balancers": lambda: unprotect_balancers(run, region),
         "empty the buckets": lambda: empty_buckets(run, region),
         "destroy": lambda: destroy(run),
+        "delete entries of secrets": lambda: delete_secrets(run, region),
         "forget the stack": lambda: forget(run),
         "look for what is left": lambda: nothing_is_left(run, region),
     }

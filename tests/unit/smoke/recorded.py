@@ -16,7 +16,12 @@ CONTRACT = {
 }
 INSTANCE = {"InstanceId": "i-1", "PrivateIpAddress": "10.20.0.11"}
 RIGHTS = {"write": 200, "read": 200, "write_elsewhere": 403, "read_elsewhere": 403, "list_elsewhere": 403}
-TAGGED = ["arn:aws:s3:::b-1", "arn:aws:elasticloadbalancing:x:1:loadbalancer/net/n/1", "arn:aws:kms:x:1:key/k"]
+TAGGED = [
+    "arn:aws:s3:::b-1",
+    "arn:aws:elasticloadbalancing:x:1:loadbalancer/net/n/1",
+    "arn:aws:kms:x:1:key/k",
+    "arn:aws:secretsmanager:x:1:secret:s",
+]
 STATE = {
     "deployment": {"resources": [{"urn": "v", "protect": True, "retainOnDelete": True, "id": "vol-1"}, {"urn": "x"}]}
 }
@@ -61,6 +66,7 @@ def good() -> dict[str, Any]:
         },
         "aws elbv2 modify-load-balancer-attributes": "",
         "pulumi destroy": "",
+        "aws secretsmanager delete-secret": "",
         "pulumi stack rm": "",
     }
 

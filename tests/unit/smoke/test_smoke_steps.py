@@ -63,10 +63,11 @@ def test_host_keys_come_from_the_console_of_each_host(monkeypatch: pytest.Monkey
     assert (tmp_path / checks.FOLDER / "known_hosts").read_text() == "10.20.0.11 ssh-ed25519 AAAAC3Nza\n"
 
 
-def test_a_console_without_a_key_is_asked_again_and_then_reported() -> None:
+def test_a_console_without_a_key_is_asked_again_and_then_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
+    monkeypatch.setattr(checks.time, "sleep", waited.append)
     with pytest.raises(StepError, match="i-1 showed no host key"):
-        checks.knows_host_keys(with_answers({"aws ec2 get-console-output": "booting\n"}), REGION, waited.append)
+        checks.knows_host_keys(with_answers({"aws ec2 get-console-output": "booting\n"}), REGION)
     assert sum(waited) == checks.KEYS_SECONDS_MAX
 
 
@@ -120,6 +121,12 @@ def test_what_the_lock_still_holds_is_named_with_what_frees_it() -> None:
     run = with_answers({"aws s3api delete-object": ""})
     assert clean_up.empty_buckets(run, REGION) == "buckets are empty"
     assert "--version-id v1 --bypass-governance-retention" in run.asked[-1]
+
+
+def test_entries_of_secrets_are_gone_for_good_so_that_the_next_run_finds_their_names_free() -> None:
+    run = Recorded()
+    assert clean_up.delete_secrets(run, REGION) == "1 entries of secrets are gone"
+    assert run.asked[-1].endswith(f"--secret-id {TAGGED[3]} --force-delete-without-recovery")
 
 
 def test_what_is_left_is_reported() -> None:
