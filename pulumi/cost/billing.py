@@ -210,6 +210,10 @@ def _alarm(resource: Resource, _: Stack) -> Iterable[Line]:
     yield "alarms", "alarm.month", metrics, False
 
 
+def _nothing(_: Resource, __: Stack) -> Iterable[Line]:
+    return ()
+
+
 BILLED: Mapping[str, Callable[[Resource, Stack], Iterable[Line]]] = {
     "aws:cloudwatch/logGroup:LogGroup": _log_group,
     "aws:cloudwatch/metricAlarm:MetricAlarm": _alarm,
@@ -248,7 +252,7 @@ def charges(declaration: Declaration, assume: Assumptions) -> list[Charge]:
     stack = Stack(settings=declaration.settings, aws=declaration.aws, assume=assume, counts=counts)
     summed: dict[tuple[str, str, str, str, bool], float] = {}
     for resource in declaration.resources:
-        for item, key, quantity, assumed in BILLED.get(resource.type, lambda *_: ())(resource, stack):
+        for item, key, quantity, assumed in BILLED.get(resource.type, _nothing)(resource, stack):
             row = (component_of(resource.owner), item, key, stack.region_of(resource), assumed)
             summed[row] = summed.get(row, 0) + quantity
     traffic = assume.cross_zone_gib(declaration.settings)

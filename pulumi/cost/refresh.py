@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+import boto3  # type: ignore[import-untyped]  # it has no types
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # type: ignore[import-untyped]  # the same
 from infra.aws.partitions import partition_of
 
 from cost.catalogue import Product, product

@@ -53,8 +53,8 @@ def empty_buckets(run: Run, region: str) -> str:
                 held.append(f"{bucket}/{key}")
     if held:
         raise StepError(
-            f"still locked: {', '.join(held)}; run `make smoke-aws-clean` again when {LOCK_DAYS} days are over, or now as "
-            "somebody with s3:BypassGovernanceRetention"
+            f"still locked: {', '.join(held)}; run `make smoke-aws-clean` again when {LOCK_DAYS} days are over, or "
+            "now as somebody with s3:BypassGovernanceRetention"
         )
     return "buckets are empty"
 

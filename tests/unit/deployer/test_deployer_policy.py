@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.loaders import Loader
+from botocore.loaders import Loader  # type: ignore[import-untyped]  # it has no types
 from deployer import document, table
 from deployer.__main__ import NAME, made_for
 from dry_run import Declaration, Resource, declaration, example_stacks

@@ -11,9 +11,10 @@ from cost import price_file
 from infra import stack_config
 from infra.problems import SettingsError
 from smoke import __main__ as smoke
-from smoke import checks
+from smoke import checks, settings
 from smoke.commands import Done, StepError
 
+from tests.unit.docs.aws_cli import problems
 from tests.unit.smoke.recorded import Recorded, refusal
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in (smoke, checks):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(checks, "KEYS_SECONDS_MAX", checks.KEYS_AGAIN_SECONDS)
-    monkeypatch.setattr(checks.time, "sleep", lambda _: None)
+    monkeypatch.setattr("smoke.checks.time.sleep", lambda _: None)
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://state?region=eu-central-1")
     return tmp_path
 
@@ -64,6 +65,14 @@ def test_every_command_names_the_small_stack() -> None:
         ):
             assert "--stack smoke" in line
     assert not [line for line in run.asked if "production" in line]
+
+
+def test_the_aws_cli_knows_each_command_and_option() -> None:
+    run = Recorded()
+    smoke.prove("production", run, typed("smoke"))
+    lines = [line for line in run.asked if line.startswith("aws ")]
+    assert len({tuple(line.split()[1:3]) for line in lines}) > 8
+    assert not [problem for line in lines for problem in problems(line)]
 
 
 @pytest.mark.parametrize("text", ["", "production", "yes", "Smoke"])
@@ -162,16 +171,16 @@ def test_a_record_that_can_not_be_removed_is_reported_and_kept(project: Path) ->
 
 
 def test_the_small_stack_is_small_and_apart(project: Path) -> None:
-    settings = smoke.settings.write("production")
-    assert (settings.environment, settings.database_hosts, len(settings.zones)) == ("smoke", 1, 1)
-    assert settings.database_size.cores == 2
-    assert "smoke" in settings.ssh.known_hosts_file
+    small = settings.write("production")
+    assert (small.environment, small.database_hosts, len(small.zones)) == ("smoke", 1, 1)
+    assert small.database_size.cores == 2
+    assert "smoke" in small.ssh.known_hosts_file
     content = yaml.safe_load((project / "Pulumi.smoke.yaml").read_text())
     assert "secretsprovider" not in content
 
 
 def test_prices_of_the_small_stack_are_in_the_file_that_is_shipped() -> None:
-    smoke.settings.write("production")
+    settings.write("production")
     assert "illustrative" in smoke.costs() or not price_file.read()["eu-central-1"].illustrative
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from botocore.auth import S3SigV4Auth  # type: ignore[import-untyped]  # it has no types
+from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # the same
+from botocore.credentials import Credentials  # type: ignore[import-untyped]  # the same
 from smoke import checks, clean_up, on_host, preflight
 from smoke.commands import Done, StepError, real
 
@@ -65,7 +65,7 @@ def test_host_keys_come_from_the_console_of_each_host(monkeypatch: pytest.Monkey
 
 def test_a_console_without_a_key_is_asked_again_and_then_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
-    monkeypatch.setattr(checks.time, "sleep", waited.append)
+    monkeypatch.setattr("smoke.checks.time.sleep", waited.append)
     with pytest.raises(StepError, match="i-1 showed no host key"):
         checks.knows_host_keys(with_answers({"aws ec2 get-console-output": "booting\n"}), REGION)
     assert sum(waited) == checks.KEYS_SECONDS_MAX
