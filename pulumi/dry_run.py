@@ -22,8 +22,12 @@ from pulumi.runtime import mocks, rpc
 
 ACCOUNT = "000000000000"
 NESTING_MAX = 4  # of what a lookup answers
-# No host is made, so the example's placeholder is no obstacle.
-PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEexampleexampleexampleexampleexampleexample nobody"
+# No host is made, so what an example stack leaves to its reader is no obstacle.
+PLACEHOLDER = "REPLACE_WITH_"
+SAMPLES = {
+    "ssh_public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEexampleexampleexampleexampleexampleexample nobody",
+    "image_id": "ami-00000000000000000",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,9 @@ def declaration(stack: str, **changes: str) -> Declaration:
     """Run the stack's target; `changes` to its settings as the engine passes them. Raises SettingsError."""
     project = stack_config.project()["name"]
     config, secret = stack_config.from_files(stack)
-    config |= {f"{project}:{key}": value for key, value in {"ssh_public_key": PUBLIC_KEY, **changes}.items()}
+    samples = {f"{project}:{key}": value for key, value in SAMPLES.items()}
+    config |= {key: value for key, value in samples.items() if config[key].startswith(PLACEHOLDER)}
+    config |= {f"{project}:{key}": value for key, value in changes.items()}
     settings = stack_config.read(config, project=project, stack=stack, secret_keys=secret)
     if settings.aws is None:
         finding = f"{settings.target} has nothing that an account would pay for or allow"

@@ -1,7 +1,7 @@
 """Write the policies that a deployer needs: `make deployer-policy`, or for a stack of your own with STACK=…
 
-They allow all types of all example stacks, so that another setting needs no other policy; names and regions are the
-stack's.
+They allow all types of all example stacks and options, so that another setting needs no other policy; names and regions
+are the stack's.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from dry_run import declaration, example_stacks
+from dry_run import Declaration, declaration, example_stacks
 from infra.problems import SettingsError
 
 from deployer import document
@@ -18,6 +18,16 @@ from deployer.table import UncoveredError, needs
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "production"
 NAME = "aws-deployer-policy"
+# Settings by which the program declares or asks for something else.
+OPTIONS: tuple[dict[str, str], ...] = (
+    {"alarm_emails": '["dba@example.com"]'},
+    {"backup_second_region": "eu-west-1"},
+    {"egress": "nat_single"},
+    {"egress": "none", "apt_mirror": "http://mirror.example.internal/debian"},
+    {"image_id": "ami-00000000000000000"},
+    {"reach": "bastion", "bastion": "ops@bastion.example.com"},
+    {"vpc_id": "vpc-00000000", "internet_gateway_id": "igw-00000000"},
+)
 
 
 def main() -> int:
@@ -44,7 +54,7 @@ def main() -> int:
 def made_for(stack: str) -> dict[str, str]:
     """Return file name -> text. Raises UncoveredError and SettingsError."""
     own = declaration(stack)
-    all_of_it = [own, *(declaration(each) for each in example_stacks() if each != stack)]
+    all_of_it = [own, *everything()]
     wanted = needs(
         frozenset[str]().union(*(each.types for each in all_of_it)),
         frozenset[str]().union(*(each.lookups for each in all_of_it)),
@@ -52,6 +62,14 @@ def made_for(stack: str) -> dict[str, str]:
     scope = document.scope_of(own)
     made = document.policies([*document.statements(wanted, scope), *document.state(scope)])
     return {f"{NAME}-{number}.json": json.dumps(each, indent=2) + "\n" for number, each in enumerate(made, start=1)}
+
+
+def everything() -> list[Declaration]:
+    """Return what all example stacks declare, and what each option adds to the first of them."""
+    return [
+        *(declaration(stack) for stack in example_stacks()),
+        *(declaration(EXAMPLE, **option) for option in OPTIONS),
+    ]
 
 
 if __name__ == "__main__":

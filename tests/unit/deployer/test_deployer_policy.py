@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader  # type: ignore[import-untyped]  # it has no types
 from deployer import document, table
-from deployer.__main__ import NAME, made_for
+from deployer.__main__ import NAME, everything, made_for
 from dry_run import Declaration, Resource, declaration, example_stacks
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +56,7 @@ def statements(made: dict[str, str]) -> list[dict[str, Any]]:
     return [statement for text in made.values() for statement in json.loads(text)["Statement"]]
 
 
-def actions(statements: list[dict[str, Any]]) -> set[str]:
+def actions_of(statements: list[dict[str, Any]]) -> set[str]:
     return {action for statement in statements for action in statement["Action"]}
 
 
@@ -78,7 +78,7 @@ def test_the_policies_that_are_checked_in_are_what_the_program_needs_now(made: d
 def test_each_type_and_lookup_of_each_example_stack_is_covered(
     stacks: dict[str, Declaration], statements: list[dict[str, Any]]
 ) -> None:
-    allowed, rows = actions(statements), table.rows()
+    allowed, rows = actions_of(statements), table.rows()
     assert stacks
     for declared in stacks.values():
         for kind in declared.types:
@@ -93,22 +93,18 @@ def test_each_type_and_lookup_of_each_example_stack_is_covered(
 def test_no_action_is_allowed_that_nothing_needs(
     stacks: dict[str, Declaration], statements: list[dict[str, Any]]
 ) -> None:
-    rows = table.rows()
-    types = {kind for declared in stacks.values() for kind in declared.types}
-    needed = {
-        action for kind in types for row in rows["types"][kind].values() if isinstance(row, list) for action in row
-    }
-    services = {document.service(action) for action in needed}
-    needed |= {
-        action for name, row in rows["shared"].items() if name in services for each in row.values() for action in each
-    }
-    needed |= {
-        action for declared in stacks.values() for lookup in declared.lookups for action in rows["lookups"][lookup]
-    }
+    rows, every = table.rows(), everything()
+    types = {kind for declared in every for kind in declared.types}
+    lookups = {lookup for declared in every for lookup in declared.lookups}
+    lists = [row for kind in types for row in rows["types"][kind].values() if isinstance(row, list)]
+    services = {document.service(action) for actions in lists for action in actions}
+    lists += [actions for name, row in rows["shared"].items() if name in services for actions in row.values()]
+    lists += [rows["lookups"][lookup] for lookup in lookups]
+    needed = {action for actions in lists for action in actions}
     if any("linked_role" in rows["types"][kind] for kind in types):
         needed.add("iam:CreateServiceLinkedRole")
     scope = document.scope_of(stacks["production"])
-    assert actions(statements) - actions(list(document.state(scope))) <= needed
+    assert actions_of(statements) - actions_of(list(document.state(scope))) <= needed
 
 
 def test_each_action_is_an_operation_of_the_api() -> None:
@@ -129,7 +125,7 @@ def test_each_list_of_actions_is_in_order_so_that_two_people_do_not_add_one_twic
 
 
 def test_no_action_and_no_service_is_allowed_as_a_whole(statements: list[dict[str, Any]]) -> None:
-    assert not [action for action in actions(statements) if "*" in action]
+    assert not [action for action in actions_of(statements) if "*" in action]
     unscoped = [s["Sid"] for s in statements if s["Resource"] == ["*"] and "Condition" not in s]
     assert set(unscoped) <= {"MakeZones", "ReadPrices"}  # IAM scopes neither by resource, tag or region
 
@@ -142,7 +138,7 @@ def test_what_is_made_has_the_projects_tag_and_only_that_is_changed(statements: 
     assert {"ec2:DeleteVolume", "ec2:TerminateInstances", "kms:ScheduleKeyDeletion"} <= set(changed["Action"])
     # What somebody else has tagged can't be taken over.
     assert by_sid["TagWhatIsNew"]["Condition"]["Null"] == {"aws:ResourceTag/Project": "true"}
-    deleting = {action for action in actions(statements) if ":Delete" in action or "Terminate" in action}
+    deleting = {action for action in actions_of(statements) if ":Delete" in action or "Terminate" in action}
     scoped = {action for statement in statements if statement["Resource"] != ["*"] for action in statement["Action"]}
     free = {"ec2:DeleteSubnetCidrReservation"}  # IAM knows no resource of it
     assert deleting - set(changed["Action"]) - scoped <= free
@@ -172,7 +168,7 @@ def test_a_bucket_is_found_by_its_name_and_no_other_bucket_is(statements: list[d
 
 def test_nothing_that_is_kept_by_the_lock_may_be_deleted_before_its_time(statements: list[dict[str, Any]]) -> None:
     forbidden = {"s3:BypassGovernanceRetention", "s3:DeleteObjectVersion", "s3:PutObjectRetention"}
-    assert not forbidden & actions(statements)
+    assert not forbidden & actions_of(statements)
 
 
 def test_each_policy_is_of_the_size_that_iam_takes(made: dict[str, str]) -> None:
