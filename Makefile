@@ -12,7 +12,7 @@ TEST := python3 -m tests.everything
 .PHONY: help up down destroy status card ssh psql test lint unit engine aws molecule molecule-all app lab host proofs proofs-all report bench sizing docs goldens requirements cost prices deployer-policy smoke-aws smoke-aws-clean
 
 help: ## Show what can be done
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---- the lab
 up: ## From nothing to a running, verified, migrated cluster and its connection card

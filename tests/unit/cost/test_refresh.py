@@ -126,6 +126,22 @@ def test_a_list_that_does_not_answer_keeps_the_file(price_list: PriceList, file:
     refused(file, {NAT}, "the price list did not answer")
 
 
+def test_a_write_that_breaks_off_leaves_the_old_prices(
+    price_list: PriceList, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served(price_list)
+    before, whole = file.read_bytes(), Path.write_text
+
+    def half(path: Path, text: str, **options: str) -> int:
+        whole(path, text[: len(text) // 2], **options)
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match="no space left"):
+        refresh.of_stack("production", {NAT}, file)
+    assert file.read_bytes() == before
+
+
 def refused(file: Path, needed: set[tuple[str, str]], message: str) -> None:
     before = file.read_bytes()
     with pytest.raises(PriceError, match=message):
