@@ -136,7 +136,7 @@ class _Monitor(mocks.MockMonitor):
         self.lock = threading.Lock()
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - protocol
-        if request.custom:
+        if request.custom and not request.type.startswith("pulumi:"):  # a provider of its own is no resource
             # …::parent$types::name
             *_, types, owner = str(request.parent).split("::") if request.parent else ("", "")
             inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)

@@ -29,7 +29,7 @@ class Assumptions:
 
     def lines(self) -> list[str]:
         """Return each figure with its name in words."""
-        return [f"{field.name.replace('_', ' ')}: {getattr(self, field.name):g}" for field in fields(self)]
+        return [f"{field.name.replace('_', ' ')}: {getattr(self, field.name):,}" for field in fields(self)]
 
     def backup_gib(self, settings: Settings, kept_days: int) -> float:
         """Return what the bucket holds: full backups and the log between them, as long as they are kept."""

@@ -3,6 +3,7 @@
 A type that is in neither stops the estimate: nobody has decided whether it costs something.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -50,6 +51,10 @@ class Stack:
     def region_of(self, resource: Resource) -> str:
         """Return the resource's region: its own or the stack's."""
         return str(resource.inputs.get("region") or self.aws.region)
+
+    def priced_in(self, key: str, resource: Resource) -> str:
+        """Return the region whose price it is; the way to another region is the sender's."""
+        return self.aws.region if key.startswith("region_traffic.") else self.region_of(resource)
 
 
 Line = tuple[str, str, float, bool]  # item, price key, quantity, assumed
@@ -238,7 +243,7 @@ def kept_days(aws: AwsSettings) -> int:
 
 def component_of(owner: str) -> str:
     """Return the component in whose sum an owner's resources go: db1, db2 and db3 are `db`."""
-    return owner.rstrip("0123456789")
+    return re.sub(r"(?<![-\d])\d+$", "", owner)  # a region keeps its number: backup-eu-west-1
 
 
 def charges(declaration: Declaration, assume: Assumptions) -> list[Charge]:
@@ -253,7 +258,7 @@ def charges(declaration: Declaration, assume: Assumptions) -> list[Charge]:
     summed: dict[tuple[str, str, str, str, bool], float] = {}
     for resource in declaration.resources:
         for item, key, quantity, assumed in BILLED.get(resource.type, _nothing)(resource, stack):
-            row = (component_of(resource.owner), item, key, stack.region_of(resource), assumed)
+            row = (component_of(resource.owner), item, key, stack.priced_in(key, resource), assumed)
             summed[row] = summed.get(row, 0) + quantity
     traffic = assume.cross_zone_gib(declaration.settings)
     # Source: EC2 pricing page, "Data transfer within the same Region": charged in each direction.

@@ -60,6 +60,7 @@ def main() -> int:
 def prove(stack: str, run: Run, ask: Callable[[str], str]) -> list[Row]:
     """Make, look, take away; the last is done however the others end. Raises before anything is made."""
     region = region_of(stack)
+    preflight.check_engine()
     preflight.check_tools(run)
     preflight.check_backend()
     account = preflight.account(run, region)
@@ -86,6 +87,7 @@ def prove(stack: str, run: Run, ask: Callable[[str], str]) -> list[Row]:
 def clean(stack: str, run: Run) -> list[Row]:
     """Take away what a run left."""
     region = region_of(stack)
+    preflight.check_engine()
     preflight.check_tools(run)
     preflight.check_backend()
     preflight.account(run, region)

@@ -33,6 +33,12 @@ def check_tools(run: Run) -> None:
                 raise StepError(f"{done.stdout.strip() or 'aws'}: version {least} or later is needed for tunnels")
 
 
+def check_engine(environment: Mapping[str, str] = os.environ) -> None:
+    """Refuse the engine that `make up` builds: it takes no plugin from elsewhere, the provider `aws` neither."""
+    if environment.get("PULUMI_IGNORE_AMBIENT_PLUGINS"):
+        raise StepError("Pulumi's official release is needed on PATH before `source activate.sh` (docs/aws.md)")
+
+
 def check_backend(environment: Mapping[str, str] = os.environ) -> None:
     """Refuse the lab's state: `make destroy` removes it, and with it the record of what an account holds."""
     url = environment.get("PULUMI_BACKEND_URL", "")

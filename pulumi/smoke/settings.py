@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 from infra import stack_config, topology
+from infra.aws.partitions import partition_of
 from infra.settings import Settings
 
 from smoke.commands import StepError
@@ -36,7 +37,9 @@ LEFT_OUT = (
     "clients",
     "internet_gateway_id",
     "private_zone",
+    "replacing_hosts",
     "retiring_hosts",
+    "ssh_proxy_command",
     "vpc_id",
 )
 
@@ -51,6 +54,11 @@ def write(stack: str) -> Settings:
     project = stack_config.project()["name"]
     content = yaml.safe_load(stack_config.PROJECT_FILE.with_name(f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
     given = content["config"]
+    partition = partition_of(given.get("aws:region", ""))
+    if partition is None or not partition.connect_endpoint:
+        raise StepError(
+            f"{given.get('aws:region')} has no connect endpoint to reach the small host by: name another stack"
+        )
     kept = {key: value for key, value in given.items() if key.removeprefix(f"{project}:") not in LEFT_OUT}
     kept |= {f"{project}:{key}": value for key, value in SMALL.items()}
     kept[f"{project}:zones"] = kept[f"{project}:zones"][:1]

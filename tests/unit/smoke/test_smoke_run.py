@@ -36,6 +36,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(checks, "KEYS_SECONDS_MAX", checks.KEYS_AGAIN_SECONDS)
     monkeypatch.setattr("smoke.checks.time.sleep", lambda _: None)
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://state?region=eu-central-1")
+    monkeypatch.delenv("PULUMI_IGNORE_AMBIENT_PLUGINS", raising=False)
     return tmp_path
 
 
@@ -126,6 +127,15 @@ def test_a_stack_without_a_key_for_its_secrets_is_refused(project: Path) -> None
     file.write_text(file.read_text().replace("awskms://", "passphrase"))
     run = Recorded()
     with pytest.raises(StepError, match="names no secretsprovider"):
+        smoke.prove("production", run, typed("smoke"))
+    nothing_was_made(run, project)
+
+
+def test_where_no_tunnel_leads_to_the_host_nothing_is_made(project: Path) -> None:
+    file = project / "Pulumi.production.yaml"
+    file.write_text(file.read_text().replace("eu-central-1", "cn-north-1"))
+    run = Recorded()
+    with pytest.raises(StepError, match="cn-north-1 has no connect endpoint"):
         smoke.prove("production", run, typed("smoke"))
     nothing_was_made(run, project)
 

@@ -44,6 +44,12 @@ def test_the_labs_state_is_no_place_for_what_an_account_holds(url: str) -> None:
     preflight.check_backend({"PULUMI_BACKEND_URL": "s3://bucket?region=eu-central-1"})
 
 
+def test_the_engine_that_the_lab_builds_is_refused() -> None:
+    with pytest.raises(StepError, match="official release is needed"):
+        preflight.check_engine({"PULUMI_IGNORE_AMBIENT_PLUGINS": "1"})
+    preflight.check_engine({})
+
+
 def test_without_credentials_the_remedy_is_named() -> None:
     run = with_answers(
         {"aws sts get-caller-identity": Done(status=253, stdout="", stderr="Unable to locate credentials")}
