@@ -154,14 +154,16 @@ def test_missing_credentials_are_told_as_such(
 
 
 @pytest.mark.parametrize(
-    ("region", "hint"), [("eu-central-1", False), ("eu-centrl-1", True)], ids=["region", "misspelt region"]
+    ("partition", "region", "hint"),
+    [("aws", "eu-central-1", False), ("aws-cn", "cn-north-1", False), ("aws", "eu-centrl-1", True)],
+    ids=["region", "China", "misspelt region"],
 )
 @pytest.mark.usefixtures("account")
 def test_an_endpoint_out_of_reach_is_told_with_its_region(
-    plugin: ModuleType, monkeypatch: pytest.MonkeyPatch, region: str, hint: bool
+    plugin: ModuleType, monkeypatch: pytest.MonkeyPatch, partition: str, region: str, hint: bool
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    told = refusal(plugin, ARN.replace("eu-central-1", region))
+    told = refusal(plugin, ARN.replace("arn:aws:", f"arn:{partition}:").replace("eu-central-1", region))
     assert "Secrets Manager can't be reached" in told
     assert "http://127.0.0.1:9" in told
     assert f"this machine reaches {region} (network, HTTPS_PROXY, AWS_ENDPOINT_URL)" in told

@@ -137,7 +137,11 @@ def read_command(reference: str) -> str:
     """Return the shell command that prints the secret behind a reference."""
     kind, _, place = reference.partition(":")
     if kind == "aws-secretsmanager":
-        return f"aws secretsmanager get-secret-value --secret-id {place} --query SecretString --output text"
+        region = place.split(":")[3]  # the reader's own default may be another one
+        return (
+            f"aws secretsmanager get-secret-value --region {region} --secret-id {place} "
+            "--query SecretString --output text"
+        )
     path, _, key = place.partition("#")
     if not key:
         return f"cat {Path(path)}"

@@ -116,5 +116,5 @@ def test_an_aws_secret_is_read_by_its_own_tool(card_filter: ModuleType) -> None:
     contract = json.loads((ROOT / "tests/golden/production/contract.json").read_text(encoding="utf-8"))
     card = card_filter.connection_card(contract["clusters"]["main"], "main", "production", "/ca.crt", DATABASES)
     assert card["secrets"]["monitor_password"]["read"].startswith(
-        "aws secretsmanager get-secret-value --secret-id arn:"
+        "aws secretsmanager get-secret-value --region eu-central-1 --secret-id arn:"
     )
