@@ -55,8 +55,13 @@ def test_another_way_out_touches_no_host_and_no_subnet_of_one(engine: Engine) ->
     engine.up(egress="none", apt_mirror="http://mirror.example.internal/debian")
     engine.up()
     touched = engine.changes(before)
-    assert {("delete", "NatGateway network-internet-nat-eu-central-1a"), ("create", "VpcEndpoint network-endpoints-kms")} <= set(touched)
-    assert all(name.split()[1].startswith(("access-", "network-endpoints", "network-internet")) for _, name in touched), touched
+    assert {
+        ("delete", "NatGateway network-internet-nat-eu-central-1a"),
+        ("create", "VpcEndpoint network-endpoints-kms"),
+    } <= set(touched)
+    assert all(
+        name.split()[1].startswith(("access-", "network-endpoints", "network-internet")) for _, name in touched
+    ), touched
 
 
 def test_a_fourth_host_is_added_and_no_other_one_touched(engine: Engine) -> None:
