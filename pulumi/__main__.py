@@ -15,9 +15,7 @@ def main() -> None:
     try:
         settings = stack_config.read(config, project=pulumi.get_project(), stack=pulumi.get_stack(), secret_keys=secret)
         plan = topology.plan(settings)
-        exported = previous.exported_contract()
-        previous.refuse_unmarked_removal(exported, plan)
-        previous.refuse_smaller_volumes(exported, plan)
+        previous.refuse_breaking_changes(previous.exported_contract(), plan)
     except SettingsError as error:
         raise pulumi.RunError(f"Settings of stack {pulumi.get_stack()} refused:\n{error}") from None
     if len(plan.database_hosts) == 1:

@@ -1,4 +1,4 @@
-"""What the stack exported last: a host may only go after it was marked as retiring and left its cluster."""
+"""What the stack exported last, and what would break it: a host that goes unmarked or moves, a volume that shrinks."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -36,6 +36,12 @@ def _read_outputs(stack: str) -> Mapping[str, Any]:
             return (answer or {}).get("outputs") or {}
 
 
+def refuse_breaking_changes(previous: Mapping[str, Any] | None, topology: Topology) -> None:
+    """Raise SettingsError for what no `up` may do to what is there."""
+    for refuse in (refuse_unmarked_removal, refuse_moved_hosts, refuse_smaller_volumes):
+        refuse(previous, topology)
+
+
 def refuse_unmarked_removal(previous: Mapping[str, Any] | None, topology: Topology) -> None:
     """Raise SettingsError when a database host would go that was still active."""
     staying = {plan.name for plan in topology.database_hosts}
@@ -50,6 +56,19 @@ def refuse_unmarked_removal(previous: Mapping[str, Any] | None, topology: Topolo
         finding = f"{len(staying)} would remove {', '.join(names)}, which belongs to a cluster"
         remedy = _remedy(names, len(staying), [host["name"] for host in going if host.get("etcd_member")])
         raise SettingsError([Problem("database_hosts", finding, remedy)])
+
+
+def refuse_moved_hosts(previous: Mapping[str, Any] | None, topology: Topology) -> None:
+    """Raise SettingsError when a host would get another zone or address: it would be made anew, without its volumes."""
+    wanted = {plan.name: (plan.zone, str(plan.address)) for plan in topology.hosts}
+    for host in _exported_hosts(previous or {}):
+        have = (host["zone"], host["address"])
+        move = wanted.get(host["name"], have)
+        if move != have:
+            setting = "zones" if move[0] != have[0] else "network"
+            finding = f"{host['name']} would move from {' '.join(have)} to {' '.join(move)}, away from its volumes"
+            remedy = "keep zones, network and the order of services as they were; others are for a stack of its own"
+            raise SettingsError([Problem(setting, finding, remedy)])
 
 
 def refuse_smaller_volumes(previous: Mapping[str, Any] | None, topology: Topology) -> None:

@@ -2,8 +2,6 @@
 
 Sources, by column:
 - name, DNS suffix: IAM user guide, "Amazon Resource Names (ARNs)"; AWS SDK's endpoints file (partition `aws-cn`).
-- prefix of service endpoints: "AWS services that integrate with AWS PrivateLink"; in China `cn.com.amazonaws`, but for
-  S3's gateway and services of the partition's own names "Amazon VPC in China" has `com.amazonaws`.
 - EC2's principal: "Amazon EC2 in China", service principals.
 - Debian's account: Debian wiki, Cloud/AmazonEC2Image/Trixie; who publishes in China is not written there.
 - connect endpoint: "Feature availability and implementation differences" of Amazon EC2 in China.
@@ -18,7 +16,6 @@ class Partition:
 
     name: str
     dns_suffix: str
-    endpoint_prefix: str
     ec2_principal: str
     debian_owner: str | None
     connect_endpoint: bool
@@ -40,7 +37,6 @@ class Partition:
 AWS = Partition(
     name="aws",
     dns_suffix="amazonaws.com",
-    endpoint_prefix="com.amazonaws",
     ec2_principal="ec2.amazonaws.com",
     debian_owner="136693071363",
     connect_endpoint=True,
@@ -49,7 +45,6 @@ AWS = Partition(
 AWS_CN = Partition(
     name="aws-cn",
     dns_suffix="amazonaws.com.cn",
-    endpoint_prefix="cn.com.amazonaws",
     ec2_principal="ec2.amazonaws.com.cn",
     debian_owner=None,
     connect_endpoint=False,

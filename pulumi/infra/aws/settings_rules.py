@@ -144,6 +144,9 @@ def _backup(settings: "AwsSettings") -> Iterator[Problem]:
     if not REGION.fullmatch(second) or partition_of(second) != settings.partition:
         finding = f"{second!r}; a region of the partition {settings.partition.name} is needed"
         yield Problem("backup_second_region", finding, "name one, or leave it empty")
+    elif settings.network.egress == "none":
+        finding = f"{second!r} with egress none; hosts reach S3 in their own region alone"
+        yield Problem("backup_second_region", finding, "take an egress by NAT, or leave it empty")
     elif second == settings.region:
         finding = f"{second!r}; it is the first repository's: what takes that away takes this as well"
         yield Problem("backup_second_region", finding, "name another region, or leave it empty")

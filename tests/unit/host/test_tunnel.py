@@ -30,7 +30,7 @@ def kept_copy() -> Iterator[None]:
 def test_an_aws_cli_that_opens_no_tunnel_is_refused_before_the_first_test(
     tmp_path: Path, version: str, status: pytest.ExitCode
 ) -> None:
-    contract = json.loads((ROOT / "tests/golden/contract.production.json").read_text(encoding="utf-8"))
+    contract = json.loads((ROOT / "tests/golden/production/contract.json").read_text(encoding="utf-8"))
     for host in (*contract["clusters"]["main"]["hosts"], *contract["services"]):
         host["connect"]["proxy_command"] = "aws ec2-instance-connect open-tunnel --private-ip-address %h"
     (tmp_path / "contract.json").write_text(json.dumps(contract), encoding="utf-8")

@@ -104,7 +104,7 @@ def test_a_path_and_options_of_ones_own_are_seen(lookup: ModuleType, install: Ca
 def test_the_site_is_refused_before_a_host_or_aws_is_asked(
     production: Callable[[object], Path], install: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contract = json.loads((ROOT / "tests/golden/contract.production.json").read_text(encoding="utf-8"))
+    contract = json.loads((ROOT / "tests/golden/production/contract.json").read_text(encoding="utf-8"))
     for host in (*contract["clusters"]["main"]["hosts"], *contract["services"]):
         host["connect"]["proxy_command"] = TUNNEL
     inventory = production(contract)

@@ -230,7 +230,7 @@ def test_a_service_host_takes_the_place_of_the_bucket() -> None:
 def test_retention_is_one_number_for_bucket_and_pgbackrest(production: Recording) -> None:
     """Roles that are played without the contract keep for as long as the settings' default says."""
     given = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]["backup_retention_days"]["default"]
-    lab = json.loads((ROOT / "tests/golden/contract.lab.json").read_text())
+    lab = json.loads((ROOT / "tests/golden/lab/contract.json").read_text())
     for contract in (production.contract, lab):
         assert contract["clusters"]["main"]["repository"]["retention_days"] == given
     for role in ("wal_archive", "backup_repository"):

@@ -195,6 +195,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "or leave it",
     ),
     ({"backup_second_region": "cn-north-1"}, "'cn-north-1'; a region of the partition aws", "or leave it"),
+    (IMAGE | {"egress": "none", "backup_second_region": "eu-west-1"}, "hosts reach S3 in their own region", "by NAT"),
     # names, alarms, connections
     ({"alarm_emails": ["dba"]}, r"alarm_emails: \['dba'\]; addresses like", "correct them"),
     ({"alarm_emails": ["a@example.com", "a@example.com"]}, "each once", "correct them"),

@@ -84,3 +84,31 @@ def test_a_service_hosts_volume_does_not_shrink_either() -> None:
     exported = record("production", services=with_metrics(50)).contract
     with pytest.raises(SettingsError, match=r"^services\.service1\.metrics_volume_gib: 40; service1's has 50 GiB"):
         previous.refuse_smaller_volumes(exported, production_with(services=with_metrics(40)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"network": "10.21.0.0/16"},
+            "network: db1 would move from eu-central-1a 10.20.0.11 to eu-central-1a 10.21.0.11",
+        ),
+        (
+            {"zones": [f"eu-central-1{zone}" for zone in "bca"]},
+            "zones: db1 would move from eu-central-1a 10.20.0.11 to",
+        ),
+    ],
+)
+def test_a_host_does_not_move_away_from_its_volumes(
+    production: Recording, settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        previous.refuse_breaking_changes(production.contract, production_with(**settings))
+
+
+def test_a_zone_is_added_only_while_no_host_goes_round_into_it(production: Recording) -> None:
+    four = {"zones": [f"eu-central-1{zone}" for zone in "abcd"]}
+    previous.refuse_breaking_changes(production.contract, production_with(**four))
+    exported = record("production", database_hosts=4).contract
+    with pytest.raises(SettingsError, match="zones: db4 would move from eu-central-1a .* to eu-central-1d"):
+        previous.refuse_breaking_changes(exported, production_with(database_hosts=4, **four))
