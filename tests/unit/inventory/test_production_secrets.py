@@ -32,6 +32,8 @@ def test_a_secret_that_is_not_there_is_refused(
     secrets.chmod(0o600)
     # Secrets Manager is beyond reach here: what it would answer is in a file.
     contract["clusters"]["main"]["secrets"] = {name: f"file:{secrets}#{name}" for name in names}
+    for host in [*contract["clusters"]["main"]["hosts"], *contract["services"]]:
+        host["connect"]["proxy_command"] = None  # a controller whose AWS CLI opens no tunnel is refused first
     inventory = production(contract)
 
     done = subprocess.run(
