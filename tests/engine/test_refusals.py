@@ -67,7 +67,7 @@ CASES: dict[str, tuple[Mapping[str, object], list[str]]] = {
     ),
     "a network too small for the hosts": (
         {"network": "10.20.0.0/25"},
-        ["network: too small: db1 needs address number 11 of 10.20.0.0/29, which has 8; take a larger one"],
+        ["network: 10.20.0.0/25; /16 to /22 are possible; take a network of such a size"],
     ),
 }
 
