@@ -11,9 +11,15 @@ import pytest
 from engine_workspace import Engine
 from golden_checks import assert_golden, assert_order, assert_settled
 from golden_files import contract_of
+from infra.export import SECRETS
 
 GOLDEN = contract_of("production")
-KEPT_FOR_EVER = ("aws:ebs/volume:Volume", "aws:s3/bucket:Bucket", "aws:kms/key:Key")
+KEPT_FOR_EVER = (
+    "aws:ebs/volume:Volume",
+    "aws:kms/key:Key",
+    "aws:s3/bucket:Bucket",
+    "aws:secretsmanager/secret:Secret",
+)
 
 
 def test_up_makes_what_was_reviewed_in_an_order_that_works(engine: Engine) -> None:
@@ -28,7 +34,8 @@ def test_a_finished_stack_is_settled(engine: Engine) -> None:
 
 def test_what_holds_data_is_protected_and_retained(engine: Engine) -> None:
     holding = [resource for resource in engine.state() if resource["type"] in KEPT_FOR_EVER]
-    assert len(holding) == 3 * 3 + 2  # three volumes on each of three hosts, the bucket and the key
+    secrets = len(SECRETS) + 2  # certificate and key of the authority are two more
+    assert len(holding) == 3 * 3 + 4 + 2 + secrets  # three volumes on each of three hosts, keys, backups and their log
     assert all(resource.get("protect") and resource.get("retainOnDelete") for resource in holding)
 
 
