@@ -4,7 +4,7 @@ The endpoint's limits, source: EC2 user guide, "Quotas for EC2 Instance Connect 
 at once; a connection ends after an hour (the same guide, condition key maxTunnelDuration, which is its default too).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -27,7 +27,7 @@ class ConnectEndpointArgs:
 
 
 class ConnectEndpoint(pulumi.ComponentResource):
-    """Outputs: `proxy_command` for SSH, `endpoint` for hosts to depend on."""
+    """Outputs: `proxy_command` for SSH."""
 
     def __init__(self, name: str, args: ConnectEndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("freelance:network:ConnectEndpoint", name, None, opts)
@@ -59,7 +59,7 @@ class ConnectEndpoint(pulumi.ComponentResource):
                 tags=args.tags,
                 opts=child,
             )
-        self.endpoint = aws.ec2transitgateway.InstanceConnectEndpoint(
+        endpoint = aws.ec2transitgateway.InstanceConnectEndpoint(
             f"{name}-endpoint",
             # Hosts see the endpoint's address, so its group is their only source; who it was, CloudTrail knows.
             preserve_client_ip=False,
@@ -75,17 +75,26 @@ class ConnectEndpoint(pulumi.ComponentResource):
             "aws ec2-instance-connect open-tunnel --region {0} --instance-connect-endpoint-id {1}"
             " --instance-connect-endpoint-dns-name {2} --private-ip-address %h --remote-port %p",
             args.region,
-            self.endpoint.id,
-            self.endpoint.dns_name,
+            endpoint.id,
+            endpoint.dns_name,
         )
         self.register_outputs({"proxy_command": self.proxy_command})
 
 
-def proxy_command_of(reach: Reach, endpoint: ConnectEndpoint | None) -> pulumi.Input[str] | None:
-    """Return the ProxyCommand that leads to the hosts, None where their network does; an endpoint is there or not."""
-    if endpoint is not None:
-        return endpoint.proxy_command
-    return through(reach.bastion) if reach.kind == "bastion" else None
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How SSH finds the hosts: `proxy_command`, None for directly, and what the hosts need for it."""
+
+    proxy_command: pulumi.Input[str] | None
+    needs: Sequence[pulumi.Resource] = ()
+
+
+def way_to_hosts(reach: Reach, args: ConnectEndpointArgs) -> Way:
+    """Make what the settings' way to the hosts needs, which is the endpoint or nothing."""
+    if reach.kind == "instance_connect_endpoint":
+        endpoint = ConnectEndpoint("reach", args)
+        return Way(proxy_command=endpoint.proxy_command, needs=[endpoint])
+    return Way(proxy_command=through(reach.bastion) if reach.kind == "bastion" else None)
 
 
 def through(bastion: str) -> str:
