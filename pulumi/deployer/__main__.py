@@ -7,6 +7,7 @@ are the stack's.
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from dry_run import Declaration, declaration, example_stacks
@@ -38,7 +39,7 @@ def main() -> int:
     given = parser.parse_args()
     folder = given.folder or (ROOT / "docs" if given.stack == EXAMPLE else ROOT / ".ansible" / given.stack)
     try:
-        content = made_for(given.stack)
+        content = made_for(given.stack, everything())
     except (UncoveredError, SettingsError, OSError) as error:
         print(f"deployer: {error}", file=sys.stderr)
         return 1
@@ -51,10 +52,10 @@ def main() -> int:
     return 0
 
 
-def made_for(stack: str) -> dict[str, str]:
-    """Return file name -> text. Raises UncoveredError and SettingsError."""
+def made_for(stack: str, others: Sequence[Declaration]) -> dict[str, str]:
+    """Return file name -> text for what the stack and the others declare. Raises UncoveredError and SettingsError."""
     own = declaration(stack)
-    all_of_it = [own, *everything()]
+    all_of_it = [own, *others]
     wanted = needs(
         frozenset[str]().union(*(each.types for each in all_of_it)),
         frozenset[str]().union(*(each.lookups for each in all_of_it)),

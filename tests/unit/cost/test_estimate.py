@@ -21,7 +21,9 @@ def extra(kind: str, **inputs: object) -> Resource:
 
 
 def with_extra(declared: Declaration, resource: Resource) -> Declaration:
-    return dataclasses.replace(declared, resources=(*declared.resources, resource))
+    """The stack's instances and this: what is counted by host counts them."""
+    instances = [each for each in declared.resources if each.type == billing.INSTANCE]
+    return dataclasses.replace(declared, resources=(*instances, resource))
 
 
 def quantities(declared: Declaration, component: str) -> dict[str, float]:
@@ -128,8 +130,14 @@ def test_the_managed_database_has_the_same_hosts_and_disks(production: Declarati
     assert found == {"rds.cluster.db.m6id.2xlarge": 730, "rds.cluster.gib": 600}
 
 
-def test_the_page_says_by_which_prices_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = show("production")
+@pytest.fixture(scope="module")
+def shown() -> str:
+    return show("production")
+
+
+def test_the_page_says_by_which_prices_it_was_made(
+    production: Declaration, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "By illustrative prices, written by hand on 2026-" in shown
     assert "`make prices STACK=production`" in shown
     read = {
@@ -137,11 +145,12 @@ def test_the_page_says_by_which_prices_it_was_made(monkeypatch: pytest.MonkeyPat
         for region, block in price_file.read().items()
     }
     monkeypatch.setattr(price_file, "read", lambda: read)
+    monkeypatch.setattr("cost.__main__.declaration", lambda _: production)
     assert "By prices that the AWS price list had on 2030-01-02." in show("production")
 
 
-def test_sums_are_the_sums_of_their_rows() -> None:
-    rows = [line.split() for line in show("production").split("\n\n")[1].splitlines()[1:]]
+def test_sums_are_the_sums_of_their_rows(shown: str) -> None:
+    rows = [line.split() for line in shown.split("\n\n")[1].splitlines()[1:]]
     months = [float(row[-1].replace(",", "")) for row in rows]
     sums = [month for row, month in zip(rows, months, strict=True) if row[1] == "sum"]
     total = months[-1]
@@ -149,8 +158,8 @@ def test_sums_are_the_sums_of_their_rows() -> None:
     assert sum(months) == pytest.approx(3 * total, abs=0.2)
 
 
-def test_columns_are_aligned() -> None:
-    table = show("production").split("\n\n")[1].splitlines()
+def test_columns_are_aligned(shown: str) -> None:
+    table = shown.split("\n\n")[1].splitlines()
     assert len({len(line) for line in table}) == 1
 
 

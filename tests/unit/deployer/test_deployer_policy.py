@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any
 
 import pytest
 from botocore.loaders import Loader  # type: ignore[import-untyped]  # it has no types
+from deployer import __main__ as command
 from deployer import document, table
 from deployer.__main__ import NAME, everything, made_for
-from dry_run import Declaration, Resource, declaration, example_stacks
+from dry_run import Declaration, Resource, example_stacks
 
 ROOT = Path(__file__).parents[3]
 PROJECT = "freelance-platform"
@@ -42,13 +42,18 @@ NO_OPERATION = {
 
 
 @pytest.fixture(scope="module")
-def stacks() -> dict[str, Declaration]:
-    return {stack: declaration(stack) for stack in example_stacks()}
+def every() -> list[Declaration]:
+    return everything()
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, str]:
-    return made_for("production")
+def stacks(every: list[Declaration]) -> dict[str, Declaration]:
+    return dict(zip(example_stacks(), every, strict=False))  # options follow
+
+
+@pytest.fixture(scope="module")
+def made(every: list[Declaration]) -> dict[str, str]:
+    return made_for("production", every)
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +96,9 @@ def test_each_type_and_lookup_of_each_example_stack_is_covered(
 
 
 def test_no_action_is_allowed_that_nothing_needs(
-    stacks: dict[str, Declaration], statements: list[dict[str, Any]]
+    every: list[Declaration], stacks: dict[str, Declaration], statements: list[dict[str, Any]]
 ) -> None:
-    rows, every = table.rows(), everything()
+    rows = table.rows()
     types = {kind for declared in every for kind in declared.types}
     lookups = {lookup for declared in every for lookup in declared.lookups}
     lists = [row for kind in types for row in rows["types"][kind].values() if isinstance(row, list)]
@@ -200,14 +205,22 @@ def test_the_state_has_a_bucket_and_a_key_of_its_own(statements: list[dict[str, 
     assert condition == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{PROJECT}-state"}}
 
 
-def test_the_command_writes_policies_of_another_stack_beside_nothing_else(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "deployer", "production", "--folder", tmp_path],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "pulumi")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == sorted(str(path) for path in tmp_path.iterdir())
+def test_the_command_writes_what_is_new_and_takes_away_what_is_old(
+    every: list[Declaration], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / f"{NAME}-9.json").write_text("{}")
+    monkeypatch.setattr(command, "everything", lambda: every)
+    monkeypatch.setattr(sys, "argv", ["deployer", "production", "--folder", str(tmp_path)])
+    assert command.main() == 0
+    assert capsys.readouterr().out.split() == sorted(str(path) for path in tmp_path.iterdir())
+    assert not (tmp_path / f"{NAME}-9.json").exists()
+
+
+def test_a_stack_that_is_not_there_is_refused_and_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "everything", list)
+    monkeypatch.setattr(sys, "argv", ["deployer", "nowhere", "--folder", str(tmp_path)])
+    assert command.main() == 1
+    assert "Pulumi.nowhere.yaml" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

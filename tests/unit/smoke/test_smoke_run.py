@@ -19,6 +19,7 @@ from tests.unit.smoke.recorded import Recorded, refusal
 
 ROOT = Path(__file__).parents[3]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEexampleexampleexampleexampleexampleexample operator@example"
+COSTS = smoke.costs
 CLEANED = ("pulumi stack import", "pulumi destroy", "pulumi stack rm")
 PROVIDER = "awskms://alias/freelance-platform-state?region=eu-central-1"
 
@@ -35,6 +36,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(checks, "KEYS_SECONDS_MAX", checks.KEYS_AGAIN_SECONDS)
     monkeypatch.setattr("smoke.checks.time.sleep", lambda _: None)
+    monkeypatch.setattr(smoke, "costs", lambda: "what it costs")  # a run of the program; the tests about costs make it
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://state?region=eu-central-1")
     monkeypatch.delenv("PULUMI_IGNORE_AMBIENT_PLUGINS", raising=False)
     return tmp_path
@@ -94,7 +96,10 @@ def test_without_a_terminal_nothing_is_made(project: Path) -> None:
     nothing_was_made(run, project)
 
 
-def test_the_costs_are_shown_before_the_question(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_costs_are_shown_before_the_question(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smoke, "costs", COSTS)
     shown: list[str] = []
 
     def ask(_: str) -> str:
@@ -191,7 +196,7 @@ def test_the_small_stack_is_small_and_apart(project: Path) -> None:
 
 def test_prices_of_the_small_stack_are_in_the_file_that_is_shipped() -> None:
     settings.write("production")
-    assert "illustrative" in smoke.costs() or not price_file.read()["eu-central-1"].illustrative
+    assert "illustrative" in COSTS() or not price_file.read()["eu-central-1"].illustrative
 
 
 def nothing_was_made(run: Recorded, project: Path) -> None:
