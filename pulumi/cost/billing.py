@@ -61,12 +61,8 @@ Line = tuple[str, str, float, bool]  # item, price key, quantity, assumed
 FREE: Mapping[str, str] = {
     **dict.fromkeys(
         (
-            "aws:cloudwatch/logMetricFilter:LogMetricFilter",
-            "aws:ec2/defaultNetworkAcl:DefaultNetworkAcl",
-            "aws:ec2/defaultRouteTable:DefaultRouteTable",
             "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
             "aws:ec2/internetGateway:InternetGateway",
-            "aws:ec2/placementGroup:PlacementGroup",
             "aws:ec2/route:Route",
             "aws:ec2/routeTable:RouteTable",
             "aws:ec2/routeTableAssociation:RouteTableAssociation",
@@ -74,7 +70,6 @@ FREE: Mapping[str, str] = {
             "aws:ec2/subnet:Subnet",
             "aws:ec2/subnetCidrReservation:SubnetCidrReservation",
             "aws:ec2/vpc:Vpc",
-            "aws:ec2/vpcEndpointRouteTableAssociation:VpcEndpointRouteTableAssociation",
             "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
             "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
         ),
@@ -83,10 +78,8 @@ FREE: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "aws:iam/instanceProfile:InstanceProfile",
-            "aws:iam/policy:Policy",
             "aws:iam/role:Role",
             "aws:iam/rolePolicy:RolePolicy",
-            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
         ),
         "IAM",
     ),
@@ -94,7 +87,6 @@ FREE: Mapping[str, str] = {
         (
             "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
             "aws:s3/bucketLogging:BucketLogging",
-            "aws:s3/bucketNotification:BucketNotification",
             "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
             "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
             "aws:s3/bucketPolicy:BucketPolicy",
@@ -106,17 +98,12 @@ FREE: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "aws:ebs/defaultKmsKey:DefaultKmsKey",
-            "aws:ebs/encryptionByDefault:EncryptionByDefault",
-            "aws:ebs/snapshotBlockPublicAccess:SnapshotBlockPublicAccess",
             "aws:ec2/volumeAttachment:VolumeAttachment",
             "aws:kms/alias:Alias",
-            "aws:kms/keyPolicy:KeyPolicy",
             "aws:lb/listener:Listener",
             "aws:lb/targetGroup:TargetGroup",
             "aws:lb/targetGroupAttachment:TargetGroupAttachment",
             "aws:route53/record:Record",
-            "aws:secretsmanager/secretPolicy:SecretPolicy",
         ),
         "a part of something that is counted",
     ),
