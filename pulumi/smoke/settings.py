@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {
     "wal_volume_iops": "3000",
     "wal_volume_throughput_mibps": "125",
     "backup_retention_days": "7",
-    "backup_lock_days": "7",
+    "backup_lock_days": "14",
     "ssh_known_hosts_file": f".ansible/{NAME}/known_hosts",
 }
 LEFT_OUT = (

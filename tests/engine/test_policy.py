@@ -1,6 +1,7 @@
 """The policy pack on the real engine: what it lets through, what it stops, and what a user reads.
 
-A violation must end a run before the provider is asked for anything: its journal tells.
+A violation must end a run before the provider is asked for anything: its journal tells. That the example stacks hold
+every rule, the tests of their lives show: they run under the pack.
 """
 
 import datetime
@@ -14,20 +15,6 @@ import yaml
 from engine_workspace import ROOT, Engine, make_engine
 
 PACK = ROOT / "pulumi/policy"
-STACKS = sorted(
-    path.stem.removeprefix("Pulumi.") for path in ROOT.glob("Pulumi.*.yaml") if "aws:region" in path.read_text()
-)
-# Rules that the example stacks do not hold yet.
-OPEN = {
-    "ec2-database-hosts-are-not-ended-by-mistake",
-    "ec2-detailed-monitoring",
-    "ebs-data-is-backed-up",
-    "network-flow-logs",
-    "network-gateway-endpoint-has-a-policy",
-    "s3-access-is-logged",
-    "s3-backups-are-locked",
-    "s3-lifecycle",
-}
 HEAD = """
 import json, pulumi, pulumi_aws as aws
 tags = {"Project": "small", "Environment": "dev", "ManagedBy": "pulumi"}
@@ -79,32 +66,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine.run("config", "set", "aws:region", "eu-central-1")
     yield engine
     shutil.rmtree(engine.home, ignore_errors=True)
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_each_example_stack_holds_every_rule_but_these(tmp_path: Path, stack: str) -> None:
-    engine = make_engine(tmp_path, stack)
-    engine.run("stack", "init", settings={})
-    seen = engine.run("preview", "--policy-pack", str(PACK), check=False)
-    assert violated(seen.stdout) == OPEN, seen.stdout + seen.stderr
-    assert seen.returncode == (1 if OPEN else 0)
-    assert engine.journal() == []
-
-
-def test_the_production_stack_comes_up_under_the_pack_and_stays(engine: Engine, tmp_path: Path) -> None:
-    pack = pack_with(tmp_path, [exception(rule, "*") for rule in sorted(OPEN)])
-    made = engine.run("up", "--yes", "--policy-pack", pack, settings={})
-    assert violated(made.stdout) == set()
-    assert re.search(r"✅ freelance-platform@v1.0.0", made.stdout), made.stdout
-    engine.run("preview", "--expect-no-changes", "--policy-pack", pack)
-
-
-def test_a_retiring_host_may_go_under_the_pack(engine: Engine, tmp_path: Path) -> None:
-    pack = pack_with(tmp_path, [exception(rule, "*") for rule in sorted(OPEN)])
-    engine.up(database_hosts=4)
-    engine.run("up", "--yes", "--policy-pack", pack, settings={"database_hosts": 4, "retiring_hosts": ["db4"]})
-    volume = next(one for one in engine.state() if one["urn"].endswith("aws:ebs/volume:Volume::db4-data"))
-    assert not volume.get("protect")
 
 
 @pytest.mark.parametrize("command", [("preview",), ("up", "--yes")], ids=" ".join)

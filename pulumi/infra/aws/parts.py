@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from infra import cidrs
+from infra.aws import reach
 from infra.aws.alarm_rules import balancer_rules
 from infra.aws.alarm_topic import AlarmTopic, AlarmTopicArgs
 from infra.aws.alarms import Alarms, AlarmsArgs
@@ -13,7 +14,7 @@ from infra.aws.instance_profile import InstanceProfile, InstanceProfileArgs
 from infra.aws.load_balancer import LoadBalancer, LoadBalancerArgs
 from infra.aws.network import Network, NetworkArgs
 from infra.aws.private_zone import PrivateZone, PrivateZoneArgs
-from infra.aws.reach import ConnectEndpoint, ConnectEndpointArgs
+from infra.aws.reach import ConnectEndpointArgs, Way
 from infra.aws.secrets import Secrets, SecretsArgs
 from infra.aws.security_groups import SecurityGroups, SecurityGroupsArgs
 from infra.aws.stack import CLUSTER, Stack
@@ -78,12 +79,10 @@ def security_groups(stack: Stack, network: Network) -> SecurityGroups:
     )
 
 
-def connect_endpoint(stack: Stack, network: Network, groups: SecurityGroups) -> ConnectEndpoint | None:
-    """Make the endpoint that SSH goes through, where the settings want it."""
-    if stack.aws.reach.kind != "instance_connect_endpoint":
-        return None
-    return ConnectEndpoint(
-        "reach",
+def way_to_hosts(stack: Stack, network: Network, groups: SecurityGroups) -> Way:
+    """Say how SSH finds the hosts, and make the endpoint that it goes through where the settings want one."""
+    return reach.way_to_hosts(
+        stack.aws.reach,
         ConnectEndpointArgs(
             vpc_id=network.vpc_id,
             subnet_id=network.app_subnet_ids[stack.settings.zones[0]],

@@ -2,7 +2,6 @@
 
 from infra.aws import fleet, parts
 from infra.aws.backup_store import backup_store
-from infra.aws.reach import proxy_command_of
 from infra.aws.stack import Stack
 from infra.export import SECRETS
 from infra.target import Declared, DeclaredHost, connect_to
@@ -15,7 +14,7 @@ def declare(topology: Topology) -> Declared:
     keys = parts.encryption_keys(stack)
     network = parts.network(stack, keys)
     groups = parts.security_groups(stack, network)
-    endpoint = parts.connect_endpoint(stack, network, groups)
+    way = parts.way_to_hosts(stack, network, groups)
     backups = backup_store(stack, keys)
     secrets = parts.secrets(stack, keys)
     topic = parts.alarm_topic(stack, keys)
@@ -27,19 +26,20 @@ def declare(topology: Topology) -> Declared:
         profiles=parts.instance_profiles(stack, backups),
         topic=topic,
         # Routes, endpoints of services and rules: a host names none of them and can't boot without.
-        needs=[network, groups, *([endpoint] if endpoint else [])],
+        needs=[network, groups, *way.needs],
     )
     hosts = fleet.declare(stack, ground)
     balancer = parts.load_balancer(stack, network, groups, hosts)
     parts.balancer_alarms(stack, balancer, topic)
     names = parts.private_zone(stack, network, balancer)
 
-    proxy_command = proxy_command_of(stack.aws.reach, endpoint)
     return Declared(
         architecture=stack.settings.architecture,
         virtual="vm",
         hosts={
-            plan.name: DeclaredHost(connect=connect_to(topology, plan, proxy_command), devices=hosts[plan.name].devices)
+            plan.name: DeclaredHost(
+                connect=connect_to(topology, plan, way.proxy_command), devices=hosts[plan.name].devices
+            )
             for plan in topology.hosts
         },
         repository=backups.repository,

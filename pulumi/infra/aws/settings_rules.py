@@ -25,7 +25,9 @@ GP3_THROUGHPUT_MIBPS = range(125, 1_001)
 GP3_IOPS_PER_GIB = 500
 GP3_IOPS_PER_MIBPS = 4
 RETENTION_DAYS = range(7, 366)  # the guide keeps a week; a year of full backups is an archive's work
-LOCK_DAYS_MAX = 365
+# pgBackRest keeps the last full backup from before the retention too, and a full one is made each week.
+FULL_BACKUP_DAYS = 7
+LOCK_DAYS_MAX = 400
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 SECURITY_KEY_TYPES = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
 
@@ -132,12 +134,12 @@ def _backup(settings: "AwsSettings") -> Iterator[Problem]:
     if backup.retention_days not in RETENTION_DAYS:
         finding = f"{backup.retention_days}; {RETENTION_DAYS[0]} to {RETENTION_DAYS[-1]} days are possible"
         yield Problem("backup_retention_days", finding, "take a number between them")
-    elif not backup.retention_days <= backup.lock_days <= LOCK_DAYS_MAX:
+    elif not (least := backup.retention_days + FULL_BACKUP_DAYS) <= backup.lock_days <= LOCK_DAYS_MAX:
         finding = (
-            f"{backup.lock_days}; {backup.retention_days} (backup_retention_days) to {LOCK_DAYS_MAX} days are needed: "
-            "a backup that is kept must not be deletable"
+            f"{backup.lock_days}; {least} (backup_retention_days and the {FULL_BACKUP_DAYS} to the full backup before) "
+            f"to {LOCK_DAYS_MAX} days are needed: a backup that is kept must not be deletable"
         )
-        yield Problem("backup_lock_days", finding, f"take {backup.retention_days} or a little more")
+        yield Problem("backup_lock_days", finding, f"take {least} or a little more")
     second = backup.second_region
     if not second:
         return

@@ -218,7 +218,7 @@ def test_a_contract_whose_repositories_share_a_region_is_refused(two: Recording)
 
 
 def test_a_service_host_takes_the_place_of_the_bucket() -> None:
-    recording = record("production", services=ON_A_HOST, backup_retention_days=20, backup_lock_days=20)
+    recording = record("production", services=ON_A_HOST, backup_retention_days=20, backup_lock_days=27)
     repository = recording.contract["clusters"]["main"]["repository"]
     assert repository == {"type": "host", "host": "store1", "retention_days": 20}
     assert not of_s3(recording)

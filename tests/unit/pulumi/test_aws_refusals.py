@@ -185,9 +185,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     # backups
     ({"backup_retention_days": 0}, "backup_retention_days: 0; 7 to 365 days", "between them"),
     ({"backup_retention_days": 400, "backup_lock_days": 400}, "backup_retention_days: 400; 7 to 365", "between them"),
-    ({"backup_lock_days": 29}, r"backup_lock_days: 29; 30 \(backup_retention_days\) to 365", "take 30 or"),
-    ({"backup_lock_days": 0}, "a backup that is kept must not be deletable", "take 30 or"),
-    ({"backup_lock_days": 366}, "backup_lock_days: 366; .* to 365", "take 30 or"),
+    ({"backup_lock_days": 36}, r"backup_lock_days: 36; 37 \(backup_retention_days and .* to 400", "take 37 or"),
+    ({"backup_lock_days": 0}, "a backup that is kept must not be deletable", "take 37 or"),
+    ({"backup_lock_days": 401}, "backup_lock_days: 401; .* to 400", "take 37 or"),
     ({"backup_second_region": REGION}, "it is the first repository's", "name another region"),
     (
         {"backup_second_region": "mars-1"},

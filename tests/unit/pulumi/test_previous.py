@@ -110,5 +110,5 @@ def test_a_zone_is_added_only_while_no_host_goes_round_into_it(production: Recor
     four = {"zones": [f"eu-central-1{zone}" for zone in "abcd"]}
     previous.refuse_breaking_changes(production.contract, production_with(**four))
     exported = record("production", database_hosts=4).contract
-    with pytest.raises(SettingsError, match="zones: db4 would move from eu-central-1a .* to eu-central-1d"):
+    with pytest.raises(SettingsError, match=r"zones: db4 would move from eu-central-1a .* to eu-central-1d"):
         previous.refuse_breaking_changes(exported, production_with(database_hosts=4, **four))
