@@ -49,6 +49,7 @@ def image(stack: Stack) -> pulumi.Input[str]:
 
 def _host(stack: Stack, ground: Ground, plan: HostPlan, image_id: pulumi.Input[str]) -> Host:
     kind = "service" if plan.serves else "database"
+    kind_tags = {"Serves": " ".join(plan.serves)} if plan.serves else {"Cluster": CLUSTER}
     size = instance_type(plan.cores, plan.memory_mib, stack.settings.architecture)
     assert size is not None  # noqa: S101 - the settings were refused otherwise; this tells the type checker
     host = Host(
@@ -66,7 +67,7 @@ def _host(stack: Stack, ground: Ground, plan: HostPlan, image_id: pulumi.Input[s
             profile_name=ground.profiles[kind].profile_name,
             replacing=plan.name in stack.aws.replacing_hosts,
             volume_speeds={"data": stack.aws.data_speed, "wal": stack.aws.wal_speed},
-            tags={**stack.tags, **host_tags(plan)},
+            tags={**stack.tags, **kind_tags},
         ),
     )
     rules = host_rules(
@@ -74,9 +75,3 @@ def _host(stack: Stack, ground: Ground, plan: HostPlan, image_id: pulumi.Input[s
     )
     Alarms(plan.name, AlarmsArgs(prefix=stack.label, topic_arn=ground.topic.arn, rules=rules, tags=stack.tags))
     return host
-
-
-def host_tags(plan: HostPlan) -> dict[str, str]:
-    """Return the tags that say what a host is: inventories/production_by_tags finds its groups by them."""
-    kind = {"Serves": " ".join(plan.serves)} if plan.serves else {"Cluster": CLUSTER}
-    return {"State": plan.state, **kind, **({"Etcd": "member"} if plan.etcd_member else {})}
