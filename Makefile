@@ -41,6 +41,8 @@ engine: ## The Pulumi program through the real engine
 	@$(TEST) engine
 aws: ## What asks AWS, against a server of its API on this machine
 	@$(TEST) aws
+goldens: ## Write anew what each example stack on AWS declares: tests/golden, whose diff is for review
+	@source activate.sh && python tests/unit/pulumi/goldens.py
 molecule: ## Each role's default scenario on real hosts
 	@$(TEST) molecule
 molecule-all: ## Each scenario of each role
@@ -76,7 +78,5 @@ deployer-policy: ## Write the IAM policies that deploying a stack needs: make de
 	@source activate.sh && PYTHONPATH=pulumi python -m deployer $(STACK)
 docs: ## Write the roles' READMEs and the tables of docs/policies.md from what they describe
 	@source activate.sh && python lab/role_readme.py && python pulumi/policy/write_docs.py
-goldens: ## Write anew what each example stack on AWS declares: tests/golden, whose diff is for review
-	@source activate.sh && python tests/unit/pulumi/goldens.py
 requirements: ## Compile requirements.in to requirements.txt
 	@source activate.sh && uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
