@@ -8,12 +8,12 @@ from infra.contract import Contract
 TOLD_BY_A_STATE = ("inputs", "parent", "protect", "retain_on_delete")
 # What a host needs before it boots: it installs packages and reaches its backups as soon as it is up.
 BEFORE_HOSTS = (
-    "aws:vpc/",
     "aws:ec2/nat",
     "aws:ec2/route",
     "aws:ec2/vpcEndpoint:",
     "aws:iam/instanceProfile:",
     "aws:kms/",
+    "aws:vpc/",
 )
 
 

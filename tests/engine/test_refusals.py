@@ -38,7 +38,7 @@ CASES: dict[str, tuple[Mapping[str, object], list[str]]] = {
             "data_volume_gib: 1; 2 to 16384 GiB are possible",
             "wal_volume_gib: 20000; 1 to 16384 GiB are possible",
             "operator_network: 10.20.16.0/24 overlaps the hosts' network 10.20.0.0/16",
-            "ssh_public_key: 'REPLACE_WITH_YOUR_PUBLIC_KEY'; new hosts would let nobody in",
+            "ssh_public_key: 'REPLACE_WITH_YOUR_PUBLIC_KEY'; no public key of OpenSSH: new hosts would let nobody in",
         ],
     ),
     "three hosts in one zone, a zone elsewhere, a size that no instance has": (
@@ -46,7 +46,7 @@ CASES: dict[str, tuple[Mapping[str, object], list[str]]] = {
         [
             "zones: 1 for 3 database hosts; at least 3 are needed",
             "name three zones",
-            "zones: ['eu-west-1b'] lie outside of aws:region eu-central-1",
+            "zones: ['eu-west-1b']; zones of aws:region eu-central-1 are needed",
             "database_cores: 6 with 32768 MiB; no x86_64 instance type has these; take 2, 4, 8",
             "retiring_hosts: ['db2']; only the last of the 3 database hosts may retire: ['db3']",
         ],
