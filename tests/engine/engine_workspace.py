@@ -11,10 +11,11 @@ from typing import Any
 
 import yaml
 from example_stacks import STACKS, completed
-from golden_files import ID_DIGITS, ROOT, readable
+from golden_files import ID_DIGITS, readable
 
 PROVIDER = Path(__file__).with_name("recording_aws.py")
 PROVIDER_VERSION = "7.51.1"
+ROOT = Path(__file__).parents[2]
 POLICY_PACK = ROOT / "pulumi/policy"
 Settings = Mapping[str, Any]
 
