@@ -56,7 +56,7 @@ class Host(pulumi.ComponentResource):
         plan = args.plan
         # A database's host that stays as it is: neither leaving its cluster nor about to be replaced.
         guarded = not plan.serves and plan.state == "active" and not args.replacing
-        tags = {**args.tags, **state_tags(plan), "Name": name}
+        tags = {**args.tags, **state_tags(plan, replacing=args.replacing), "Name": name}
         instance = aws.ec2.Instance(
             f"{name}-instance",
             ami=args.image_id,
@@ -129,9 +129,12 @@ class Host(pulumi.ComponentResource):
         self.register_outputs({"instance_id": self.instance_id, "devices": self.devices})
 
 
-def state_tags(plan: HostPlan) -> dict[str, str]:
-    """Return the tags by which, with those of its cluster, inventories/production_by_tags finds a host's groups."""
-    return {"State": plan.state, **({"Etcd": "member"} if plan.etcd_member else {})}
+def state_tags(plan: HostPlan, *, replacing: bool) -> dict[str, str]:
+    """Return the tags by which, with those of its cluster, inventories/production_by_tags finds a host's groups.
+
+    The policies know by `State` whose protections are lifted on purpose.
+    """
+    return {"State": "replacing" if replacing else plan.state, **({"Etcd": "member"} if plan.etcd_member else {})}
 
 
 def first_boot(host: str, user: str, public_key: str) -> str:

@@ -135,13 +135,13 @@ def ec2_database_hosts_have_a_role(stack: Stack) -> Iterator[tuple[Resource, str
 
 @stack_rule(
     controls=[OURS],
-    remedy="Set disable_api_termination=True and disable_api_stop=True; mark a host as retiring before it "
-    "goes, or accept that until the day on which it is replaced (exceptions.yml).",
+    remedy="Set disable_api_termination=True and disable_api_stop=True; before a host goes or is replaced, mark it "
+    "(retiring_hosts, replacing_hosts).",
 )
 def ec2_database_hosts_are_not_ended_by_mistake(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """A database host can't be terminated or stopped by a call while it belongs to a cluster."""
     for host in database_hosts(stack):
-        if not stack.retiring(host):
+        if not stack.retiring(host) and host.get("tags.State") != "replacing":
             for key in ("disableApiTermination", "disableApiStop"):
                 yield from ((host, found) for found in differs(host, key, True))
 
