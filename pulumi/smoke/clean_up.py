@@ -10,12 +10,17 @@ from smoke.settings import NAME, SMALL
 
 LOCK_DAYS = SMALL["backup_lock_days"]
 FLAGS = ("protect", "retainOnDelete")
+# The provider sets these again, as the record has them, before it deletes an instance.
+OF_INSTANCES = ("disableApiStop", "disableApiTermination")
 
 
 def unprotect_state(run: Run) -> str:
-    """Take both marks from each resource of the record: `destroy` asks no program, it reads them there."""
+    """Take all protections from the record: `destroy` asks no program, it reads them there."""
     state: dict[str, Any] = json.loads(must(run, ["pulumi", "stack", "export", "--stack", NAME]))
     resources = state["deployment"].get("resources") or []
+    for resource in resources:
+        for known in (resource.get("inputs", {}), resource.get("outputs", {})):
+            known.update(dict.fromkeys(known.keys() & OF_INSTANCES, False))
     marked = [resource for resource in resources if any(resource.get(flag) for flag in FLAGS)]
     for resource in marked:
         for flag in FLAGS:

@@ -235,9 +235,12 @@ def test_nothing_is_registered_when_settings_are_refused(
 ) -> None:
     asked: list[str] = []
     register = MockMonitor.RegisterResource
-    monkeypatch.setattr(
-        MockMonitor, "RegisterResource", lambda self, request: asked.append(request.type) or register(self, request)
-    )
+
+    def keep(self: MockMonitor, request: Any) -> Any:
+        asked.append(request.type)
+        return register(self, request)  # type: ignore[no-untyped-call]  # the SDK's
+
+    monkeypatch.setattr(MockMonitor, "RegisterResource", keep)
     with pytest.raises(pulumi.RunError, match="Settings of stack production refused") as refused:
         record("production", **settings)
     assert set(asked) <= {"pulumi:pulumi:Stack"}
