@@ -56,7 +56,7 @@ def secret_values() -> dict[str, str]:
 def engine(tmp_path_factory: pytest.TempPathFactory, secret_values: dict[str, str]) -> Iterator[Engine]:
     """An engine with an empty stack, and each secret where it lies when somebody deploys."""
     home = tmp_path_factory.mktemp("pulumi")
-    engine = make_engine(home, "production")
+    engine = make_engine(home, "staging")
     del engine.environment["PULUMI_CONFIG_PASSPHRASE_FILE"]
     engine.environment.update({name: value for name, value in secret_values.items() if name.isupper()})
     (home / "operator").write_text(secret_values["ssh_private_key"])

@@ -141,7 +141,7 @@ def ec2_database_hosts_have_a_role(stack: Stack) -> Iterator[tuple[Resource, str
 def ec2_database_hosts_are_not_ended_by_mistake(stack: Stack) -> Iterator[tuple[Resource, str]]:
     """A database host can't be terminated or stopped by a call while it belongs to a cluster."""
     for host in database_hosts(stack):
-        if not stack.retiring(host) and host.get("tags.State") != "replacing":
+        if not stack.retiring(host) and host.get("tags.State") not in ("replacing", UNKNOWN):
             for key in ("disableApiTermination", "disableApiStop"):
                 yield from ((host, found) for found in differs(host, key, True))
 

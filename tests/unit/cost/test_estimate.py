@@ -74,7 +74,7 @@ def test_each_type_of_the_table_is_one_of_the_provider(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "inputs", "counted"),
     [
-        ("aws:ec2/natGateway:NatGateway", {}, {"nat.hour": 730, "nat.gib": 5}),
+        ("aws:ec2/natGateway:NatGateway", {}, {"nat.hour": 730, "nat.gib": 20}),
         ("aws:ec2/eip:Eip", {}, {"ipv4.hour": 730}),
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Gateway"}, {}),
         (
