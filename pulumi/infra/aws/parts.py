@@ -7,7 +7,7 @@ from infra.aws import reach
 from infra.aws.alarm_rules import balancer_rules
 from infra.aws.alarm_topic import AlarmTopic, AlarmTopicArgs
 from infra.aws.alarms import Alarms, AlarmsArgs
-from infra.aws.backup_store import BackupStore, backup_regions
+from infra.aws.backup_store import BackupStore, backup_regions, repository_host
 from infra.aws.encryption_keys import EncryptionKeys, EncryptionKeysArgs
 from infra.aws.host import Host
 from infra.aws.instance_profile import InstanceProfile, InstanceProfileArgs
@@ -70,6 +70,7 @@ def security_groups(stack: Stack, network: Network) -> SecurityGroups:
             operator=str(settings.operator_network),
             operator_ssh=given.reach.kind != "instance_connect_endpoint",
             clients=[str(client) for client in settings.clients],
+            repository=bool(repository_host(stack.topology)),
             s3_prefix_list_id=network.s3_prefix_list_id,
             internet=given.network.egress != "none",
             mirror_port=given.network.mirror_port,

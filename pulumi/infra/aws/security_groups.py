@@ -31,6 +31,7 @@ class SecurityGroupsArgs:
     operator: str
     operator_ssh: bool
     clients: Sequence[str]
+    repository: bool  # whether a service host has the backups
     s3_prefix_list_id: pulumi.Input[str]
     internet: bool  # whether NAT leads there
     mirror_port: int | None  # of a mirror of packages in `network` or where operators are
@@ -53,6 +54,11 @@ class SecurityGroups(pulumi.ComponentResource):
             self._egress(database, f"database-{purpose}", port, f"{purpose} between database hosts", group=database)
         self._ingress(service, "service-cache-database", CACHE_PORT, "cache of database hosts", group=database)
         self._egress(database, "database-cache", CACHE_PORT, "cache of database hosts", group=service)
+        if args.repository:  # it fetches backups from the hosts, and they bring it their write-ahead log
+            port = CLUSTER_PORTS["pgbackrest"]
+            for kind, source, target in (("database", database, service), ("service", service, database)):
+                self._egress(source, f"{kind}-repository", port, "pgBackRest and its repository", group=target)
+                self._ingress(target, f"{kind}-repository", port, "pgBackRest and its repository", group=source)
         # Hosts see the balancer's address and not a client's: who may come is decided here, and nobody goes past it.
         for purpose, port in CLIENT_PORTS.items():
             self._egress(balancer, f"balancer-{purpose}", port, f"{purpose} and its health check", group=database)

@@ -227,6 +227,16 @@ def test_a_service_host_takes_the_place_of_the_bucket() -> None:
     assert allowed == ["network-flow-logs-delivery"]
 
 
+def test_a_repository_host_and_database_hosts_reach_each_other_by_pgbackrest_alone() -> None:
+    recording = record("production", services=ON_A_HOST)
+    for way in ("Ingress", "Egress"):
+        kind = f"aws:vpc/securityGroup{way}Rule:SecurityGroup{way}Rule"
+        rules = [rule.inputs for rule in recording.of_type(kind) if "-repository-" in rule.name]
+        assert [rule["fromPort"] for rule in rules] == [rule["toPort"] for rule in rules] == [8432, 8432]
+        (one, other) = [(rule["securityGroupId"], rule["referencedSecurityGroupId"]) for rule in rules]
+        assert one == other[::-1]
+
+
 def test_retention_is_one_number_for_bucket_and_pgbackrest(production: Recording) -> None:
     """Roles that are played without the contract keep for as long as the settings' default says."""
     given = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]["backup_retention_days"]["default"]
