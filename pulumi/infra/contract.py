@@ -187,6 +187,7 @@ class Contract:
     environment: str
     network: str
     operator_network: str
+    apt_mirror: str | None
     clusters: Mapping[str, Cluster]
     services: tuple[Host, ...]
     version: int = VERSION

@@ -86,6 +86,7 @@ def build(topology: Topology, declared: Declared, known: Mapping[str, Any]) -> d
         "environment": settings.environment,
         "network": str(settings.network),
         "operator_network": str(settings.operator_network),
+        "apt_mirror": (settings.aws and settings.aws.network.apt_mirror) or None,
         "clusters": {
             "main": {
                 "hosts": [host(plan) for plan in topology.database_hosts],

@@ -197,6 +197,7 @@ def environment_variables(contract: Mapping[str, Any]) -> dict[str, Any]:
         "platform_project": contract["project"],
         "platform_network": contract["network"],
         "platform_operator_network": contract["operator_network"],
+        "platform_apt_mirror": contract["apt_mirror"] or "",
         "platform_clusters": contract["clusters"],
         # Not those that leave: their names would be drift as soon as they are gone.
         "platform_names": [

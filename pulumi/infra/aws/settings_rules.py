@@ -98,18 +98,23 @@ def _network(settings: "AwsSettings") -> Iterator[Problem]:
     if network.egress == "none" and not network.apt_mirror and not settings.image.id:
         finding = "none; hosts install packages, and would find none"
         yield Problem("egress", finding, "name an apt_mirror inside of your networks, or an image_id with all packages")
-    if network.apt_mirror and not _plain_url(network.apt_mirror):
-        finding = f"{network.apt_mirror!r}; a URL of http or https with a host, without account or query, is needed"
+    if network.apt_mirror and not _is_archive(network.apt_mirror):
+        words = "a URL of http or https that ends with /debian, without account or query"
+        finding = f"{network.apt_mirror!r}; {words}, is needed"
         yield Problem("apt_mirror", finding, "write it like http://mirror.example.internal/debian")
 
 
-def _plain_url(text: str) -> bool:
+def _is_archive(text: str) -> bool:
     try:
         url = urlsplit(text)
         known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
     except ValueError:
         return False
-    return known and not (url.query or url.fragment or "@" in url.netloc or re.search(r"\s", text))
+    return (
+        known
+        and url.path.rstrip("/").endswith("/debian")
+        and not (url.query or url.fragment or "@" in url.netloc or re.search(r"\s", text))
+    )
 
 
 def _reach(settings: "AwsSettings") -> Iterator[Problem]:

@@ -84,6 +84,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"apt_mirror": "ftp://mirror.example.internal/debian"}, "apt_mirror: 'ftp://", "write it like http"),
     ({"apt_mirror": "http://user:word@mirror.example.internal/"}, "without account or query", "write it like http"),
     ({"apt_mirror": "https://mirror.example.internal/?suite=trixie"}, "without account or query", "write it like http"),
+    ({"apt_mirror": "http://mirror.example.internal/"}, "that ends with /debian", "write it like http"),
     ({"apt_mirror": "http://mirror.example.internal:99999/debian"}, "apt_mirror: 'http", "write it like http"),
     # hosts
     ({"database_hosts": 0}, "database_hosts: 0; 1 or at least 3", "take 3"),

@@ -21,3 +21,12 @@ def test_the_other_settings_are_the_declared_ones(host):
     ]
     assert "SystemMaxUse=64M" in host.check_output("systemd-analyze cat-config systemd/journald.conf")
     assert host.file("/etc/default/locale").contains("LANG=POSIX")
+
+
+def test_packages_come_from_the_declared_mirror_alone(host):
+    sources = host.file("/etc/apt/sources.list.d/debian.sources").content_string
+    mirror, security = [line.split()[1] for line in sources.splitlines() if line.startswith("URIs:")]
+    assert security == mirror.rstrip("/") + "-security"
+    asked = set(host.check_output("apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages'").split())
+    assert {uri.rstrip("/") for uri in asked} >= {mirror.rstrip("/"), security}
+    assert host.run("apt-get update --error-on=any").rc == 0
