@@ -5,7 +5,7 @@ from typing import Any
 
 from policy.model import Resource, elements, look_up
 from policy.rule import OURS, resource_rule
-from policy.statements import statements
+from policy.statements import RESOURCE_ACCOUNT, statements
 from policy.tokens import (
     IAM_ACCESS_KEY,
     IAM_GROUP_POLICY,
@@ -81,8 +81,8 @@ def iam_no_wildcard_resources(policy: Resource) -> Iterator[str]:
     """A policy allows its actions on named resources, unless the action takes none."""
     for statement in (one for document in documents(policy) for one in statements(document)):
         bound = [action for action in statement.actions if action.lower() not in WITHOUT_RESOURCE]
-        if statement.allows and "*" in statement.resources and bound:
-            yield f"statement {statement.sid} allows {', '.join(bound)} on '*'"
+        if statement.allows and statement.everything and bound:
+            yield f"statement {statement.sid} allows {', '.join(bound)} on {', '.join(statement.everything)}"
 
 
 @resource_rule(
@@ -93,7 +93,7 @@ def iam_no_wildcard_resources(policy: Resource) -> Iterator[str]:
 def iam_role_names_who_takes_it(role: Resource) -> Iterator[str]:
     """A role is taken by a named service or role, never by whoever comes."""
     for statement in statements(role.get("assumeRolePolicy")):
-        if statement.for_everybody:
+        if statement.for_everybody():
             yield f"statement {statement.sid} lets everybody take the role"
 
 
@@ -134,8 +134,9 @@ def iam_policies_of_resources_allow_nobody_at_large(resource: Resource) -> Itera
     """The policy of a secret, a topic or an endpoint does not allow everything to whoever comes."""
     for statement in statements(resource.get("policy")):
         # Whoever is in the network comes through an endpoint: what it leads to is what counts there.
-        bound = resource.type == VPC_ENDPOINT and "*" not in statement.resources
-        if statement.for_everybody and not bound:
+        endpoint = resource.type == VPC_ENDPOINT
+        everybody = statement.for_everybody(*[RESOURCE_ACCOUNT] * endpoint)
+        if everybody and not (endpoint and not statement.everything):
             yield f"statement {statement.sid} allows {', '.join(statement.actions)} to everybody"
 
 

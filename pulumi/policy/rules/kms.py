@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from policy.model import Resource, differs
 from policy.rule import resource_rule
 from policy.rules.iam import DOCUMENT_TYPES, documents
-from policy.statements import for_everybody, includes, statements
+from policy.statements import for_everybody, includes, names_no_one, statements
 from policy.tokens import KMS_KEY, KMS_KEY_POLICY
 
 DELETION_WINDOW_DAYS = 30  # the longest that KMS offers: time to notice a mistake
@@ -56,7 +56,7 @@ def kms_policy_allows_nobody_at_large(key: Resource) -> Iterator[str]:
 def kms_decrypt_names_its_key(policy: Resource) -> Iterator[str]:
     """Who may decrypt may do it with named keys, not with all of the account."""
     for statement in (one for document in documents(policy) for one in statements(document)):
-        every = [resource for resource in statement.resources if resource == "*" or resource.endswith(":key/*")]
+        every = [resource for resource in statement.resources if names_no_one(resource) or resource.endswith(":key/*")]
         decrypts = [action for action in statement.actions if includes(action, DECRYPTING)]
         if statement.allows and every and decrypts:
             yield f"statement {statement.sid} allows {', '.join(decrypts)} on {', '.join(every)}"
