@@ -1,6 +1,7 @@
 """Buckets: private, versioned, locked, encrypted, logged, reached over TLS alone."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from policy.model import UNKNOWN, Resource, Stack, differs, elements, look_up, missing
 from policy.rule import OURS, resource_rule, stack_rule
@@ -21,6 +22,10 @@ from policy.tokens import (
 Findings = Iterator[tuple[Resource, str]]
 BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 KMS_ALGORITHMS = ("aws:kms", "aws:kms:dsse")
+LOGGING_ENDS = ("bucket", "targetBucket")
+# The shortest retention of backups (7 days, pulumi/infra/aws/settings_rules.py) and the 7 days to a full one before.
+LOCK_DAYS_MIN = 14
+DAYS_PER_YEAR = 365
 
 
 @resource_rule(
@@ -57,6 +62,7 @@ def s3_account_blocks_public_access(block: Resource) -> Iterator[str]:
 )
 def s3_access_is_logged(stack: Stack) -> Findings:
     """Each bucket but the one for logs writes down who reads it."""
+    yield from ((one, "it logs to the bucket itself") for one in stack.of_type(BUCKET_LOGGING) if goes_back(stack, one))
     logs = log_buckets(stack)
     yield from ((bucket, found) for bucket, found in without(stack, BUCKET_LOGGING) if bucket not in logs)
 
@@ -104,7 +110,8 @@ def s3_versioned(stack: Stack) -> Findings:
 
 @stack_rule(
     controls=["S3.15", "CKV_AWS_143"],
-    remedy="Set object_lock_enabled=True on the bucket and declare its BucketObjectLockConfiguration with a retention; "
+    remedy="Set object_lock_enabled=True on the bucket and declare its BucketObjectLockConfiguration with a "
+    f"retention of {LOCK_DAYS_MIN} days or more, and of no fewer than the lifecycle's noncurrent_days; "
     "a bucket for access logs takes none (Amazon S3 user guide, server access logging).",
 )
 def s3_backups_are_locked(stack: Stack) -> Findings:
@@ -118,6 +125,10 @@ def s3_backups_are_locked(stack: Stack) -> Findings:
             yield bucket, "no BucketObjectLockConfiguration"
         for lock in locks:
             yield from ((bucket, found) for found in missing(lock, "rule.defaultRetention.mode"))
+            needed = max([LOCK_DAYS_MIN, *noncurrent_days(stack, bucket)])
+            days = lock_days(lock)
+            if days is not UNKNOWN and days < needed:
+                yield bucket, f"a lock of {days:g} days, {needed:g} are needed"
 
 
 @stack_rule(
@@ -131,6 +142,7 @@ def s3_encrypted_with_own_key(stack: Stack) -> Findings:
     logs = log_buckets(stack)
     for bucket in stack.of_type(BUCKET):
         for encryption in stack.companions(BUCKET_ENCRYPTION, "bucket", bucket):
+            yield from ((bucket, found) for found in missing(encryption, "rules"))
             for rule in elements(encryption.get("rules")):
                 default = look_up(rule, "applyServerSideEncryptionByDefault")
                 if bucket in logs and look_up(default, "sseAlgorithm") in ("AES256", UNKNOWN):
@@ -176,4 +188,32 @@ def without(stack: Stack, kind: str) -> Findings:
 
 def log_buckets(stack: Stack) -> Sequence[Resource]:
     """Return the buckets that others write their access logs to."""
-    return [bucket for bucket in stack.of_type(BUCKET) if stack.companions(BUCKET_LOGGING, "targetBucket", bucket)]
+    from_others = [logging for logging in stack.of_type(BUCKET_LOGGING) if not goes_back(stack, logging)]
+    return [
+        bucket
+        for bucket in stack.of_type(BUCKET)
+        if any(stack.refers(logging, "targetBucket", bucket) for logging in from_others)
+    ]
+
+
+def goes_back(stack: Stack, logging: Resource) -> bool:
+    """Whether a bucket's access logs go to the bucket itself; not where a preview knows neither name nor origin."""
+    unclear = any(logging.get(end) is UNKNOWN and not logging.dependencies.get(end) for end in LOGGING_ENDS)
+    return not unclear and any(
+        all(stack.refers(logging, end, bucket) for end in LOGGING_ENDS) for bucket in stack.of_type(BUCKET)
+    )
+
+
+def lock_days(lock: Resource) -> Any:
+    """Return for how many days an object is locked; UNKNOWN where a preview can't tell."""
+    days, years = (lock.get(f"rule.defaultRetention.{unit}") for unit in ("days", "years"))
+    return UNKNOWN if UNKNOWN in (days, years) else days or DAYS_PER_YEAR * (years or 0)
+
+
+def noncurrent_days(stack: Stack, bucket: Resource) -> Iterator[float]:
+    """Yield for how many days the bucket's lifecycle keeps what was overwritten or deleted."""
+    for lifecycle in stack.companions(BUCKET_LIFECYCLE, "bucket", bucket):
+        for rule in elements(lifecycle.get("rules")):
+            days = look_up(rule, "noncurrentVersionExpiration.noncurrentDays")
+            if isinstance(days, int | float) and look_up(rule, "status") == "Enabled":
+                yield days
