@@ -85,13 +85,32 @@ def test_a_value_that_is_marked_for_deletion_is_not_made_anew(entries: Entries, 
     assert entries.value("field_encryption_key") == CHOSEN
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ("AccessDeniedException", "User: u is not authorized", 400),
+            ("access is denied", "allow it secretsmanager:DescribeSecret, GetSecretValue and PutSecretValue"),
+        ),
+        (("ThrottlingException", "Rate exceeded", 400), ("too many requests in a second", "wait a minute")),
+        (
+            ("ExpiredTokenException", "The security token is expired", 400),
+            ("the credentials are expired", "renew them: log in"),
+        ),
+    ],
+    ids=["denied", "throttled", "expired"],
+)
 def test_a_refusal_is_told_although_values_are_not(
-    entries: Entries, run: Run, refuse: Callable[[str, str, int], None]
+    entries: Entries,
+    run: Run,
+    refuse: Callable[[str, str, int], None],
+    error: tuple[str, str, int],
+    said: tuple[str, str],
 ) -> None:
-    refuse("AccessDeniedException", "User: u is not authorized", 400)
+    refuse(*error)
     done = play(run, entries)
     told = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0
-    assert f"secret {entries.arns['monitor_password']}: access is denied" in told, told[-3000:]
-    assert "User: u is not authorized" in told
-    assert "allow it secretsmanager:DescribeSecret, GetSecretValue and PutSecretValue" in told
+    assert f"secret {entries.arns['monitor_password']}: {said[0]}" in told, told[-3000:]
+    assert error[1] in told
+    assert said[1] in told
