@@ -1,6 +1,7 @@
 """Settings for AWS that can't work: each is refused with value, limit and remedy before anything is registered."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -230,7 +231,29 @@ def test_at_least_a_hundred_are_known() -> None:
     assert len({str(settings) for settings, _, _ in REFUSED}) >= 100
 
 
-@pytest.mark.parametrize("settings", [{"vpc_id": "vpc-1"}, {"backup_lock_days": 1}, {"databse_hosts": 3}])
+# One of each heading above.
+ONE_OF_EACH = {
+    "region and zones": {"aws:region": "frankfurt"},
+    "network": {"vpc_id": "vpc-1"},
+    "hosts": {"database_hosts": 2},
+    "images and keys": {"image_id": "debian-13"},
+    "reach": {"reach": "ssm"},
+    "volumes": {"data_volume_iops": 2999},
+    "service hosts": services(CACHE | {"name": "db4"}),
+    "backups": {"backup_lock_days": 36},
+    "names, alarms, connections": {"alarm_emails": ["dba"]},
+    "names of settings": {"databse_hosts": 3},
+}
+
+
+def test_one_of_each_heading_is_shown_to_register_nothing() -> None:
+    headings = re.findall(r"^    # (.+)$", Path(__file__).read_text(encoding="utf-8").split("\n]\n")[0], re.MULTILINE)
+    assert list(ONE_OF_EACH) == headings
+    refused = [settings for settings, _, _ in REFUSED]
+    assert all(settings in refused for settings in ONE_OF_EACH.values())
+
+
+@pytest.mark.parametrize("settings", ONE_OF_EACH.values(), ids=ONE_OF_EACH)
 def test_nothing_is_registered_when_settings_are_refused(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
