@@ -13,6 +13,10 @@ class PriceError(Exception):
     """A price that is not there or can't be had; the message ends in the remedy."""
 
 
+class NotFoundError(PriceError):
+    """One price that the list or the file does not have, while others may be there."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Price:
     """One row. `source`: the page or list where the figure is to be found."""
@@ -56,11 +60,11 @@ def write(prices: Prices, path: Path = FILE) -> None:
 
 
 def price(prices: Prices, region: str, key: str, stack: str) -> Price:
-    """Return one price. Raises PriceError with the command that brings it."""
+    """Return one price. Raises PriceError with the command that brings it, NotFoundError where that one lacks."""
     remedy = f"run `make prices STACK={stack}` (it asks AWS with your credentials)"
     if region not in prices:
         known = ", ".join(sorted(prices))
         raise PriceError(f"stack {stack} has resources in {region}; the file has prices of {known}: {remedy}")
     if key not in prices[region].rows:
-        raise PriceError(f"the file has no price {key} of {region}: {remedy}")
+        raise NotFoundError(f"the file has no price {key} of {region}: {remedy}")
     return prices[region].rows[key]

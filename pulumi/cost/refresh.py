@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  
 from infra.aws.partitions import partition_of
 
 from cost.catalogue import Product, product
-from cost.price_file import FILE, Price, PriceError, RegionPrices, read, write
+from cost.price_file import FILE, NotFoundError, Price, PriceError, RegionPrices, read, write
 
 # Source: Billing user guide, "Price List Query API endpoints".
 NEARER = {"eu-": "eu-central-1", "ap-": "ap-south-1"}
@@ -29,24 +29,52 @@ def api_region(region: str) -> str:
 
 
 def of_stack(stack: str, needed: Collection[tuple[str, str]], path: Path = FILE) -> str:
-    """Bring the prices of a stack's regions up to date; return what was done. Raises PriceError, the file untouched."""
+    """Bring the prices of a stack's regions up to date; return what was done.
+
+    What a list lacks is named in a NotFoundError, after what it has was written. Any other PriceError leaves the file
+    untouched.
+    """
     prices = read(path)
     today = datetime.now(tz=UTC).date().isoformat()
     regions = sorted({region for region, _ in needed})
+    lacking: list[str] = []
     for region in regions:
         client = boto3.Session().client("pricing", region_name=api_region(region))
-        found = {key: find(client, region, key) for at, key in sorted(needed) if at == region}
-        (currency,) = {currency for _, currency in found.values()}
+        found: dict[str, tuple[Price, str]] = {}
+        for key in sorted(key for at, key in needed if at == region):
+            try:
+                found[key] = find(client, region, key)
+            except NotFoundError as error:
+                lacking.append(f"{region}: {error}")
+        if not found:
+            raise PriceError("\n".join(["nothing was found, the old prices are kept", *lacking]))
+        currency = _one_currency(region, found)
         prices[region] = RegionPrices(
             date=today, currency=currency, illustrative=False, rows={key: row for key, (row, _) in found.items()}
         )
     write(prices, path)
     counted = ", ".join(f"{len(prices[region].rows)} of {region}" for region in regions)
-    return f"{path}: prices of {today}: {counted}. `make cost STACK={stack}` uses them; commit the file."
+    written = f"{path}: prices of {today}: {counted}. `make cost STACK={stack}` uses them; commit the file."
+    if lacking:
+        raise NotFoundError("\n".join([written, "These prices are not in it:", *lacking]))
+    return written
+
+
+def _one_currency(region: str, found: Mapping[str, tuple[Price, str]]) -> str:
+    """Return what all prices are in. Raises PriceError for more than one: nothing could be added up."""
+    currencies = sorted({currency for _, currency in found.values()})
+    if len(currencies) > 1:
+        few = min(currencies, key=lambda one: sum(currency == one for _, currency in found.values()))
+        keys = ", ".join(key for key, (_, currency) in found.items() if currency == few)
+        raise PriceError(
+            f"the price list has prices of {region} in {' and '.join(currencies)} ({few}: {keys}): the old prices are "
+            "kept; narrow these in pulumi/cost/catalogue.py to one currency"
+        )
+    return currencies[0]
 
 
 def find(client: Any, region: str, key: str) -> tuple[Price, str]:
-    """Ask for one price; return it with its currency. Raises PriceError unless the list has exactly one."""
+    """Ask for one price; return it with its currency. Raises PriceError for more than one, NotFoundError for none."""
     wanted = product(key)
     filters = dict(wanted.attributes)
     if wanted.region_attribute:
@@ -65,7 +93,7 @@ def find(client: Any, region: str, key: str) -> tuple[Price, str]:
     matching = {amount for offer in offers if _is(wanted, offer) for amount in _first_paid(offer)}
     asked = f"{key} ({wanted.service}, usage type {wanted.usage}, {filters})"
     if not matching:
-        raise PriceError(f"the price list has no {asked}: see {wanted.page} and mend pulumi/cost/catalogue.py")
+        raise NotFoundError(f"the price list has no {asked}: see {wanted.page} and mend pulumi/cost/catalogue.py")
     if len(matching) > 1:
         shown = ", ".join(f"{amount:g} {currency}" for amount, currency in sorted(matching))
         raise PriceError(f"the price list has more than one {asked}: {shown}; narrow it in pulumi/cost/catalogue.py")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from cost.assumptions import HOURS_PER_MONTH, Assumptions
 from cost.billing import Charge
 from cost.managed import LEFT_OUT
-from cost.price_file import Prices, price
+from cost.price_file import NotFoundError, Prices, price
 
 HEADINGS = ("component", "item", "quantity", "unit", "unit price", "month")
 TEXT_COLUMNS = (0, 1, 3)
@@ -53,7 +53,7 @@ def page(  # noqa: PLR0913 - what is compared, and what it stands on
     region: str,
 ) -> str:
     """Return the whole text. `database`: components that a managed database would take the place of."""
-    ours, theirs = amounts(own, prices, stack), amounts(managed, prices, stack)
+    ours = amounts(own, prices, stack)
     compared = [(charge, amount) for charge, amount in ours if charge.component in database]
     block = prices[region]
     origin = (
@@ -68,12 +68,23 @@ def page(  # noqa: PLR0913 - what is compared, and what it stands on
             "",
             table(ours, prices, stack),
             "",
-            "An equal managed database (RDS for PostgreSQL):",
-            table(theirs, prices, stack),
-            f"It has {LEFT_OUT}.",
-            f"Without hosts beside the database, ours is {total(compared):,.2f}, the managed one {total(theirs):,.2f}.",
+            *beside(managed, total(compared), prices, stack),
             "",
             "Assumed (~), in pulumi/cost/assumptions.py:",
             *(f"  {line}" for line in assume.lines()),
         ]
     )
+
+
+def beside(managed: Sequence[Charge], ours: float, prices: Prices, stack: str) -> list[str]:
+    """Return the managed database's lines; where one of its prices is not there, why it is left out."""
+    try:
+        theirs = amounts(managed, prices, stack)
+    except NotFoundError as error:
+        return [f"Without an equal managed database (RDS for PostgreSQL): {error}."]
+    return [
+        "An equal managed database (RDS for PostgreSQL):",
+        table(theirs, prices, stack),
+        f"It has {LEFT_OUT}.",
+        f"Without hosts beside the database, ours is {ours:,.2f}, the managed one {total(theirs):,.2f}.",
+    ]

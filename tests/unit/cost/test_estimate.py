@@ -149,6 +149,35 @@ def test_the_page_says_by_which_prices_it_was_made(
     assert "By prices that the AWS price list had on 2030-01-02." in show("production")
 
 
+def take_away(key: str, declared: Declaration, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave this price out of the file."""
+    without = {
+        region: dataclasses.replace(block, rows={name: row for name, row in block.rows.items() if name != key})
+        for region, block in price_file.read().items()
+    }
+    monkeypatch.setattr(price_file, "read", lambda: without)
+    monkeypatch.setattr("cost.__main__.declaration", lambda _: declared)
+
+
+def test_without_a_managed_price_our_own_cost_is_shown_with_the_reason(
+    production: Declaration, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacks = "rds.cluster.db.m6id.2xlarge"
+    take_away(lacks, production, monkeypatch)
+    page = show("production")
+    assert page.split("\n\n")[:2] == shown.split("\n\n")[:2]
+    assert f"Without an equal managed database (RDS for PostgreSQL): the file has no price {lacks}" in page
+    assert "the managed one" not in page
+
+
+def test_without_a_price_of_our_own_nothing_is_estimated(
+    production: Declaration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_away("nat.hour", production, monkeypatch)
+    with pytest.raises(price_file.PriceError, match=r"the file has no price nat.hour of eu-central-1"):
+        show("production")
+
+
 def test_sums_are_the_sums_of_their_rows(shown: str) -> None:
     rows = [line.split() for line in shown.split("\n\n")[1].splitlines()[1:]]
     months = [float(row[-1].replace(",", "")) for row in rows]

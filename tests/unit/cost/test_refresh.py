@@ -1,5 +1,6 @@
-"""Prices come from the price list whole, or the file stays as it was."""
+"""Prices come from the price list, what it lacks is named; after any other refusal the file stays as it was."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -110,9 +111,27 @@ def test_without_credentials_nothing_is_asked(
     assert not price_list.asked
 
 
-def test_a_product_that_is_not_there_is_named(price_list: PriceList, file: Path) -> None:
+def test_a_product_that_is_not_there_is_named_and_the_others_are_written(price_list: PriceList, file: Path) -> None:
     served(price_list)
-    refused(file, {NAT, (REGION, "ipv4.hour")}, r"the price list has no ipv4.hour .*PublicIPv4:InUseAddress")
+    cluster = (REGION, "rds.cluster.db.m6id.2xlarge")
+    with pytest.raises(PriceError) as told:
+        refresh.of_stack("production", {NAT, cluster, (REGION, "ipv4.hour")}, file)
+    assert re.search(r"prices of 20[\d-]+: 1 of eu-central-1\.", str(told.value))
+    assert "eu-central-1: the price list has no ipv4.hour (AmazonVPC, usage type PublicIPv4:InUse" in str(told.value)
+    assert "eu-central-1: the price list has no rds.cluster.db.m6id.2xlarge (" in str(told.value)
+    block = price_file.read(file)[REGION]
+    assert (set(block.rows), block.illustrative) == ({"nat.hour"}, False)
+
+
+def test_a_list_that_has_nothing_keeps_the_file(price_list: PriceList, file: Path) -> None:
+    served(price_list)
+    refused(file, {(REGION, "ipv4.hour")}, r"the old prices are kept\n.*the price list has no ipv4.hour")
+
+
+def test_two_currencies_are_refused_with_the_prices_of_the_rarer_one(price_list: PriceList, file: Path) -> None:
+    served(price_list)
+    price_list.offers["awskms"] = [offer("eu-central-1-KMS-Keys", 1.0, currency="EUR", regionCode=REGION)]
+    refused(file, {NAT, SPEED, KEY}, r"prices of eu-central-1 in EUR and USD \(EUR: kms.key\): .* are kept")
 
 
 def test_two_prices_for_one_product_are_no_answer(price_list: PriceList, file: Path) -> None:
