@@ -3,10 +3,14 @@
 import json
 
 from engine_workspace import Engine
-from golden_checks import assert_golden, assert_order, assert_settled
+from golden_checks import assert_first_preview, assert_golden, assert_order, assert_settled
 
 STACK = "production-cn"
 FAILS = "db2-instance"
+
+
+def test_a_first_preview_is_judged_and_changes_nothing(engine: Engine) -> None:
+    assert_first_preview(engine)
 
 
 def test_an_up_that_fails_in_the_middle_is_finished_by_the_next_one(engine: Engine) -> None:
