@@ -9,17 +9,15 @@ from pathlib import Path
 
 import pytest
 from engine_workspace import Engine
-from golden_checks import assert_golden, assert_order, assert_settled
+from golden_checks import KEPT_FOR_EVER, assert_first_preview, assert_golden, assert_order, assert_settled
 from golden_files import contract_of
 from infra.export import SECRETS
 
 GOLDEN = contract_of("production")
-KEPT_FOR_EVER = (
-    "aws:ebs/volume:Volume",
-    "aws:kms/key:Key",
-    "aws:s3/bucket:Bucket",
-    "aws:secretsmanager/secret:Secret",
-)
+
+
+def test_a_first_preview_is_judged_and_changes_nothing(engine: Engine) -> None:
+    assert_first_preview(engine)
 
 
 def test_up_makes_what_was_reviewed_in_an_order_that_works(engine: Engine) -> None:
