@@ -46,7 +46,7 @@ class VolumeSpeed:
 
 @dataclass(frozen=True, kw_only=True)
 class Backup:
-    """How long backups are kept, and how long nobody can delete them; an empty `second_region`: one repository."""
+    """How long backups are kept, and how long they are locked; an empty `second_region`: one repository."""
 
     retention_days: int
     lock_days: int

@@ -115,7 +115,7 @@ def s3_versioned(stack: Stack) -> Findings:
     "a bucket for access logs takes none (Amazon S3 user guide, server access logging).",
 )
 def s3_backups_are_locked(stack: Stack) -> Findings:
-    """What lies in a bucket other than the one for logs can't be deleted before its time, by nobody."""
+    """But in that for logs, nobody without s3:BypassGovernanceRetention deletes an object before its time."""
     for bucket in stack.of_type(BUCKET):
         if bucket in log_buckets(stack):
             continue
