@@ -8,8 +8,15 @@ from botocore import xform_name  # type: ignore[import-untyped]  # it has no typ
 from botocore.loaders import Loader  # type: ignore[import-untyped]  # the same
 from botocore.model import ServiceModel  # type: ignore[import-untyped]  # the same
 
-EVERYWHERE = {"--region", "--output", "--profile"}  # the CLI's own
-CUSTOM = {("s3", "sync"), ("sso", "login"), ("ec2-instance-connect", "open-tunnel")}  # no operation of an API
+EVERYWHERE = {"--region", "--output", "--profile", "--query"}  # the CLI's own
+# No operation of an API.
+CUSTOM = {
+    ("configure", "set"),
+    ("configure", "sso"),
+    ("ec2-instance-connect", "open-tunnel"),
+    ("s3", "sync"),
+    ("sso", "login"),
+}
 SERVICES = {"s3api": "s3"}
 
 

@@ -1,5 +1,6 @@
 """What the documents tell somebody to type exists, in both languages."""
 
+import ast
 import re
 import shlex
 from itertools import pairwise
@@ -50,6 +51,16 @@ def starting(page: Path, *words: str) -> list[list[str]]:
         if line.split()[: len(words)] == list(words):
             found.append(shlex.split(line))
     return found
+
+
+def actions_of_refusals() -> dict[str, tuple[str, str]]:
+    """Return what a refused lookup or module asks for: `ACTIONS` of the file that both use."""
+    tree = ast.parse(text_of(ROOT / "ansible/plugins/module_utils/aws_refusal.py"))
+    (value,) = (
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ACTIONS"
+    )
+    actions: dict[str, tuple[str, str]] = ast.literal_eval(value)
+    return actions
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -116,8 +127,18 @@ def test_each_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", AWS, ids=lambda page: page.name)
 def test_the_aws_cli_knows_each_command_and_option(page: Path) -> None:
     lines = [line for line in commands(page) if line.startswith("aws ")]
+    lines += [line for block in blocks(page) for line in re.findall(r"\$\((aws [^()]*)\)", block)]
     assert len(lines) > 10
     assert not [problem for line in lines for problem in problems(line)]
+
+
+@pytest.mark.parametrize("page", AWS, ids=lambda page: page.name)
+def test_who_runs_playbooks_is_given_what_their_refusals_ask_for(page: Path) -> None:
+    (line,) = [line for line in text_of(page).splitlines() if "`secretsmanager:PutSecretValue`" in line]
+    asked = " ".join(word for pair in actions_of_refusals().values() for word in pair)
+    secrets = {f"secretsmanager:{name}" for name in re.findall(r"\b\w+Secret\w*", asked)}
+    named = set(re.findall(r"`((?:secretsmanager|kms):\w+)`", line))
+    assert named == secrets | set(re.findall(r"kms:\w+", asked))
 
 
 @pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.name)
