@@ -8,7 +8,7 @@ from botocore import xform_name  # type: ignore[import-untyped]  # it has no typ
 from botocore.loaders import Loader  # type: ignore[import-untyped]  # the same
 from botocore.model import ServiceModel  # type: ignore[import-untyped]  # the same
 
-EVERYWHERE = {"--region", "--output", "--profile", "--query"}  # the CLI's own
+EVERYWHERE = {"--max-items", "--output", "--profile", "--query", "--region"}  # the CLI's own
 # No operation of an API.
 CUSTOM = {
     ("configure", "set"),
