@@ -56,9 +56,9 @@ class SecurityGroups(pulumi.ComponentResource):
         self._egress(database, "database-cache", CACHE_PORT, "cache of database hosts", group=service)
         if args.repository:  # it fetches backups from the hosts, and they bring it their write-ahead log
             port = CLUSTER_PORTS["pgbackrest"]
-            for kind, source, target in (("database", database, service), ("service", service, database)):
-                self._egress(source, f"{kind}-repository", port, "pgBackRest and its repository", group=target)
-                self._ingress(target, f"{kind}-repository", port, "pgBackRest and its repository", group=source)
+            for kind, one, other in (("database", database, service), ("service", service, database)):
+                self._egress(one, f"{kind}-repository", port, "pgBackRest and its repository", group=other)
+                self._ingress(other, f"{kind}-repository", port, "pgBackRest and its repository", group=one)
         # Hosts see the balancer's address and not a client's: who may come is decided here, and nobody goes past it.
         for purpose, port in CLIENT_PORTS.items():
             self._egress(balancer, f"balancer-{purpose}", port, f"{purpose} and its health check", group=database)

@@ -195,7 +195,9 @@ def test_a_baked_image_needs_no_mirror() -> None:
     assert outward(recording, "service") == {(443, "network-endpoints")}
 
 
-@pytest.mark.parametrize(("mirror", "port"), [("http://mirror.internal/debian", 80), ("https://mirror.internal/debian", 443)])
+@pytest.mark.parametrize(
+    ("mirror", "port"), [("http://mirror.internal/debian", 80), ("https://mirror.internal/debian", 443)]
+)
 def test_a_mirror_has_its_schemes_port(mirror: str, port: int) -> None:
     recording = record("production", egress="none", apt_mirror=mirror)
     assert {side for at, side in outward(recording, "service") if at == port} >= {"10.20.0.0/16", "10.30.0.0/24"}
