@@ -161,14 +161,16 @@ NEEDED = ("policies", "up")  # without them there is nothing to look at
 
 
 def perform(steps: Mapping[str, Callable[[], str]], rows: list[Row], *, go_on: bool) -> None:
-    """Perform each step and add its row; with `go_on` not even a needed one ends it."""
+    """Perform each step and add its row, whatever it raises; with `go_on` not even a needed one ends it."""
     for name, step in steps.items():
         print(f"--- {name}", flush=True)
         begun = time.monotonic()
         try:
             note, held = step(), True
-        except (StepError, KeyError) as error:
+        except StepError as error:
             note, held = str(error), False
+        except Exception as error:  # an answer of another shape, say: what was made is taken away all the same
+            note, held = f"{type(error).__name__}: {error}", False
         rows.append(Row(step=name, held=held, seconds=time.monotonic() - begun, note=note))
         if not held and name in NEEDED and not go_on:
             return

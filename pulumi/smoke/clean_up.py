@@ -14,6 +14,12 @@ FLAGS = ("protect", "retainOnDelete")
 OF_INSTANCES = ("disableApiStop", "disableApiTermination")
 
 
+def cancel(run: Run) -> str:
+    """Take away the backend's lock, which an `up` leaves that was killed. Without one there is nothing to cancel."""
+    done = run(["pulumi", "cancel", "--yes", "--stack", NAME])
+    return "the record is free" if not done.status else f"nothing was cancelled: {done.stderr.strip()}"
+
+
 def unprotect_state(run: Run) -> str:
     """Take all protections from the record: `destroy` asks no program, it reads them there."""
     state: dict[str, Any] = json.loads(must(run, ["pulumi", "stack", "export", "--stack", NAME]))
@@ -103,6 +109,7 @@ def _tagged(run: Run, region: str) -> list[str]:
 def steps(run: Run, region: str) -> dict[str, Callable[[], str]]:
     """Return all of it in its order."""
     return {
+        "unlock the record": lambda: cancel(run),
         "take protections from the record": lambda: unprotect_state(run),
         "allow termination": lambda: unprotect_instances(run, region),
         "allow deletion of balancers": lambda: unprotect_balancers(run, region),

@@ -33,16 +33,39 @@ class Run(Protocol):
 
 
 def real(argv: Sequence[str], *, shown: bool = False, given: str | None = None) -> Done:
-    """Run it. A program that is not there has status 127."""
+    """Run it to its end, after Ctrl-C too. A program that is not there has status 127."""
+    pipe = None if shown else subprocess.PIPE
     try:
-        done = subprocess.run(
-            list(argv), cwd=ROOT, input=given, text=True, capture_output=not shown, check=False, timeout=SECONDS_MAX
+        child = subprocess.Popen(
+            list(argv),
+            cwd=ROOT,
+            text=True,
+            stdin=None if given is None else subprocess.PIPE,
+            stdout=pipe,
+            stderr=pipe,
         )
     except FileNotFoundError:
         return Done(status=127, stdout="", stderr=f"{argv[0]} is not on PATH")
-    except subprocess.TimeoutExpired:
-        return Done(status=124, stdout="", stderr=f"{argv[0]} did not end in {SECONDS_MAX} s")
-    return Done(status=done.returncode, stdout=done.stdout or "", stderr=done.stderr or "")
+    with child:
+        try:
+            stdout, stderr = child.communicate(given, timeout=SECONDS_MAX)
+        except KeyboardInterrupt:
+            _wait_for_its_end(child)
+            raise
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return Done(status=124, stdout="", stderr=f"{argv[0]} did not end in {SECONDS_MAX} s")
+    return Done(status=child.returncode, stdout=stdout or "", stderr=stderr or "")
+
+
+def _wait_for_its_end(child: "subprocess.Popen[str]") -> None:
+    """The terminal gave it the signal too: a `pulumi up` that is killed now leaves a lock and what is in no record."""
+    while True:
+        try:
+            child.communicate()
+        except KeyboardInterrupt:  # it got this one as well, and Pulumi ends at once by a second
+            continue
+        return
 
 
 def must(run: Run, argv: Sequence[str], *, shown: bool = False, given: str | None = None) -> str:

@@ -58,6 +58,7 @@ def good() -> dict[str, Any]:
         "aws elbv2 describe-target-health": {
             "TargetHealthDescriptions": [{"Target": {"Id": "10.20.0.11"}, "TargetHealth": {"State": "unhealthy"}}]
         },
+        "pulumi cancel": "",
         "pulumi stack export": STATE,
         "pulumi stack import": "",
         "aws ec2 modify-instance-attribute": "",

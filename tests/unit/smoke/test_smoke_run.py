@@ -20,7 +20,7 @@ from tests.unit.smoke.recorded import Recorded, refusal
 ROOT = Path(__file__).parents[3]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEexampleexampleexampleexampleexampleexample operator@example"
 COSTS = smoke.costs
-CLEANED = ("pulumi stack import", "pulumi destroy", "pulumi stack rm")
+CLEANED = ("pulumi cancel", "pulumi stack import", "pulumi destroy", "pulumi stack rm")
 PROVIDER = "awskms://alias/freelance-platform-state?region=eu-central-1"
 
 
@@ -50,7 +50,7 @@ def test_when_all_holds_only_what_is_locked_remains_to_be_said(project: Path) ->
     run = Recorded()
     rows = smoke.prove("production", run, typed("smoke\n"))
     assert {row.step for row in rows if not row.held} == {"empty the buckets", "look for what is left"}
-    assert len(rows) == 8 + 8
+    assert len(rows) == 8 + 9
     assert run.order("pulumi stack init", "pulumi preview", "pulumi up", *CLEANED) == sorted(
         run.order("pulumi stack init", "pulumi preview", "pulumi up", *CLEANED)
     )
@@ -175,6 +175,28 @@ def test_an_interrupted_run_takes_away_what_it_made() -> None:
     with pytest.raises(KeyboardInterrupt):
         smoke.prove("production", Interrupted(), typed("smoke"))
     run.order(*CLEANED)
+
+
+@pytest.mark.parametrize("record", ["no JSON", {"deployment": None}, {}])
+def test_a_record_that_nobody_understands_is_told_and_what_was_made_is_destroyed_all_the_same(record: Any) -> None:
+    run = Recorded()
+    run.answers["pulumi stack export"] = record
+    rows = smoke.prove("production", run, typed("smoke"))
+    (row,) = [row for row in rows if row.step == "take protections from the record"]
+    assert not row.held
+    assert "Error: " in row.note
+    run.order("pulumi destroy", "pulumi stack rm")
+
+
+def test_a_lock_that_was_left_is_taken_away_before_the_record_is_written_and_none_is_no_failure() -> None:
+    run = Recorded()
+    run.answers["pulumi cancel"] = Done(status=255, stdout="", stderr="no update is in progress")
+    rows = smoke.prove("production", run, typed("smoke"))
+    first = next(line for line in run.asked[run.order("aws elbv2 describe-target-health")[0] :] if "pulumi" in line)
+    assert first == "pulumi cancel --yes --stack smoke"
+    (row,) = [row for row in rows if row.step == "unlock the record"]
+    assert row.held
+    assert "no update is in progress" in row.note
 
 
 def test_a_record_that_can_not_be_removed_is_reported_and_kept(project: Path) -> None:
