@@ -85,14 +85,15 @@ def prove(stack: str, run: Run, ask: Callable[[str], str]) -> list[Row]:
 
 
 def clean(stack: str, run: Run) -> list[Row]:
-    """Take away what a run left."""
+    """Take away what a run left; where nothing is left, say so."""
     region = region_of(stack)
     preflight.check_engine()
     preflight.check_tools(run)
     preflight.check_backend()
     preflight.account(run, region)
+    steps = clean_up.steps if preflight.is_there(run, settings.NAME) else clean_up.steps_without_stack
     rows: list[Row] = []
-    perform(clean_up.steps(run, region), rows, go_on=True)
+    perform(steps(run, region), rows, go_on=True)
     return rows
 
 

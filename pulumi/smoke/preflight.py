@@ -60,8 +60,12 @@ def account(run: Run, region: str) -> Account:
     return Account(id=str(found["Account"]), arn=str(found["Arn"]))
 
 
+def is_there(run: Run, stack: str) -> bool:
+    """Whether the backend has a stack of this name."""
+    return f'"{stack}"' in must(run, ["pulumi", "stack", "ls", "--json"])
+
+
 def check_name_is_free(run: Run, stack: str) -> None:
     """Refuse to go on where a run before this one left its stack."""
-    stacks = must(run, ["pulumi", "stack", "ls", "--json"])
-    if f'"{stack}"' in stacks:
+    if is_there(run, stack):
         raise StepError(f"stack {stack} is there from an earlier run: `make smoke-aws-clean` takes it away first")

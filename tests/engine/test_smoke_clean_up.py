@@ -33,7 +33,7 @@ def test_after_the_marks_are_gone_destroy_deletes_all_that_was_made(
 
     clean_up.unprotect_state(run)
     assert not [resource for resource in engine.state() if resource.get("protect") or resource.get("retainOnDelete")]
-    clean_up.destroy(run)
+    clean_up.destroy(run, "")
     gone = {(line["type"], line["name"]) for line in engine.journal() if line["operation"] == "delete"}
     assert gone == made
     monkeypatch.setattr(settings, "file", lambda: tmp_path / "Pulumi.smoke.yaml")

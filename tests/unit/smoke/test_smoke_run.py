@@ -1,6 +1,7 @@
 """The whole first proof, with recorded commands: nothing before the name is typed, all of it taken away after."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in (smoke, checks):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(checks, "KEYS_SECONDS_MAX", checks.KEYS_AGAIN_SECONDS)
-    monkeypatch.setattr("smoke.checks.time.sleep", lambda _: None)
+    monkeypatch.setattr("smoke.checks.time.sleep", lambda _: None)  # one module: the clean-up waits by it too
     monkeypatch.setattr(smoke, "costs", lambda: "what it costs")  # a run of the program; the tests about costs make it
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://state?region=eu-central-1")
     monkeypatch.delenv("PULUMI_IGNORE_AMBIENT_PLUGINS", raising=False)
@@ -197,6 +198,27 @@ def test_a_lock_that_was_left_is_taken_away_before_the_record_is_written_and_non
     (row,) = [row for row in rows if row.step == "unlock the record"]
     assert row.held
     assert "no update is in progress" in row.note
+
+
+def test_cleaning_takes_away_a_stack_that_is_there() -> None:
+    run = Recorded()
+    run.answers["pulumi stack ls"] = [{"name": "smoke"}]
+    smoke.clean("production", run)
+    run.order(*CLEANED)
+
+
+def test_cleaning_again_when_no_stack_is_left_says_so_and_is_no_failure(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "Pulumi.smoke.yaml").write_text("config: {}")
+    run = Recorded()
+    run.answers["aws resourcegroupstaggingapi get-resources"] = {"ResourceTagMappingList": []}
+    monkeypatch.setattr(smoke, "real", run)
+    monkeypatch.setattr(sys, "argv", ["smoke", "clean", "production"])
+    assert smoke.main() == 0
+    assert "no stack smoke is there: nothing to take away" in capsys.readouterr().out
+    assert not (project / "Pulumi.smoke.yaml").exists()
+    assert not [line for line in run.asked if "--stack" in line]
 
 
 def test_a_record_that_can_not_be_removed_is_reported_and_kept(project: Path) -> None:

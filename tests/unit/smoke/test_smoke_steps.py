@@ -86,7 +86,7 @@ def test_any_other_right_of_the_host_is_reported(name: str) -> None:
 
 
 def test_a_version_that_can_be_deleted_is_reported() -> None:
-    assert "can't be deleted" in checks.lock_holds(Recorded(), REGION)
+    assert "nobody without s3:BypassGovernanceRetention" in checks.lock_holds(Recorded(), REGION)
     with pytest.raises(StepError, match="the lock does not hold"):
         checks.lock_holds(with_answers({"aws s3api delete-object": ""}), REGION)
     with pytest.raises(StepError, match=r"another reason.*NoSuchBucket"):
@@ -135,7 +135,38 @@ def test_entries_of_secrets_are_gone_for_good_so_that_the_next_run_finds_their_n
     assert run.asked[-1].endswith(f"--secret-id {TAGGED[3]} --force-delete-without-recovery")
 
 
-def test_what_is_left_is_reported() -> None:
+def test_a_bucket_that_got_access_logs_meanwhile_is_emptied_before_the_second_try_to_destroy() -> None:
+    class Filled(Recorded):
+        """Destroy fails while something is in the bucket; a locked version stays in it."""
+
+        def __call__(self, argv: Any, **options: Any) -> Done:
+            if argv[:2] == ["pulumi", "destroy"] and not any("delete-object" in line for line in self.asked):
+                self.asked.append(" ".join(argv))
+                return Done(status=255, stdout="", stderr="BucketNotEmpty")
+            return super().__call__(argv, **options)
+
+    run = Filled()
+    assert clean_up.destroy(run, REGION) == "destroyed at the second try"
+    assert [line.split()[1] for line in run.asked if "pulumi" in line] == ["destroy", "destroy"]
+    with pytest.raises(StepError, match="BucketNotEmpty"):
+        clean_up.destroy(with_answers({"pulumi destroy": Done(status=255, stdout="", stderr="BucketNotEmpty")}), REGION)
+
+
+def test_what_aws_lists_for_a_while_after_its_deletion_is_not_called_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fading(Recorded):
+        def __call__(self, argv: Any, **options: Any) -> Done:
+            if len(waited) == 2:
+                self.answers["aws resourcegroupstaggingapi get-resources"] = {"ResourceTagMappingList": []}
+            return super().__call__(argv, **options)
+
+    waited: list[float] = []
+    monkeypatch.setattr("smoke.clean_up.time.sleep", waited.append)
+    assert "nothing that costs is left" in clean_up.nothing_is_left(Fading(), REGION)
+    assert waited == [clean_up.LEFT_AGAIN_SECONDS] * 2
+
+
+def test_what_is_left_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smoke.clean_up.time.sleep", lambda _: None)
     with pytest.raises(StepError, match=r"still there: arn:aws:s3:::b-1, .*loadbalancer"):
         clean_up.nothing_is_left(Recorded(), REGION)
     only_key = {"ResourceTagMappingList": [{"ResourceARN": TAGGED[2]}]}
