@@ -31,6 +31,7 @@ def test_after_the_marks_are_gone_destroy_deletes_all_that_was_made(
         )
         return Done(status=done.returncode, stdout=done.stdout or "", stderr=done.stderr or "")
 
+    assert clean_up.cancel(run) == "the record is free"  # nothing was locked
     clean_up.unprotect_state(run)
     assert not [resource for resource in engine.state() if resource.get("protect") or resource.get("retainOnDelete")]
     clean_up.destroy(run, "")
