@@ -75,8 +75,12 @@ def example_stacks() -> list[str]:
 
 def declaration(stack: str, **changes: str) -> Declaration:
     """Run the stack's target; `changes` to its settings as the engine passes them. Raises SettingsError."""
+    return declaration_of(stack, *stack_config.from_files(stack), **changes)
+
+
+def declaration_of(stack: str, config: dict[str, str], secret: set[str], **changes: str) -> Declaration:
+    """Run the target of a stack that need not have a file. Raises SettingsError."""
     project = stack_config.project()["name"]
-    config, secret = stack_config.from_files(stack)
     samples = {f"{project}:{key}": value for key, value in SAMPLES.items()}
     config |= {key: value for key, value in samples.items() if config[key].startswith(PLACEHOLDER)}
     config |= {f"{project}:{key}": value for key, value in changes.items()}

@@ -1,7 +1,7 @@
 """Write the policies that a deployer needs: `make deployer-policy`, or for a stack of your own with STACK=…
 
 They allow all types of all example stacks and options, so that another setting needs no other policy; names and regions
-are the stack's.
+are the stack's. The first proof of that stack (`make smoke-aws`) has other names and does more: it has its own.
 """
 
 import argparse
@@ -10,15 +10,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dry_run import Declaration, declaration, example_stacks
+from dry_run import Declaration, declaration, declaration_of, example_stacks
+from infra import stack_config
 from infra.problems import SettingsError
+from smoke import settings as smoke
+from smoke.commands import StepError
 
 from deployer import document
-from deployer.table import UncoveredError, needs
+from deployer.table import Needs, UncoveredError, needs, rows
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "production"
 NAME = "aws-deployer-policy"
+PROOF = "aws-smoke-policy"
 # Settings by which the program declares or asks for something else.
 OPTIONS: tuple[dict[str, str], ...] = (
     {"alarm_emails": '["dba@example.com"]'},
@@ -39,12 +43,12 @@ def main() -> int:
     given = parser.parse_args()
     folder = given.folder or (ROOT / "docs" if given.stack == EXAMPLE else ROOT / ".ansible" / given.stack)
     try:
-        content = made_for(given.stack, everything())
+        content = made_for(given.stack, everything()) | for_first_proof(given.stack)
     except (UncoveredError, SettingsError, OSError) as error:
         print(f"deployer: {error}", file=sys.stderr)
         return 1
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob(f"{NAME}*.json"):
+    for old in [*folder.glob(f"{NAME}*.json"), *folder.glob(f"{PROOF}*.json")]:
         old.unlink()
     for name, text in content.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -60,9 +64,24 @@ def made_for(stack: str, others: Sequence[Declaration]) -> dict[str, str]:
         frozenset[str]().union(*(each.types for each in all_of_it)),
         frozenset[str]().union(*(each.lookups for each in all_of_it)),
     )
-    scope = document.scope_of(own)
+    return files(NAME, wanted, document.scope_of(own))
+
+
+def for_first_proof(stack: str) -> dict[str, str]:
+    """Return file name -> text for the stack's first proof; nothing where there can be none, with the reason told."""
+    try:
+        config, secret = stack_config.as_passed(smoke.config(stack))
+    except StepError as error:
+        print(f"deployer: no policy for a first proof: {error}", file=sys.stderr)
+        return {}
+    own = declaration_of(smoke.NAME, config, secret)
+    return files(PROOF, needs(own.types, own.lookups, rows()["commands"]), document.scope_of(own))
+
+
+def files(name: str, wanted: Needs, scope: document.Scope) -> dict[str, str]:
+    """Return file name -> text."""
     made = document.policies([*document.statements(wanted, scope), *document.state(scope)])
-    return {f"{NAME}-{number}.json": json.dumps(each, indent=2) + "\n" for number, each in enumerate(made, start=1)}
+    return {f"{name}-{number}.json": json.dumps(each, indent=2) + "\n" for number, each in enumerate(made, start=1)}
 
 
 def everything() -> list[Declaration]:

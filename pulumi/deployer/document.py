@@ -13,6 +13,8 @@ from deployer.table import Needs
 CHARACTERS_MAX = 6144
 BY_NAME = ("iam", "route53", "s3", "secretsmanager")  # scoped by ARN: their tags can't be asked for everywhere
 GLOBAL = ("iam", "route53")  # have no region, so `aws:RequestedRegion` would refuse them
+# Asked for an object, not for its bucket; of what is declared nothing needs them.
+OF_OBJECTS = {"s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion"}
 # EC2 makes these without our tags when it launches an instance, or they are Debian's.
 LAUNCHED = ("image", "network-interface", "snapshot", "volume")
 Statement = dict[str, Any]
@@ -118,19 +120,21 @@ GRANTS = {
 
 def _by_name(needs: Needs, scope: Scope) -> Iterator[Statement]:
     every = {action for actions in needs.actions.values() for action in actions}
+    buckets = [f"arn:{scope.partition}:s3:::{name}" for name in scope.buckets]
     roles = [scope.arn("iam", f"role/{name}") for name in scope.roles]
     profiles = [scope.arn("iam", f"instance-profile/{name}") for name in scope.profiles]
     resources = {
         "iam": roles + profiles,
-        "s3": [f"arn:{scope.partition}:s3:::{name}" for name in scope.buckets],
+        "s3": buckets,
         "secretsmanager": [
             scope.arn("secretsmanager", f"secret:{name}", region) for region in scope.regions for name in scope.secrets
         ],
     }
     for name, wanted in resources.items():
-        actions = {action for action in every if service(action) == name and action != "iam:PassRole"}
+        actions = {action for action in every if service(action) == name} - OF_OBJECTS - {"iam:PassRole"}
         if actions:
             yield allow(f"Own{name.title()}", actions, wanted)
+    yield allow("EmptyOwnBuckets", every & OF_OBJECTS, [f"{bucket}/*" for bucket in buckets])
     if "iam:PassRole" in every:
         yield allow(
             "GiveRolesToServices",

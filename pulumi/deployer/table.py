@@ -1,6 +1,6 @@
 """The table of IAM actions, read from actions.yml."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,8 +30,8 @@ def rows() -> Mapping[str, Mapping[str, Any]]:
     return cast("Mapping[str, Mapping[str, Any]]", yaml.safe_load(FILE.read_text(encoding="utf-8")))
 
 
-def needs(types: frozenset[str], lookups: frozenset[str]) -> Needs:
-    """Return all that these types and lookups need. Raises UncoveredError."""
+def needs(types: frozenset[str], lookups: frozenset[str], commands: Iterable[str] = ()) -> Needs:
+    """Return all that these types, lookups and commands of the AWS CLI need. Raises UncoveredError."""
     missing = sorted((types - rows()["types"].keys()) | (lookups - rows()["lookups"].keys()))
     if missing:
         raise UncoveredError(f"nobody has said which permissions {', '.join(missing)} needs: add each to {FILE}")
@@ -39,6 +39,7 @@ def needs(types: frozenset[str], lookups: frozenset[str]) -> Needs:
     services = {action.split(":")[0] for row in chosen for kind in get_args(Kind) for action in row.get(kind, ())}
     chosen += [row for service, row in rows()["shared"].items() if service in services]
     chosen += [{"look": rows()["lookups"][lookup]} for lookup in lookups]
+    chosen += [rows()["commands"][command] for command in commands]
     return Needs(
         actions={kind: frozenset(action for row in chosen for action in row.get(kind, ())) for kind in get_args(Kind)},
         linked_roles=frozenset(row["linked_role"] for row in chosen if "linked_role" in row),

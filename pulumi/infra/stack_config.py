@@ -49,9 +49,15 @@ def known_keys() -> tuple[str, ...]:
 
 def from_files(stack: str) -> tuple[dict[str, str], set[str]]:
     """Return a stack's configuration as the engine passes it, from its files, and the keys of its secrets."""
-    schema, file = project()["config"], PROJECT_FILE.with_name(f"Pulumi.{stack}.yaml")
+    file = PROJECT_FILE.with_name(f"Pulumi.{stack}.yaml")
+    return as_passed((yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {})
+
+
+def as_passed(given: Mapping[str, Any]) -> tuple[dict[str, str], set[str]]:
+    """Return what a stack's file gives, and the schema's defaults, as the engine passes it; and the keys of secrets."""
+    schema = project()["config"]
     values = {f"{project()['name']}:{key}": entry["default"] for key, entry in schema.items() if "default" in entry}
-    values |= (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {}
+    values |= given
     secret = {key for key, value in values.items() if isinstance(value, dict) and "secure" in value}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}, secret
 

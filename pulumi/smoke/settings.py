@@ -49,8 +49,8 @@ def file() -> Path:
     return stack_config.PROJECT_FILE.with_name(f"Pulumi.{NAME}.yaml")
 
 
-def write(stack: str) -> Settings:
-    """Write the small stack's file. Raises StepError and SettingsError, and leaves none then."""
+def config(stack: str) -> dict[str, Any]:
+    """Return what the small stack's file gives. Raises StepError."""
     project = stack_config.project()["name"]
     content = yaml.safe_load(stack_config.PROJECT_FILE.with_name(f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
     given = content["config"]
@@ -62,12 +62,18 @@ def write(stack: str) -> Settings:
     kept = {key: value for key, value in given.items() if key.removeprefix(f"{project}:") not in LEFT_OUT}
     kept |= {f"{project}:{key}": value for key, value in SMALL.items()}
     kept[f"{project}:zones"] = kept[f"{project}:zones"][:1]
+    return kept
+
+
+def write(stack: str) -> Settings:
+    """Write the small stack's file. Raises StepError and SettingsError, and leaves none then."""
+    kept = config(stack)
     if file().exists():
         raise StepError(f"{file().name} is there from an earlier run: `make smoke-aws-clean` takes it away first")
     file().write_text(yaml.safe_dump({"config": kept}, sort_keys=False), encoding="utf-8")
     try:
-        config, secret = stack_config.from_files(NAME)
-        settings = stack_config.read(config, project=project, stack=NAME, secret_keys=secret)
+        passed, secret = stack_config.from_files(NAME)
+        settings = stack_config.read(passed, project=stack_config.project()["name"], stack=NAME, secret_keys=secret)
         topology.plan(settings)
     except BaseException:
         file().unlink()

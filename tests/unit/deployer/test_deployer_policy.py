@@ -11,18 +11,21 @@ import pytest
 from botocore.loaders import Loader  # type: ignore[import-untyped]  # it has no types
 from deployer import __main__ as command
 from deployer import document, table
-from deployer.__main__ import NAME, everything, made_for
+from deployer.__main__ import NAME, PROOF, everything, for_first_proof, made_for
 from dry_run import Declaration, Resource, example_stacks
 
 ROOT = Path(__file__).parents[3]
 PROJECT = "freelance-platform"
 # Where the SDK calls a service otherwise than IAM does, and actions that are no operation of the API.
 # Source: Service Authorization Reference, "Actions, resources, and condition keys" of each service.
-SDK_NAMES = {"elasticloadbalancing": "elbv2"}
+SDK_NAMES = {"elasticloadbalancing": "elbv2", "tag": "resourcegroupstaggingapi"}
 NO_OPERATION = {
+    "ec2-instance-connect:OpenTunnel",
     "iam:PassRole",
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
+    "s3:BypassGovernanceRetention",
+    "s3:DeleteObjectVersion",
     "s3:GetAccelerateConfiguration",
     "s3:GetBucketCORS",
     "s3:GetBucketObjectLockConfiguration",
@@ -31,6 +34,7 @@ NO_OPERATION = {
     "s3:GetLifecycleConfiguration",
     "s3:GetReplicationConfiguration",
     "s3:ListBucket",
+    "s3:ListBucketVersions",
     "s3:ListTagsForResource",
     "s3:PutBucketObjectLockConfiguration",
     "s3:PutBucketPublicAccessBlock",
@@ -72,12 +76,16 @@ def of_table() -> Iterator[str]:
             yield from row.get(kind, ())
     for looked in rows["lookups"].values():
         yield from looked
+    for row in rows["commands"].values():
+        for actions in row.values():
+            yield from actions
 
 
 def test_the_policies_that_are_checked_in_are_what_the_program_needs_now(made: dict[str, str]) -> None:
     """`make deployer-policy` writes them."""
-    found = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob(f"{NAME}*.json")}
-    assert found == made
+    files = [path for name in (NAME, PROOF) for path in (ROOT / "docs").glob(f"{name}*.json")]
+    found = {path.name: path.read_text(encoding="utf-8") for path in files}
+    assert found == made | for_first_proof("production")
 
 
 def test_each_type_and_lookup_of_each_example_stack_is_covered(
@@ -208,12 +216,14 @@ def test_the_state_has_a_bucket_and_a_key_of_its_own(statements: list[dict[str, 
 def test_the_command_writes_what_is_new_and_takes_away_what_is_old(
     every: list[Declaration], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / f"{NAME}-9.json").write_text("{}")
+    for name in (NAME, PROOF):
+        (tmp_path / f"{name}-9.json").write_text("{}")
     monkeypatch.setattr(command, "everything", lambda: every)
     monkeypatch.setattr(sys, "argv", ["deployer", "production", "--folder", str(tmp_path)])
     assert command.main() == 0
     assert capsys.readouterr().out.split() == sorted(str(path) for path in tmp_path.iterdir())
-    assert not (tmp_path / f"{NAME}-9.json").exists()
+    assert {path.name for path in tmp_path.iterdir()} >= {f"{NAME}-1.json", f"{PROOF}-1.json"}
+    assert not list(tmp_path.glob("*-9.json"))
 
 
 def test_a_stack_that_is_not_there_is_refused_and_nothing_written(
