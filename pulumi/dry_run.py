@@ -75,14 +75,15 @@ def example_stacks() -> list[str]:
 
 def declaration(stack: str, **changes: str) -> Declaration:
     """Run the stack's target; `changes` to its settings as the engine passes them. Raises SettingsError."""
-    return declaration_of(stack, *stack_config.from_files(stack), **changes)
+    config, secret = stack_config.from_files(stack)
+    return declaration_of(stack, config, secret, **changes)
 
 
 def declaration_of(stack: str, config: dict[str, str], secret: set[str], **changes: str) -> Declaration:
     """Run the target of a stack that need not have a file. Raises SettingsError."""
     project = stack_config.project()["name"]
     samples = {f"{project}:{key}": value for key, value in SAMPLES.items()}
-    config |= {key: value for key, value in samples.items() if config[key].startswith(PLACEHOLDER)}
+    config = config | {key: value for key, value in samples.items() if config[key].startswith(PLACEHOLDER)}
     config |= {f"{project}:{key}": value for key, value in changes.items()}
     settings = stack_config.read(config, project=project, stack=stack, secret_keys=secret)
     if settings.aws is None:
