@@ -41,7 +41,8 @@ class FlowLogs(pulumi.ComponentResource):
             name=args.log_group,
             retention_in_days=RETENTION_DAYS,
             tags={**args.tags, "Name": name},
-            opts=child,
+            # What a law wants kept for months is not deleted with the stack.
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
         role = aws.iam.Role(
             f"{name}-role",
