@@ -48,10 +48,9 @@ class BackupBucket(pulumi.ComponentResource):
         self.arn: pulumi.Output[str] = bucket.arn
         self.register_outputs({"bucket": self.bucket, "arn": self.arn})
 
-    def _kept(self, *aliases: str) -> pulumi.ResourceOptions:
+    def _kept(self) -> pulumi.ResourceOptions:
         """What guards the bucket stays with it when the stack goes."""
-        former = [pulumi.Alias(name=alias) for alias in aliases]
-        return pulumi.ResourceOptions(parent=self, retain_on_delete=True, aliases=former)
+        return pulumi.ResourceOptions(parent=self, retain_on_delete=True)
 
     def _encrypt(self, bucket: PrivateBucket) -> None:
         name, args = self._name, self._args
@@ -75,14 +74,7 @@ class BackupBucket(pulumi.ComponentResource):
                 [bucket_policies.tls_only(known[0]), *bucket_policies.own_key_only(*known)]
             )
         )
-        # Under its older name it would be made anew, and the older one deleted after that: S3 knows one policy only.
-        aws.s3.BucketPolicy(
-            f"{name}-policy",
-            bucket=bucket.name,
-            policy=policy,
-            region=args.region,
-            opts=self._kept(f"{name}-tls-only"),
-        )
+        aws.s3.BucketPolicy(f"{name}-policy", bucket=bucket.name, policy=policy, region=args.region, opts=self._kept())
 
     def _keep(self, bucket: PrivateBucket) -> None:
         name, args = self._name, self._args

@@ -31,11 +31,9 @@ class EncryptionKeys(pulumi.ComponentResource):
     """Outputs: `data_arn`, `secrets_arn`, `monitoring_arn`, `backup_arns` (by region)."""
 
     def __init__(self, name: str, args: EncryptionKeysArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        # Stacks from before there was one key for each use have this component under its older type.
-        former = pulumi.ResourceOptions(aliases=[pulumi.Alias(type_="freelance:security:EncryptionKey")])
-        super().__init__("freelance:security:EncryptionKeys", name, None, pulumi.ResourceOptions.merge(opts, former))
+        super().__init__("freelance:security:EncryptionKeys", name, None, opts)
         self._name, self._args = name, args
-        self.data_arn = self._key("data", "volumes of hosts", key_policies.data, formerly=f"{name}-key")
+        self.data_arn = self._key("data", "volumes of hosts", key_policies.data)
         self.secrets_arn = self._key("secrets", "secrets of the platform", key_policies.secrets)
         self.monitoring_arn = self._key("monitoring", "logs and alarms", key_policies.monitoring)
         self.backup_arns: dict[str, pulumi.Output[str]] = {}
@@ -61,7 +59,6 @@ class EncryptionKeys(pulumi.ComponentResource):
         uses: Callable[[Account], list[Statement]],
         *,
         elsewhere: str | None = None,
-        formerly: str = "",
     ) -> pulumi.Output[str]:
         args, name = self._args, f"{self._name}-{use}"
 
@@ -79,12 +76,7 @@ class EncryptionKeys(pulumi.ComponentResource):
             region=elsewhere,
             rotation_period_in_days=ROTATION_DAYS,
             tags={**args.tags, "Name": f"{args.label}-{use}"},
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                protect=True,
-                retain_on_delete=True,
-                aliases=[pulumi.Alias(name=formerly)] if formerly else None,
-            ),
+            opts=pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True),
         )
         aws.kms.Alias(
             name,

@@ -92,9 +92,7 @@ class Network(pulumi.ComponentResource):
             tags=self._tags(f"{self._name}-private-{zone}"),
             opts=child,
         )
-        database = self._subnet(
-            f"database-{zone}", zone, cidrs.database, routes, formerly=f"{self._name}-private-{zone}"
-        )
+        database = self._subnet(f"database-{zone}", zone, cidrs.database, routes)
         app = self._subnet(f"app-{zone}", zone, cidrs.app, routes)
         # Balancers and endpoints take any free address: never one that a host has by its number.
         reserved = aws.ec2.SubnetCidrReservation(
@@ -109,12 +107,8 @@ class Network(pulumi.ComponentResource):
         self.app_subnet_ids[zone] = app.id
         self.database_subnet_ids[zone] = reserved.subnet_id  # by way of the reservation: it comes before any user
 
-    def _subnet(
-        self, part: str, zone: str, cidr: IPv4Network, routes: aws.ec2.RouteTable, formerly: str | None = None
-    ) -> aws.ec2.Subnet:
-        name = f"{self._name}-{part}"
-        aliases = [pulumi.Alias(name=formerly)] if formerly else None
-        child = pulumi.ResourceOptions(parent=self, aliases=aliases)
+    def _subnet(self, part: str, zone: str, cidr: IPv4Network, routes: aws.ec2.RouteTable) -> aws.ec2.Subnet:
+        name, child = f"{self._name}-{part}", pulumi.ResourceOptions(parent=self)
         subnet = aws.ec2.Subnet(
             name,
             availability_zone=zone,

@@ -154,11 +154,6 @@ def test_the_policy_of_backups_names_their_key(production: Recording) -> None:
     assert list(found) == ["TlsOnly", "NoOtherKey", "NoUnnamedKey", "NoOtherEncryption", "NoKeyOfTheCaller"]
 
 
-def test_a_running_stacks_policy_is_changed_and_not_deleted(production: Recording) -> None:
-    """S3 knows one policy of a bucket: to delete the old resource would take the new one away."""
-    assert "backup-tls-only" in production.named("backup-policy", POLICY).aliases
-
-
 def test_access_is_logged_into_a_bucket_beside_it(two: Recording) -> None:
     for name, kind in (("backup", "backup"), ("backup-eu-west-1", "repo2")):
         logging = two.named(f"{name}-logging", LOGGING).inputs

@@ -125,8 +125,3 @@ def test_a_second_repository_has_a_key_in_its_own_region() -> None:
     assert objects["Condition"]["StringEquals"]["kms:ViaService"] == "s3.eu-west-1.amazonaws.com"
     assert (key.protect, key.retain) == (True, True)
     assert "region" not in recording.named("encryption-backup", KEY).inputs
-
-
-def test_a_running_stack_keeps_the_key_of_its_volumes(production: Recording) -> None:
-    """Volumes can't change their key: another one would replace them."""
-    assert "encryption-key" in production.named("encryption-data", KEY).aliases
