@@ -56,6 +56,19 @@ class ConfigReader:
         """
         return tuple(self._object(f"{key}[{n}]", item, fields) for n, item in enumerate(self._list(key)))
 
+    def objects_by_name(self, key: str, fields: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+        """Return objects with these fields by their names; see `objects`."""
+        value = self.text(key) or "{}"
+        try:
+            items = json.loads(value)
+        except ValueError:
+            items = None
+        if not isinstance(items, dict):
+            remedy = f"pulumi config set --path '{key}.<name>.{next(iter(fields))}' …"
+            self.problems.append(Problem(key, f"{value!r}; an object is needed", remedy))
+            return {}
+        return {name: self._object(f"{key}.{name}", item, fields) for name, item in items.items()}
+
     def _object(self, key: str, item: object, fields: Mapping[str, object]) -> dict[str, Any]:
         if not isinstance(item, dict):
             self.problems.append(Problem(key, f"{item!r}; an object with {', '.join(fields)} is needed", "write one"))

@@ -3,6 +3,7 @@
 Pure: nothing of Pulumi. `infra.stack_config` reads them from a stack's configuration.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Literal
@@ -74,6 +75,7 @@ class Settings:
     retiring_hosts: tuple[str, ...]
     etcd_members: int
     database_size: HostSize
+    database_host_sizes: Mapping[str, HostSize]  # by name: hosts of another size than `database_size`
     services: tuple[Service, ...]
     data_volume_gib: int
     wal_volume_gib: int
@@ -87,6 +89,15 @@ class Settings:
         problems = list(problems_of(self))
         if problems:
             raise SettingsError(problems)
+
+    @property
+    def database_host_names(self) -> tuple[str, ...]:
+        """Names of the database hosts, retiring ones too."""
+        return tuple(f"db{number}" for number in range(1, self.database_hosts + 1))
+
+    def size_of(self, database_host: str) -> HostSize:
+        """Return the size of a database host: its own, else the common one."""
+        return self.database_host_sizes.get(database_host, self.database_size)
 
     @property
     def target_facts(self) -> TargetFacts:

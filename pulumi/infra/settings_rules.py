@@ -208,6 +208,12 @@ def _sizes(settings: "Settings") -> Iterator[Problem]:
     database_least = max(DATABASE_MEMORY_MIB_MIN, DATABASE_MEMORY_MIB_PER_CONNECTION * connections)
     words = f"a database host with {connections} connections"
     yield from _size("database_", words, settings.database_size, database_least)
+    for name, size in settings.database_host_sizes.items():
+        key = f"database_host_sizes.{name}"
+        yield from _size(f"{key}.", words, size, database_least)
+        if name not in settings.database_host_names:
+            finding = f"no such host; {', '.join(settings.database_host_names)} are the database hosts"
+            yield Problem(key, finding, f"pulumi config rm --path {key}")
     for service in settings.services:
         yield from _size(f"services.{service.name}.", "a service host", service.size, SERVICE_MEMORY_MIB_MIN)
     for purpose in ("data", "wal", "etcd"):

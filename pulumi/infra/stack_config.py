@@ -34,6 +34,8 @@ SERVICE_FIELDS = {
     "metrics_volume_gib": 0,
 }
 
+SIZE_FIELDS = {"cores": 0, "memory_mib": 0}  # both are needed: 0 is refused
+
 
 @cache
 def project() -> Mapping[str, Any]:
@@ -111,6 +113,10 @@ def _settings(reader: ConfigReader, config: Mapping[str, str], project: str, sta
         database_size=HostSize(
             cores=reader.integer("database_cores"), memory_mib=reader.integer("database_memory_mib")
         ),
+        database_host_sizes={
+            name: HostSize(**fields)
+            for name, fields in reader.objects_by_name("database_host_sizes", SIZE_FIELDS).items()
+        },
         services=tuple(_service(**fields) for fields in reader.objects("services", SERVICE_FIELDS)),
         data_volume_gib=reader.integer("data_volume_gib"),
         wal_volume_gib=reader.integer("wal_volume_gib"),

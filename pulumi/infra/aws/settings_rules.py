@@ -201,6 +201,7 @@ def problems_with(settings: "Settings") -> Iterator[Problem]:
 
 def _instance_types(settings: "Settings") -> Iterator[Problem]:
     sizes = [("database_cores", settings.database_size)]
+    sizes += [(f"database_host_sizes.{name}.cores", size) for name, size in settings.database_host_sizes.items()]
     sizes += [(f"services.{service.name}.cores", service.size) for service in settings.services]
     for key, size in sizes:
         if size.cores > 0 and instance_type(size.cores, size.memory_mib, settings.architecture) is None:

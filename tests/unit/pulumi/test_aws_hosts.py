@@ -70,6 +70,14 @@ def test_a_volume_is_as_large_as_the_contract_says() -> None:
         assert recording.named(f"db1-{purpose}", VOLUME).inputs["size"] == size_gib
 
 
+def test_a_host_has_the_instance_of_its_own_size() -> None:
+    recording = record("production", database_host_sizes={"db2": {"cores": 16, "memory_mib": 65536}})
+    kinds = {host.parent: host.inputs["instanceType"] for host in recording.of_type(INSTANCE)}
+    assert kinds == {"db1": "m7a.2xlarge", "db2": "m7a.4xlarge", "db3": "m7a.2xlarge", "service1": "m7a.large"}
+    sizes = [(host["cores"], host["memory_mib"]) for host in recording.contract["clusters"]["main"]["hosts"]]
+    assert sizes == [(8, 32768), (16, 65536), (8, 32768)]
+
+
 def test_volumes_are_attached_to_their_own_host_in_its_zone(production: Recording) -> None:
     volumes = {volume.name: volume for volume in production.of_type(VOLUME)}
     contract = production.contract

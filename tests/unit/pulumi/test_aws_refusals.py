@@ -115,6 +115,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"database_cores": 8, "database_memory_mib": 30000}, "8 with 30000 MiB; no x86_64", "4 or 8 GiB"),
     ({"database_cores": 96, "database_memory_mib": 393216}, "96 with 393216 MiB", "take 2, 4, 8"),
     ({"database_cores": -8}, "database_cores: -8; at least 1", "take 1 or more"),
+    (
+        {"database_host_sizes": {"db2": {"cores": 16, "memory_mib": 32768}}},
+        "database_host_sizes.db2.cores: 16 with 32768 MiB; no x86_64 instance type",
+        "take 2, 4, 8",
+    ),
     ({"database_memory_mib": 0}, "database_memory_mib: 0; .*at least 1840 MiB", "take 1840"),
     ({"architecture": "amd64"}, "architecture: 'amd64'; one of x86_64, aarch64", "take x86_64|take aarch64"),
     ({"architecture": "aarch64", "database_cores": 12}, "12 with 32768 MiB; no aarch64", "take 2, 4, 8"),

@@ -18,6 +18,21 @@ from pulumi_recorder import PROJECT, ROOT, config_of
 CACHE = {"name": "service1", "serves": ["cache"], "cores": 2, "memory_mib": 8192}
 REPOSITORY = {"name": "backups", "serves": ["repository"], "cores": 1, "memory_mib": 1024, "repository_volume_gib": 8}
 SCHEMA = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+WRONG_SIZES: list[tuple[object, str]] = [
+    ("db1", "database_host_sizes: 'db1'; an object is needed; pulumi config set --path 'database_host_sizes.<name>.co"),
+    ({"db1": 8}, "database_host_sizes.db1: 8; an object with cores, memory_mib is needed; write one"),
+    (
+        {"db4": {"cores": 8, "memory_mib": 32768}},
+        "database_host_sizes.db4: no such host; db1, db2, db3 are the database hosts; pulumi config rm --path database",
+    ),
+    ({"db1": {"core": 8, "memory_mib": 32768}}, "database_host_sizes.db1.core: no such setting; did you mean cores?"),
+    ({"db1": {"cores": "8c", "memory_mib": 32768}}, "database_host_sizes.db1.cores: '8c'; a whole number is needed"),
+    ({"db1": {"memory_mib": 32768}}, "database_host_sizes.db1.cores: 0; at least 1 is needed; take 1 or more"),
+    (
+        {"db1": {"cores": 8, "memory_mib": 512}},
+        "database_host_sizes.db1.memory_mib: 512; .* needs at least 1[0-9]+ MiB",
+    ),
+]
 
 
 def read(stack: str = "production", **settings: Any) -> Settings:
@@ -36,7 +51,7 @@ def test_each_setting_of_the_project_is_read(key: str) -> None:
 
 @pytest.mark.parametrize("key", SCHEMA)
 def test_each_setting_has_a_type_and_a_description(key: str) -> None:
-    assert SCHEMA[key]["type"] in ("string", "integer", "boolean", "array")
+    assert SCHEMA[key]["type"] in ("string", "integer", "boolean", "array", "object")
     assert len(SCHEMA[key]["description"]) > 20
 
 
@@ -124,6 +139,11 @@ def test_a_host_may_stand_alone_in_one_zone() -> None:
             "services.backups.memory_mib: 511; .* at least 512 MiB",
         ),
         ("lab", {"database_cores": 0}, "database_cores: 0; at least 1"),
+        *(
+            (stack, {"database_host_sizes": given}, message)
+            for stack in ("lab", "production")
+            for given, message in WRONG_SIZES
+        ),
         ("production", {"data_volume_gib": 1}, "data_volume_gib: 1; 2 to 16384 GiB are possible with target aws"),
         ("production", {"wal_volume_gib": 16385}, "wal_volume_gib: 16385; 1 to 16384"),
         ("production", {"database_cores": 6}, "database_cores: 6 with 32768 MiB; no x86_64 instance type has these"),

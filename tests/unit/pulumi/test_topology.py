@@ -96,6 +96,14 @@ def test_the_last_hosts_retire(hosts: int, count: int) -> None:
     assert [host.name for host in made.database_hosts if host.state == "retiring"] == names
 
 
+@pytest.mark.parametrize("stack", ["production", "lab"])
+def test_a_host_has_its_own_size_where_it_is_given_one(stack: str) -> None:
+    common = plan(stack).database_hosts[0]
+    made = plan(stack, database_host_sizes={"db2": {"cores": 16, "memory_mib": 65536}})
+    sizes = [(host.cores, host.memory_mib) for host in made.database_hosts]
+    assert sizes == [(common.cores, common.memory_mib), (16, 65536), (common.cores, common.memory_mib)]
+
+
 def test_the_lab_has_one_network_for_all_zones() -> None:
     made = plan("lab")
     assert {str(network) for network in made.zone_networks.values()} == {"10.99.0.0/24"}
