@@ -50,6 +50,11 @@ class HostPlan:
     serves: tuple[str, ...]
     volumes: tuple[VolumePlan, ...]
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether nothing may stop or remove it by mistake: it has a cluster's data, or all backups."""
+        return self.state == "active" and (not self.serves or "repository" in self.serves)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.aws.backup_bucket import BackupBucket, BackupBucketArgs
+from infra.aws.bucket_names import stems
 from infra.aws.encryption_keys import EncryptionKeys
 from infra.aws.instance_profile import BucketAccess
 from infra.aws.stack import Stack
@@ -50,12 +51,12 @@ def backup_store(stack: Stack, keys: EncryptionKeys) -> BackupStore:
     buckets: list[BucketAccess] = []
     for region in backup_regions(stack):
         first = region == stack.aws.region
-        kind = "backup" if first else "repo2"
+        stem, logs_stem = stems(stack.label, "" if first else region)
         bucket = BackupBucket(
             "backup" if first else f"backup-{region}",
             BackupBucketArgs(
-                bucket=pulumi.Output.concat(stack.label, f"-{kind}-", stack.account_id),
-                logs_bucket=pulumi.Output.concat(stack.label, f"-{kind}-logs-", stack.account_id),
+                bucket=pulumi.Output.concat(stem, stack.account_id),
+                logs_bucket=pulumi.Output.concat(logs_stem, stack.account_id),
                 account_id=stack.account_id,
                 kms_key_arn=keys.backup_arns[region],
                 lock_days=backup.lock_days,

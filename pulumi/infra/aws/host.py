@@ -4,11 +4,11 @@ Hosts are spread over zones by the topology. There is no placement group beside 
 apart, no rack can take the majority of etcd's members with it, and a group that finds no further rack refuses to start
 a host just when one is being replaced.
 
-Replacing a database host takes steps, because nothing that looks like a mistake may do it: switch over if it leads;
+Replacing a host with data takes steps, because nothing that looks like a mistake may do it: switch over if it leads;
 name it in `replacing_hosts` and run `pulumi up`, which lifts the protections of its instance and attachments; run
 `pulumi up --replace <URN of its instance>`, which makes an instance of the newest image with the old address and the
 old volumes; take the name out again, run `pulumi up`, then the site's playbook. Another size stops the instance: it
-needs the same mark first.
+needs the same mark first, from an `up` of its own (the provider stops an instance before it lifts its protection).
 """
 
 import json
@@ -54,8 +54,7 @@ class Host(pulumi.ComponentResource):
     def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("freelance:compute:Host", name, None, opts)
         plan = args.plan
-        # A database's host that stays as it is: neither leaving its cluster nor about to be replaced.
-        guarded = not plan.serves and plan.state == "active" and not args.replacing
+        guarded = plan.is_guarded and not args.replacing
         tags = {**args.tags, **state_tags(plan, replacing=args.replacing), "Name": name}
         instance = aws.ec2.Instance(
             f"{name}-instance",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from infra.aws.bucket_names import stems
 from infra.aws.partitions import partition_of
 from infra.instance_types import choices, instance_type
 from infra.limits import PRIVATE_NETWORKS, is_private
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 ACCOUNT_DIGITS = 12
 BUCKET_NAME_MAX = 63  # Amazon S3 user guide, "General purpose bucket naming rules"
-BUCKET_SUFFIX_MAX = len("-backup-second-")
 # EBS user guide, "General Purpose SSD volumes", gp3. Newer pages say more; what the older one has always works.
 GP3_IOPS = range(3_000, 16_001)
 GP3_THROUGHPUT_MIBPS = range(125, 1_001)
@@ -182,17 +182,23 @@ def problems_with(settings: "Settings") -> Iterator[Problem]:
     if foreign:
         finding = f"{foreign}; zones of aws:region {aws.region} are needed: its name and one letter"
         yield Problem("zones", finding, f"name zones like {aws.region}a")
-    bucket = len(f"{settings.project}-{settings.environment}") + BUCKET_SUFFIX_MAX + ACCOUNT_DIGITS
+    label, second = f"{settings.project}-{settings.environment}", aws.backup.second_region
+    bucket = max(len(stem) for region in ("", second) for stem in stems(label, region)) + ACCOUNT_DIGITS
     if bucket > BUCKET_NAME_MAX:
         finding = f"{settings.environment!r}; a bucket's name would have {bucket} letters, {BUCKET_NAME_MAX} at most"
         yield Problem("stack", finding, f"name the stack with {bucket - BUCKET_NAME_MAX} letters fewer")
     if aws.reach.kind != "vpn" and settings.ssh.proxy_command:
         finding = f"{settings.ssh.proxy_command!r}; reach {aws.reach.kind} has a command of its own"
         yield Problem("ssh_proxy_command", finding, "take reach vpn, or pulumi config rm ssh_proxy_command")
-    staying = [f"db{number}" for number in range(1, settings.database_hosts + 1)]
-    others = sorted(set(aws.replacing_hosts) - set(staying) | set(aws.replacing_hosts) & set(settings.retiring_hosts))
+    stores = [service.name for service in settings.services if "repository" in service.serves]
+    if stores and second:
+        finding = f"{second!r} beside the host {stores[0]}, which has the repository; it is possible beside a bucket"
+        remedy = "pulumi config rm backup_second_region, or let no service host serve repository"
+        yield Problem("backup_second_region", finding, remedy)
+    guarded = [name for name in settings.database_host_names if name not in settings.retiring_hosts] + stores
+    others = sorted(set(aws.replacing_hosts) - set(guarded))
     if others:
-        finding = f"{others}; database hosts that there are, {staying}, and that do not retire are possible"
+        finding = f"{others}; of the hosts with data that do not retire, {', '.join(guarded)} are possible"
         yield Problem("replacing_hosts", finding, "take the others out of the list (pulumi config rm replacing_hosts)")
     yield from _instance_types(settings)
     for purpose, speed in (("data", aws.data_speed), ("wal", aws.wal_speed)):

@@ -25,7 +25,7 @@ INCLUDED = VolumeSpeed(iops=3000, throughput_mibps=125)
 class VolumesArgs:
     """Inputs. `speeds` by purpose; what is not named has the speed that gp3 includes.
 
-    `guarded`: the host belongs to a cluster, so nothing takes its volumes off.
+    `guarded`: the host is in use, so nothing takes its volumes off.
     """
 
     plan: HostPlan

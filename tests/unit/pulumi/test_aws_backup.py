@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
+from infra import stack_config
 from infra.aws import bucket_policies
 from infra.contract import Contract, ContractError
-from pulumi_recorder import ROOT, Recording, Resource, record
+from infra.problems import SettingsError
+from pulumi_recorder import PROJECT, ROOT, Recording, Resource, config_of, record
 
 S3 = "aws:s3/"
 BUCKET, POLICY = f"{S3}bucket:Bucket", f"{S3}bucketPolicy:BucketPolicy"
@@ -155,7 +157,7 @@ def test_the_policy_of_backups_names_their_key(production: Recording) -> None:
 
 
 def test_access_is_logged_into_a_bucket_beside_it(two: Recording) -> None:
-    for name, kind in (("backup", "backup"), ("backup-eu-west-1", "repo2")):
+    for name, kind in (("backup", "backup"), ("backup-eu-west-1", "eu-west-1")):
         logging = two.named(f"{name}-logging", LOGGING).inputs
         assert logging["bucket"] == f"freelance-platform-production-{kind}-{ACCOUNT}"
         assert logging["targetBucket"] == f"freelance-platform-production-{kind}-logs-{ACCOUNT}"
@@ -191,9 +193,26 @@ def test_a_second_repository_lies_in_its_region_with_all_that_guards_it(two: Rec
     repository = two.contract["clusters"]["main"]["repository"]
     assert (repository["bucket"], repository["region"]) == (NAME, "eu-central-1")
     second = repository["second"]
-    assert second["bucket"] == f"freelance-platform-production-repo2-{ACCOUNT}"
+    assert second["bucket"] == f"freelance-platform-production-eu-west-1-{ACCOUNT}"
     assert second["region"] == "eu-west-1"
     assert second["kms_key_arn"] != repository["kms_key_arn"]
+
+
+def test_another_second_region_has_buckets_of_other_names(two: Recording) -> None:
+    """Those of the region before it are still there: they are retained."""
+    elsewhere = record("production", backup_second_region="eu-north-1")
+    both = [{bucket.inputs["bucket"] for bucket in one.of_type(BUCKET)} for one in (two, elsewhere)]
+    assert both[0] & both[1] == {NAME, NAME.replace("backup", "backup-logs")}
+
+
+@pytest.mark.parametrize("region", ["", "eu-west-1", "ap-southeast-1"])
+def test_the_settings_allow_as_long_a_stacks_name_as_its_buckets_do(region: str) -> None:
+    buckets = record("production", backup_second_region=region).of_type(BUCKET)
+    longest = 63 - max(len(bucket.inputs["bucket"].replace("production", "")) for bucket in buckets)
+    config = config_of("production", backup_second_region=region)
+    assert stack_config.read(config, project=PROJECT, stack="s" * longest)
+    with pytest.raises(SettingsError, match="a bucket's name would have 64 letters, 63 at most"):
+        stack_config.read(config, project=PROJECT, stack="s" * (longest + 1))
 
 
 def test_nobody_replicates_what_pgbackrest_writes_twice(two: Recording) -> None:

@@ -10,6 +10,8 @@ from pulumi_recorder import PUBLIC_KEY, Recording, Resource, record
 INSTANCE, VOLUME, SUBNET = "aws:ec2/instance:Instance", "aws:ebs/volume:Volume", "aws:ec2/subnet:Subnet"
 ATTACHMENT, LOOKUP = "aws:ec2/volumeAttachment:VolumeAttachment", "aws:ec2/getAmi:getAmi"
 DATABASE_HOSTS = ("db1", "db2", "db3")
+CACHE = {"name": "service1", "serves": ["cache"], "cores": 2, "memory_mib": 8192}
+BACKUPS = {"name": "backups", "serves": ["repository"], "cores": 2, "memory_mib": 8192, "repository_volume_gib": 1000}
 
 
 @pytest.fixture(scope="session")
@@ -159,6 +161,18 @@ def test_a_host_that_retires_or_is_to_be_replaced_loses_its_protections(
     assert instance.inputs["disableApiTermination"] is guarded
     assert instance.protect is guarded
     assert all(attachment.protect is guarded for attachment in of_hosts(growing, ATTACHMENT, host))
+
+
+@pytest.mark.parametrize(("replacing", "guarded"), [([], True), (["backups"], False)])
+def test_the_host_of_all_backups_is_guarded_like_a_database_host(replacing: list[str], guarded: bool) -> None:
+    recording = record("production", services=[BACKUPS, CACHE], replacing_hosts=replacing)
+    instance = recording.named("backups-instance", INSTANCE)
+    assert instance.inputs["disableApiStop"] is instance.inputs["disableApiTermination"] is guarded
+    assert instance.protect is guarded
+    (attachment,) = of_hosts(recording, ATTACHMENT, "backups")
+    assert attachment.protect is guarded
+    assert recording.named("backups-repository", VOLUME).protect
+    assert not recording.named("service1-instance", INSTANCE).protect
 
 
 def test_a_host_that_is_to_be_replaced_stays_in_its_cluster(growing: Recording) -> None:

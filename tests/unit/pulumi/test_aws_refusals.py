@@ -100,11 +100,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"retiring_hosts": ["db3"]}, "would leave 2 database hosts", "retire fewer"),
     ({"retiring_hosts": ["db9"]}, r"retiring_hosts: \['db9'\]; there are 3", "config rm retiring_hosts"),
     ({"retiring_hosts": ["db1"], "database_hosts": 4}, "only the last of the 4", "name those"),
-    ({"replacing_hosts": ["db9"]}, r"replacing_hosts: \['db9'\]; database hosts .*'db3'", "config rm replacing_hosts"),
+    ({"replacing_hosts": ["db9"]}, r"replacing_hosts: \['db9'\]; .*db3 are possible", "config rm replacing_hosts"),
     ({"replacing_hosts": ["service1"]}, r"replacing_hosts: \['service1'\]", "take the others out"),
     (
         {"replacing_hosts": ["db2", "db4"], "retiring_hosts": ["db4"], "database_hosts": 4},
-        r"replacing_hosts: \['db4'\]; .*do not retire",
+        r"replacing_hosts: \['db4'\]; .*do not retire, db1, db2, db3 are possible",
         "take the others out",
     ),
     (
@@ -195,6 +195,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"backup_lock_days": 36}, r"backup_lock_days: 36; 37 \(backup_retention_days and .* to 400", "take 37 or"),
     ({"backup_lock_days": 0}, "a backup that is kept must not be deletable", "take 37 or"),
     ({"backup_lock_days": 401}, "backup_lock_days: 401; .* to 400", "take 37 or"),
+    (
+        services(CACHE, BACKUPS) | {"backup_second_region": "eu-west-1"},
+        "backup_second_region: 'eu-west-1' beside the host backups, which has the repository",
+        "config rm backup_second_region, or let no service host serve repository",
+    ),
     ({"backup_second_region": REGION}, "it is the first repository's", "name another region"),
     (
         {"backup_second_region": "mars-1"},

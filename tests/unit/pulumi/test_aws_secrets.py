@@ -121,7 +121,7 @@ def test_a_second_repository_is_used_with_its_own_key_in_its_own_region() -> Non
     recording = record("production", backup_second_region="eu-west-1")
     first, second = statements(recording)[:3], statements(recording)[3:]
     second_place = recording.contract["clusters"]["main"]["repository"]["second"]
-    assert second[1]["Resource"] == "arn:aws:s3:::freelance-platform-production-repo2-123456789012/main/*"
+    assert second[1]["Resource"] == "arn:aws:s3:::freelance-platform-production-eu-west-1-123456789012/main/*"
     assert second[2]["Resource"] == second_place["kms_key_arn"] != first[2]["Resource"]
     assert second[2]["Condition"] == {"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}}
 

@@ -125,7 +125,12 @@ def test_a_host_may_stand_alone_in_one_zone() -> None:
         ("Lab", {}, "stack: 'Lab'; it names the environment: small letters.*pulumi stack rename"),
         ("my_lab", {}, "stack: 'my_lab'; it names the environment"),
         ("lab\n", {}, r"stack: 'lab\\n'"),
-        ("eu-central-1-productio", {"target": "aws"}, "stack: .*have 68 letters, 63 at most; .*with 5 letters fewer"),
+        ("eu-central-1-productio", {"target": "aws"}, "stack: .*have 66 letters, 63 at most; .*with 3 letters fewer"),
+        (
+            "production-two",
+            {"backup_second_region": "ap-southeast-1"},
+            "stack: .*have 66 letters, 63 at most; .*with 3 letters fewer",
+        ),
         ("production", {"network": "10.0.0.0/8"}, "network: 10.0.0.0/8; /16 to /22 are possible"),
         ("production", {"database_hosts": 0}, "database_hosts: 0; 1 or at least 3"),
         ("production", {"database_hosts": 2}, "database_hosts: 2; 1 or at least 3 .*cut link.*take 3"),
