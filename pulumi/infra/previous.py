@@ -1,4 +1,8 @@
-"""What the stack exported last, and what would break it: a host that goes unmarked or moves, a volume that shrinks."""
+"""What the stack exported last, and what would break it.
+
+A host that goes unmarked, moves, is stopped for another size while it is needed or gets another architecture; a volume
+that shrinks.
+"""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -8,7 +12,7 @@ import pulumi
 
 from infra.limits import HOSTS_FOR_FAILOVER
 from infra.problems import Problem, SettingsError
-from infra.topology import Topology
+from infra.topology import HostPlan, Topology
 
 # The engine saves the stack while the program runs, and a file backend can be read in the middle of that.
 READS_MAX, READ_AGAIN_S = 25, 0.2
@@ -40,6 +44,9 @@ def refuse_breaking_changes(previous: Mapping[str, Any] | None, topology: Topolo
     """Raise SettingsError for what no `up` may do to what is there."""
     for refuse in (refuse_unmarked_removal, refuse_moved_hosts, refuse_smaller_volumes):
         refuse(previous, topology)
+    if topology.settings.aws:  # the lab's containers have no instance that another size would stop
+        refuse_other_architecture(previous, topology)
+        refuse_stopping_for_size(previous, topology)
 
 
 def refuse_unmarked_removal(previous: Mapping[str, Any] | None, topology: Topology) -> None:
@@ -86,6 +93,80 @@ def refuse_smaller_volumes(previous: Mapping[str, Any] | None, topology: Topolog
                 problems.setdefault(setting, Problem(setting, finding, f"take {have} or more"))
     if problems:
         raise SettingsError(list(problems.values()))
+
+
+def refuse_other_architecture(previous: Mapping[str, Any] | None, topology: Topology) -> None:
+    """Raise SettingsError when a host would get a processor that its system can't start on."""
+    wanted, staying = topology.settings.architecture, {plan.name for plan in topology.hosts}
+    others = [
+        host for host in _exported_hosts(previous or {}) if host["name"] in staying and host["architecture"] != wanted
+    ]
+    if others:
+        have, names = others[0]["architecture"], ", ".join(host["name"] for host in others)
+        finding = f"{wanted}; {names} are {have}, and their systems and data run on no other"
+        remedy = f"keep {have}; others are for a stack of its own, which takes over the data by a dump"
+        raise SettingsError([Problem("architecture", finding, remedy)])
+
+
+def refuse_stopping_for_size(previous: Mapping[str, Any] | None, topology: Topology) -> None:
+    """Raise SettingsError when hosts with data would stop for another size: one that is not marked, or several.
+
+    AWS would refuse the first in the middle of an `up`, by its stop protection, and stop the second all at once.
+    """
+    aws = topology.settings.aws
+    marked = aws.replacing_hosts if aws else ()
+    have = {host["name"]: (int(host["cores"]), int(host["memory_mib"])) for host in _exported_hosts(previous or {})}
+    changing = [
+        plan for plan in topology.hosts if plan.is_guarded and plan.name in have and have[plan.name] != _size(plan)
+    ]
+    databases = [plan for plan in changing if not plan.serves]
+    several = len(databases) > 1 and len(topology.database_hosts) >= HOSTS_FOR_FAILOVER
+    problems = []
+    if several or any(plan.name not in marked for plan in databases):
+        problems.append(_database_size_problem(databases, have, topology))
+    for plan in changing:
+        if plan.serves and plan.name not in marked:
+            finding = f"{_size_change([plan], have)}, which stops it; a host that replacing_hosts names may"
+            remedy = (
+                "keep its size, name it there and run `pulumi up`, then give it its new size and run `pulumi up` again"
+            )
+            problems.append(Problem(f"services.{plan.name}", finding, remedy))
+    if problems:
+        raise SettingsError(problems)
+
+
+def _database_size_problem(
+    changing: list[HostPlan], have: Mapping[str, tuple[int, int]], topology: Topology
+) -> Problem:
+    first = changing[0]
+    own = [plan.name for plan in changing if plan.name in topology.settings.database_host_sizes]
+    setting = f"database_host_sizes.{own[0]}" if own else "database_cores, database_memory_mib"
+    finding = (
+        f"{_size_change(changing, have)}, which stops them; one host that replacing_hosts names may change at a time"
+    )
+    key = f"database_host_sizes.{first.name}"
+    # The provider stops an instance before it lifts its stop protection: the mark takes an `up` of its own.
+    remedy = (
+        "keep the common size, and take one after another, its leader last and switched over: name it in "
+        "replacing_hosts and run `pulumi up`, give it its new size in database_host_sizes (pulumi config set --path "
+        f"{key}.cores {first.cores} && pulumi config set --path {key}.memory_mib {first.memory_mib}), run `pulumi up` "
+        "and `ansible-playbook ansible/playbooks/site.yml`, then the next one; at the end set the common size, "
+        "`pulumi config rm database_host_sizes` and `pulumi config rm replacing_hosts`"
+    )
+    return Problem(setting, finding, remedy)
+
+
+def _size_change(changing: list[HostPlan], have: Mapping[str, tuple[int, int]]) -> str:
+    names, first = ", ".join(plan.name for plan in changing), changing[0]
+    return f"{names} would change from {_words(have[first.name])} to {_words(_size(first))}"
+
+
+def _size(plan: HostPlan) -> tuple[int, int]:
+    return plan.cores, plan.memory_mib
+
+
+def _words(size: tuple[int, int]) -> str:
+    return f"{size[0]} cores with {size[1]} MiB"
 
 
 def _exported_hosts(contract: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

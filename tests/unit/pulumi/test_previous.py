@@ -8,7 +8,7 @@ import pulumi
 import pytest
 from infra import previous, stack_config, topology
 from infra.problems import SettingsError
-from pulumi_recorder import PROJECT, Recording, config_of, record
+from pulumi_recorder import PROJECT, ROOT, Recording, config_of, record
 
 EXPORTED = {"version": 1}
 
@@ -112,3 +112,113 @@ def test_a_zone_is_added_only_while_no_host_goes_round_into_it(production: Recor
     exported = record("production", database_hosts=4).contract
     with pytest.raises(SettingsError, match=r"zones: db4 would move from eu-central-1a .* to eu-central-1d"):
         previous.refuse_breaking_changes(exported, production_with(database_hosts=4, **four))
+
+
+LARGE = {"cores": 16, "memory_mib": 65536}
+BACKUPS = {"name": "backups", "serves": ["repository"], "cores": 2, "memory_mib": 8192, "repository_volume_gib": 1000}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"database_cores": 16, "database_memory_mib": 65536}, {"database_memory_mib": 65536, "max_connections": 461}],
+)
+def test_another_size_of_all_hosts_is_refused_with_the_way_to_it(
+    production: Recording, settings: dict[str, object]
+) -> None:
+    exported = json.loads(json.dumps(production.contract), parse_int=float)  # the engine's numbers are floats
+    with pytest.raises(SettingsError) as refused:
+        previous.refuse_breaking_changes(exported, production_with(**settings))
+    cores = settings.get("database_cores", 8)
+    assert str(refused.value) == (
+        f"database_cores, database_memory_mib: db1, db2, db3 would change from 8 cores with 32768 MiB to {cores} cores "
+        "with 65536 MiB, which stops them; one host that replacing_hosts names may change at a time; keep the common "
+        "size, and take one after another, its leader last and switched over: name it in replacing_hosts and run "
+        "`pulumi up`, give it its new size in database_host_sizes (pulumi config set --path "
+        f"database_host_sizes.db1.cores {cores} && pulumi config set --path database_host_sizes.db1.memory_mib 65536), "
+        "run `pulumi up` and `ansible-playbook ansible/playbooks/site.yml`, then the next one; at the end set the "
+        "common size, `pulumi config rm database_host_sizes` and `pulumi config rm replacing_hosts`"
+    )
+
+
+def test_no_mark_lets_all_hosts_stop_at_once(production: Recording) -> None:
+    everyone = ["db1", "db2", "db3"]
+    wanted = production_with(database_cores=16, database_memory_mib=65536, replacing_hosts=everyone)
+    with pytest.raises(SettingsError, match="db1, db2, db3 would change from .* may change at a time"):
+        previous.refuse_breaking_changes(production.contract, wanted)
+    two = production_with(database_host_sizes={"db1": LARGE, "db3": LARGE}, replacing_hosts=everyone)
+    with pytest.raises(SettingsError, match="db1, db3 would change from 8 cores with 32768 MiB to 16 cores with 65536"):
+        previous.refuse_breaking_changes(production.contract, two)
+
+
+def test_a_host_changes_its_size_only_when_it_is_marked(production: Recording) -> None:
+    sizes = {"database_host_sizes": {"db2": LARGE}}
+    for marked in ([], ["db1"]):
+        with pytest.raises(SettingsError, match=r"^database_host_sizes\.db2: db2 would change from 8 cores"):
+            previous.refuse_breaking_changes(production.contract, production_with(**sizes, replacing_hosts=marked))
+    for marked in (["db2"], ["db1", "db2", "db3"]):
+        previous.refuse_breaking_changes(production.contract, production_with(**sizes, replacing_hosts=marked))
+
+
+def test_the_way_to_another_size_ends_with_the_common_one(production: Recording) -> None:
+    sizes: dict[str, object] = {}
+    exported = production.contract
+    for host in ("db1", "db2", "db3"):
+        sizes[host] = LARGE
+        settings = {"database_host_sizes": sizes, "replacing_hosts": [host]}
+        exported = record("production", previous=exported, **settings).contract
+    common = {"database_cores": 16, "database_memory_mib": 65536}
+    assert record("production", previous=exported, **common).contract == exported
+
+
+def test_marks_without_another_size_and_new_or_retiring_hosts_are_free(production: Recording) -> None:
+    previous.refuse_breaking_changes(
+        production.contract, production_with(replacing_hosts=["db1", "db2", "db3"], database_hosts=4)
+    )
+    four = record("production", database_hosts=4).contract
+    previous.refuse_breaking_changes(
+        four, production_with(database_hosts=4, retiring_hosts=["db4"], database_host_sizes={"db4": LARGE})
+    )
+
+
+def test_a_host_that_stands_alone_changes_when_it_is_marked() -> None:
+    alone = {"database_hosts": 1, "zones": ["eu-central-1a"]}
+    exported = record("production", **alone).contract
+    larger = {**alone, "database_cores": 16, "database_memory_mib": 65536}
+    with pytest.raises(SettingsError, match="database_cores, database_memory_mib: db1 would change"):
+        previous.refuse_breaking_changes(exported, production_with(**larger))
+    previous.refuse_breaking_changes(exported, production_with(**larger, replacing_hosts=["db1"]))
+
+
+def test_the_host_of_all_backups_changes_its_size_when_it_is_marked_too() -> None:
+    exported = record("production", services=[BACKUPS]).contract
+    larger = {"services": [BACKUPS | {"cores": 4, "memory_mib": 16384}]}
+    with pytest.raises(SettingsError) as refused:
+        previous.refuse_breaking_changes(exported, production_with(**larger))
+    assert str(refused.value) == (
+        "services.backups: backups would change from 2 cores with 8192 MiB to 4 cores with 16384 MiB, which stops it; "
+        "a host that replacing_hosts names may; keep its size, name it there and run `pulumi up`, then give it its new "
+        "size and run `pulumi up` again"
+    )
+    previous.refuse_breaking_changes(exported, production_with(**larger, replacing_hosts=["backups"]))
+
+
+def test_a_host_without_data_and_the_labs_hosts_change_their_size_freely(production: Recording) -> None:
+    cache = {"name": "service1", "serves": ["cache"], "cores": 4, "memory_mib": 16384}
+    previous.refuse_breaking_changes(production.contract, production_with(services=[cache]))
+    lab = json.loads((ROOT / "tests/golden/lab/contract.json").read_text(encoding="utf-8"))
+    config = config_of("lab", database_cores=3, database_memory_mib=4096, architecture="aarch64")
+    wanted = topology.plan(stack_config.read(config, project=PROJECT, stack="lab"))
+    assert wanted.database_hosts[0].cores != lab["clusters"]["main"]["hosts"][0]["cores"]
+    previous.refuse_breaking_changes(lab, wanted)
+
+
+@pytest.mark.parametrize("marked", [[], ["db1", "db2", "db3"]])
+def test_no_host_gets_another_architecture(production: Recording, marked: list[str]) -> None:
+    with pytest.raises(SettingsError) as refused:
+        previous.refuse_breaking_changes(
+            production.contract, production_with(architecture="aarch64", replacing_hosts=marked)
+        )
+    assert str(refused.value) == (
+        "architecture: aarch64; db1, db2, db3, service1 are x86_64, and their systems and data run on no other; keep "
+        "x86_64; others are for a stack of its own, which takes over the data by a dump"
+    )
