@@ -143,7 +143,7 @@ def test_another_size_of_all_hosts_is_refused_with_the_way_to_it(
 def test_no_mark_lets_all_hosts_stop_at_once(production: Recording) -> None:
     everyone = ["db1", "db2", "db3"]
     wanted = production_with(database_cores=16, database_memory_mib=65536, replacing_hosts=everyone)
-    with pytest.raises(SettingsError, match="db1, db2, db3 would change from .* may change at a time"):
+    with pytest.raises(SettingsError, match=r"db1, db2, db3 would change from .* may change at a time"):
         previous.refuse_breaking_changes(production.contract, wanted)
     two = production_with(database_host_sizes={"db1": LARGE, "db3": LARGE}, replacing_hosts=everyone)
     with pytest.raises(SettingsError, match="db1, db3 would change from 8 cores with 32768 MiB to 16 cores with 65536"):
