@@ -17,7 +17,7 @@ import jsonschema
 
 from infra.limits import DATABASE_HOSTS_MAX, ETCD_SIZES, HOSTS_FOR_FAILOVER
 
-VERSION = 1
+VERSION = 2
 SCHEMA_FILE = Path(__file__).with_name("contract.schema.json")
 
 

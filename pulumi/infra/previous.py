@@ -10,6 +10,7 @@ from typing import Any
 
 import pulumi
 
+from infra.contract import VERSION
 from infra.limits import HOSTS_FOR_FAILOVER
 from infra.problems import Problem, SettingsError
 from infra.topology import HostPlan, Topology
@@ -42,6 +43,8 @@ def _read_outputs(stack: str) -> Mapping[str, Any]:
 
 def refuse_breaking_changes(previous: Mapping[str, Any] | None, topology: Topology) -> None:
     """Raise SettingsError for what no `up` may do to what is there."""
+    if topology.settings.aws:
+        refuse_older_program(previous)
     for refuse in (refuse_unmarked_removal, refuse_moved_hosts, refuse_smaller_volumes):
         refuse(previous, topology)
     if topology.settings.aws:  # the lab's containers have no instance that another size would stop
@@ -49,13 +52,24 @@ def refuse_breaking_changes(previous: Mapping[str, Any] | None, topology: Topolo
         refuse_stopping_for_size(previous, topology)
 
 
+def refuse_older_program(previous: Mapping[str, Any] | None) -> None:
+    """Raise SettingsError for a contract of another version: what made it knows other resources than this program."""
+    if previous is None or (version := previous.get("version")) == VERSION:
+        return
+    number = f"{version:g}" if isinstance(version, int | float) else repr(version)
+    finding = (
+        f"its contract has version {number}, this program goes on from {VERSION} alone: another one made the stack"
+    )
+    remedy = "make a new stack with this program and bring the data over from a backup"
+    raise SettingsError([Problem("stack", finding, remedy)])
+
+
 def refuse_unmarked_removal(previous: Mapping[str, Any] | None, topology: Topology) -> None:
     """Raise SettingsError when a database host would go that was still active."""
     staying = {plan.name for plan in topology.database_hosts}
     going = [
         host
-        for cluster in (previous or {}).get("clusters", {}).values()
-        for host in cluster["hosts"]
+        for host in _exported_hosts(previous, "state", services=False)
         if host["state"] == "active" and host["name"] not in staying
     ]
     if going:
@@ -68,7 +82,7 @@ def refuse_unmarked_removal(previous: Mapping[str, Any] | None, topology: Topolo
 def refuse_moved_hosts(previous: Mapping[str, Any] | None, topology: Topology) -> None:
     """Raise SettingsError when a host would get another zone or address: it would be made anew, without its volumes."""
     wanted = {plan.name: (plan.zone, str(plan.address)) for plan in topology.hosts}
-    for host in _exported_hosts(previous or {}):
+    for host in _exported_hosts(previous, "zone", "address"):
         have = (host["zone"], host["address"])
         move = wanted.get(host["name"], have)
         if move != have:
@@ -83,8 +97,8 @@ def refuse_smaller_volumes(previous: Mapping[str, Any] | None, topology: Topolog
     wanted = {(plan.name, volume.purpose): volume.size_gib for plan in topology.hosts for volume in plan.volumes}
     services = {plan.name for plan in topology.service_hosts}
     problems: dict[str, Problem] = {}
-    for host in _exported_hosts(previous or {}):
-        for volume in host["volumes"]:
+    for host in _exported_hosts(previous, "volumes"):
+        for volume in (one for one in host["volumes"] if {"purpose", "size_gib"} <= set(one)):
             have, gib = int(volume["size_gib"]), wanted.get((host["name"], volume["purpose"]))
             if gib is not None and gib < have:
                 of_service = f"services.{host['name']}." if host["name"] in services else ""
@@ -99,7 +113,9 @@ def refuse_other_architecture(previous: Mapping[str, Any] | None, topology: Topo
     """Raise SettingsError when a host would get a processor that its system can't start on."""
     wanted, staying = topology.settings.architecture, {plan.name for plan in topology.hosts}
     others = [
-        host for host in _exported_hosts(previous or {}) if host["name"] in staying and host["architecture"] != wanted
+        host
+        for host in _exported_hosts(previous, "architecture")
+        if host["name"] in staying and host["architecture"] != wanted
     ]
     if others:
         have, names = others[0]["architecture"], ", ".join(host["name"] for host in others)
@@ -115,7 +131,7 @@ def refuse_stopping_for_size(previous: Mapping[str, Any] | None, topology: Topol
     """
     aws = topology.settings.aws
     marked = aws.replacing_hosts if aws else ()
-    have = {host["name"]: (int(host["cores"]), int(host["memory_mib"])) for host in _exported_hosts(previous or {})}
+    have = {host["name"]: (int(host["cores"]), int(host["memory_mib"])) for host in _exported_hosts(previous, "cores")}
     changing = [
         plan for plan in topology.hosts if plan.is_guarded and plan.name in have and have[plan.name] != _size(plan)
     ]
@@ -169,10 +185,16 @@ def _words(size: tuple[int, int]) -> str:
     return f"{size[0]} cores with {size[1]} MiB"
 
 
-def _exported_hosts(contract: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for cluster in contract.get("clusters", {}).values():
-        yield from cluster["hosts"]
-    yield from contract.get("services", [])
+def _exported_hosts(
+    previous: Mapping[str, Any] | None, *fields: str, services: bool = True
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the hosts that have these fields: the lab's contract may be of another version."""
+    contract = previous or {}
+    clusters = contract.get("clusters", {}).values()
+    hosts = [host for cluster in clusters for host in cluster.get("hosts", [])]
+    for host in hosts + (contract.get("services", []) if services else []):
+        if {"name", *fields} <= set(host):
+            yield host
 
 
 def _remedy(going: list[str], staying: int, members: list[str]) -> str:

@@ -54,7 +54,7 @@ def refused(before: dict[str, str], snapshot: Snapshot) -> Refused:
 
 
 def _other_version(contract: dict[str, Any]) -> None:
-    contract["version"] = 2
+    contract["version"] = 1
 
 
 def _foreign(contract: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ def _larger(contract: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("alter", "message", "remedy"),
     [
-        (_other_version, "version 2", "make up"),
+        (_other_version, "version 1", "make up"),
         (_foreign, "environment 'production'", "make up"),
         (_same_address, "used by more than one host", "make up"),
         (_unreachable, f"db3 ({UNUSED_ADDRESS}:22) can't be reached", "pulumi up --stack lab"),

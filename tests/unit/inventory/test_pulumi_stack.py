@@ -56,7 +56,7 @@ def test_relative_files_count_from_the_root_and_host_keys_are_always_checked(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "version 2: this checkout reads version 1"),
+        ({"version": 1}, "version 1: this checkout reads version 2"),
         ({"project": "other"}, "is for project 'other', this inventory is for 'freelance-platform'"),
         ({"environment": "production"}, "is for environment 'production', this inventory is for 'lab'"),
         ({"network": "10.99.0.0"}, r"\$\.network"),

@@ -78,7 +78,7 @@ def hosts(value: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 REFUSALS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "another version": (lambda v: v.update(version=2), r"version 2: this checkout reads version 1; run `pulumi up`"),
+    "another version": (lambda v: v.update(version=1), r"version 1: this checkout reads version 2; run `pulumi up`"),
     "no version": (lambda v: v.pop("version"), r"no contract"),
     "an unknown key": (lambda v: v.update(leader="db1"), r"'leader' was unexpected"),
     "a missing key": (lambda v: v.pop("network"), r"'network' is a required property"),

@@ -1,6 +1,7 @@
 """The contract of the last `up` is read while the engine may be writing the stack's state."""
 
 import json
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ from infra import previous, stack_config, topology
 from infra.problems import SettingsError
 from pulumi_recorder import PROJECT, ROOT, Recording, config_of, record
 
-EXPORTED = {"version": 1}
+EXPORTED = {"version": 2}
 
 
 @pytest.fixture
@@ -222,3 +223,38 @@ def test_no_host_gets_another_architecture(production: Recording, marked: list[s
         "architecture: aarch64; db1, db2, db3, service1 are x86_64, and their systems and data run on no other; keep "
         "x86_64; others are for a stack of its own, which takes over the data by a dump"
     )
+
+
+def older(contract: Mapping[str, Any], **others: object) -> dict[str, Any]:
+    return {**json.loads(json.dumps(contract), parse_int=float), "version": 1.0, **others}
+
+
+@pytest.mark.parametrize("settings", [{}, {"network": "10.21.0.0/16"}, {"database_hosts": 1}])
+def test_a_stack_of_an_older_program_is_refused_in_one_sentence(
+    production: Recording, settings: dict[str, object]
+) -> None:
+    for contract in (older(production.contract), older({}), older({}, clusters={"main": {}}, services=[{}])):
+        with pytest.raises(SettingsError) as refused:
+            previous.refuse_breaking_changes(contract, production_with(**settings))
+        assert str(refused.value) == (
+            "stack: its contract has version 1, this program goes on from 2 alone: another one made the stack; make a "
+            "new stack with this program and bring the data over from a backup"
+        )
+
+
+def test_the_lab_goes_on_from_an_older_contract_as_far_as_it_is_known() -> None:
+    lab = json.loads((ROOT / "tests/golden/lab/contract.json").read_text(encoding="utf-8"))
+
+    def lab_with(**settings: object) -> topology.Topology:
+        config = config_of("lab", **settings)
+        return topology.plan(stack_config.read(config, project=PROJECT, stack="lab"))
+
+    previous.refuse_breaking_changes(older(lab), lab_with())
+    with pytest.raises(SettingsError, match="network: db1 would move from lab-a"):
+        previous.refuse_breaking_changes(older(lab), lab_with(network="10.98.0.0/24"))
+    with pytest.raises(SettingsError, match="1 would remove db2, db3"):
+        previous.refuse_breaking_changes(older(lab), lab_with(database_hosts=1))
+    for hosts in ([], [{}], [{"name": "db1"}], [{"name": "db1", "volumes": [{}]}]):
+        unknown = older({}, clusters={"main": {"hosts": hosts}}, services=hosts)
+        previous.refuse_breaking_changes(unknown, lab_with())
+    previous.refuse_breaking_changes(older({}, clusters={"main": {}}), lab_with())
