@@ -182,7 +182,7 @@ def test_marks_without_another_size_and_new_or_retiring_hosts_are_free(productio
 
 
 def test_a_host_that_stands_alone_changes_when_it_is_marked() -> None:
-    alone = {"database_hosts": 1, "zones": ["eu-central-1a"]}
+    alone: dict[str, Any] = {"database_hosts": 1, "zones": ["eu-central-1a"]}
     exported = record("production", **alone).contract
     larger = {**alone, "database_cores": 16, "database_memory_mib": 65536}
     with pytest.raises(SettingsError, match="database_cores, database_memory_mib: db1 would change"):
@@ -254,7 +254,8 @@ def test_the_lab_goes_on_from_an_older_contract_as_far_as_it_is_known() -> None:
         previous.refuse_breaking_changes(older(lab), lab_with(network="10.98.0.0/24"))
     with pytest.raises(SettingsError, match="1 would remove db2, db3"):
         previous.refuse_breaking_changes(older(lab), lab_with(database_hosts=1))
-    for hosts in ([], [{}], [{"name": "db1"}], [{"name": "db1", "volumes": [{}]}]):
+    incomplete: list[list[dict[str, Any]]] = [[], [{}], [{"name": "db1"}], [{"name": "db1", "volumes": [{}]}]]
+    for hosts in incomplete:
         unknown = older({}, clusters={"main": {"hosts": hosts}}, services=hosts)
         previous.refuse_breaking_changes(unknown, lab_with())
     previous.refuse_breaking_changes(older({}, clusters={"main": {}}), lab_with())
