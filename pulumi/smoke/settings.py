@@ -35,6 +35,7 @@ LEFT_OUT = (
     "backup_second_region",
     "bastion",
     "clients",
+    "database_host_sizes",
     "internet_gateway_id",
     "private_zone",
     "replacing_hosts",

@@ -238,6 +238,14 @@ def test_the_small_stack_is_small_and_apart(project: Path) -> None:
     assert "secretsprovider" not in content
 
 
+def test_the_small_host_has_no_size_of_a_host_of_the_large_stack(project: Path) -> None:
+    file = project / "Pulumi.production.yaml"
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content["config"]["freelance-platform:database_host_sizes"] = {"db2": {"cores": 16, "memory_mib": 65536}}
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert settings.write("production").database_host_sizes == {}
+
+
 def test_prices_of_the_small_stack_are_in_the_file_that_is_shipped() -> None:
     settings.write("production")
     assert "illustrative" in COSTS() or not price_file.read()["eu-central-1"].illustrative
