@@ -18,7 +18,8 @@ UPLOAD_DAYS_MAX = 7
 class BackupBucketArgs:
     """Inputs. `bucket` and `logs_bucket` are names in the whole partition; `region`: another one than the stack's.
 
-    `lock_days`: for how long after it was written no host can delete an object for good, whatever rights it has.
+    `lock_days`: for how long after it was written nobody deletes an object for good without
+    s3:BypassGovernanceRetention, which neither hosts nor the deployer have.
     """
 
     bucket: pulumi.Input[str]
