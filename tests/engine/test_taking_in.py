@@ -6,7 +6,6 @@ from engine_workspace import Engine, name_of
 
 STACK = "staging"
 VOLUME, SIZE_GIB = "vol-0123456789abcdef0", 100
-TAKEN = ("db1", "db1-data")
 
 
 def test_a_volume_is_taken_in_by_the_file_that_a_preview_wrote(engine: Engine) -> None:
@@ -15,8 +14,10 @@ def test_a_volume_is_taken_in_by_the_file_that_a_preview_wrote(engine: Engine) -
     engine.environment["RECORDING_AWS_ELSEWHERE"] = str(elsewhere)
     engine.run("preview", "--import-file", str(file))
     wanted = json.loads(file.read_text(encoding="utf-8"))
-    host, volume = (one for one in wanted["resources"] if one["name"] in TAKEN)
-    assert (host["component"], volume["parent"], volume["id"]) == (True, "db1", "<PLACEHOLDER>")
+    # Where several resources have one name, the file has names of its own and the stack's as `logicalName`.
+    named = {(one["type"], one.get("logicalName", one["name"])): one for one in wanted["resources"]}
+    host, volume = named["freelance:compute:Host", "db1"], named["aws:ebs/volume:Volume", "db1-data"]
+    assert (host["component"], volume["parent"], volume["id"]) == (True, host["name"], "<PLACEHOLDER>")
     file.write_text(json.dumps({**wanted, "resources": [host, {**volume, "id": VOLUME}]}), encoding="utf-8")
     engine.run("import", "--yes", "--skip-preview", "--generate-code=false", "--file", str(file))
     assert engine.run("up", "--yes", "--skip-preview").returncode == 0
