@@ -105,8 +105,7 @@ def read_aws(location: str, reference: str, loader: Any, templar: Any) -> str:
     try:
         answer = plugin.run([arn], variables={}, region=parts[3], on_missing="error", on_deleted="error")
     except AnsibleError as error:
-        # Loaded only here, as botocore is.
-        from aws_refusal import explain  # noqa: PLC0415
+        from aws_refusal import explain  # noqa: PLC0415 - it loads botocore, which a controller without AWS lacks
 
         refusal = explain(error.__context__ or error, arn)
         if refusal.missing:
