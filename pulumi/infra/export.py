@@ -11,7 +11,7 @@ from infra.target import Declared
 from infra.topology import HostPlan, Topology
 
 PORTS = {"pooled": 6432, "direct": 5000, "read_only_direct": 5001}
-NAMES = {"pooled": "pooled", "direct": "rw", "read_only": "ro"}
+NAMES = {"pooled": "pooled", "direct": "direct", "read_only": "read-only"}
 SECRETS = (
     "replicator_password",
     "rewind_password",

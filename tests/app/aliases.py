@@ -31,7 +31,7 @@ ENVIRONMENT = {
     "DB_SSLROOTCERT": str(CA_FILE),
     # The same pooler by the name that leads to replicas.
     "DB_REPLICA_NAME": "freelance_platform_replica",
-    "DB_DIRECT_HOST": "rw.test",
+    "DB_DIRECT_HOST": "direct.test",
     "DB_DIRECT_HOSTADDR": NOWHERE,
     "DB_DIRECT_PORT": "5000",
     "DB_DIRECT_USER": "freelance_migrator",

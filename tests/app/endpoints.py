@@ -29,7 +29,7 @@ if ! dpkg-query -W "${wanted[@]}" > /dev/null 2>&1; then
     rm /usr/sbin/policy-rc.d
 fi
 # An address of its own, as the platform's hosts have it: PgBouncer merges names of one address.
-grep -q rw.test /etc/hosts || echo '127.0.0.2 rw.test ro.test' >> /etc/hosts
+grep -q direct.test /etc/hosts || echo '127.0.0.2 direct.test read-only.test' >> /etc/hosts
 chown valkey: /etc/ssl/platform/valkey.key
 """
 START = f"""
@@ -51,8 +51,13 @@ def start(server: Server) -> None:
     pooler = _rendered(
         "pgbouncer",
         pgbouncer_databases=[
-            {"name": "freelance_platform", "host": "rw.test", "port": 5000, "dbname": "freelance_platform"},
-            {"name": "freelance_platform_replica", "host": "ro.test", "port": 5001, "dbname": "freelance_platform"},
+            {"name": "freelance_platform", "host": "direct.test", "port": 5000, "dbname": "freelance_platform"},
+            {
+                "name": "freelance_platform_replica",
+                "host": "read-only.test",
+                "port": 5001,
+                "dbname": "freelance_platform",
+            },
         ],
         pgbouncer_client_networks=[*CLIENTS.split(","), "127.0.0.0/8"],
         pgbouncer_stats_networks=[*CLIENTS.split(","), "127.0.0.1/32"],

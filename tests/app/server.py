@@ -43,7 +43,7 @@ def create(name: str = NAME) -> tuple[Server, str]:
     )  # fmt: skip
     server = Server(address=host["address"], ssh=ssh)
     script = (Path(__file__).parent / "postgresql_host.sh").read_text()
-    names = ("rw.test", "ro.test", "pooled.test", name, server.address)
+    names = ("direct.test", "read-only.test", "pooled.test", name, server.address)
     return server, server.run("bash", "-s", "--", CLIENTS, *names, script=script)
 
 

@@ -46,7 +46,7 @@ class Deployment:
             "schema_migrations_releases_keep": 2,
             "schema_migrations_pooled_name": "pooled.test",
             "schema_migrations_pooled_endpoints": [f"{server.address}:5432"],
-            "schema_migrations_direct_name": "rw.test",
+            "schema_migrations_direct_name": "direct.test",
             "schema_migrations_direct_endpoints": [f"{server.address}:5432"],
             "schema_migrations_app_password": "test-freelance_user",
             "schema_migrations_migrator_password": "test-freelance_migrator",

@@ -77,8 +77,8 @@ def test_all_missing_variables_are_named_at_once() -> None:
         ({"DB_SSLROOTCERT": "/nowhere/ca.crt"}, "DB_SSLROOTCERT=/nowhere/ca.crt: there is no such readable file"),
         ({"DB_SSLCERT": "/etc/hostname"}, "DB_SSLKEY is missing"),
         ({"DB_PASSWORD": "CHANGE_ME"}, "DB_PASSWORD still holds its placeholder"),
-        ({"DB_DIRECT_HOST": "rw"}, "DB_DIRECT_USER is missing"),
-        ({"DB_DIRECT_HOST": "rw", "DB_DIRECT_USER": "m"}, "DB_DIRECT_PASSWORD is missing"),
+        ({"DB_DIRECT_HOST": "direct"}, "DB_DIRECT_USER is missing"),
+        ({"DB_DIRECT_HOST": "direct", "DB_DIRECT_USER": "m"}, "DB_DIRECT_PASSWORD is missing"),
         ({"CACHE_URL": "redis://app@cache:6379/0", "CACHE_PASSWORD": "x"}, "a plain-text connection is refused"),
         ({"CACHE_URL": "rediss://app@cache:6379/0"}, "CACHE_PASSWORD is missing"),
     ],
@@ -138,7 +138,7 @@ def test_no_secret_is_repeated_in_a_refusal(good: dict[str, str]) -> None:
 
 
 def test_every_endpoint_checks_the_servers_name(good: dict[str, str]) -> None:
-    direct = {"DB_DIRECT_HOST": "rw.lab", "DB_DIRECT_USER": "m", "DB_DIRECT_PASSWORD": "x"}
+    direct = {"DB_DIRECT_HOST": "direct.lab", "DB_DIRECT_USER": "m", "DB_DIRECT_PASSWORD": "x"}
     made, _ = read({**good, **direct, "DB_REPLICA_NAME": "freelance_platform_replica"})
     assert set(made) == {"default", "replica", "direct"}
     assert {alias["OPTIONS"]["sslmode"] for alias in made.values()} == {"verify-full"}

@@ -67,7 +67,7 @@ POOL = r"""
 set -euo pipefail
 cd /etc/pgbouncer
 if ! grep -q '^{name} ' pgbouncer.ini; then
-    sed -i '/^\[databases\]/a {name} = host=rw.test port=5000 dbname={name}' pgbouncer.ini
+    sed -i '/^\[databases\]/a {name} = host=direct.test port=5000 dbname={name}' pgbouncer.ini
     sed -i 's/freelance_platform,/{name},freelance_platform,/' pg_hba.conf
 fi
 systemctl reload pgbouncer

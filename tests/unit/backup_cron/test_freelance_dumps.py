@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> Any:
         dumps_kept_min=2,
         compress_after_days=7,
         retention_days=30,
-        leader_name="rw.test",
+        leader_name="direct.test",
         leader_port=5000,
         leader_ca_file="/ca.crt",
         leader_password_file="/pgpass",
@@ -103,13 +103,13 @@ def test_a_dump_that_fails_on_a_replica_is_taken_from_the_leader(config: Any, to
     dumps.dump(config, time.time())
     [tried, taken, *_] = [(argv, more) for argv, more in tools.calls if argv[0] == "pg_dump"]
     assert "--host=/run/postgresql" in tried[0]
-    assert {"--host=rw.test", "--port=5000", "--username=backup"} <= set(taken[0])
+    assert {"--host=direct.test", "--port=5000", "--username=backup"} <= set(taken[0])
     assert taken[1]["PGSSLMODE"] == "verify-full"
     assert (taken[1]["PGSSLROOTCERT"], taken[1]["PGPASSFILE"]) == ("/ca.crt", "/pgpass")
     assert len(names(config)) == 3
 
 
-@pytest.mark.parametrize(("in_recovery", "leader"), [(False, "rw.test"), (True, "")], ids=["leader", "no name"])
+@pytest.mark.parametrize(("in_recovery", "leader"), [(False, "direct.test"), (True, "")], ids=["leader", "no name"])
 def test_elsewhere_it_is_not_tried_again_and_leaves_nothing_half_written(
     config: Any, tools: Tools, in_recovery: bool, leader: str
 ) -> None:
@@ -122,7 +122,7 @@ def test_elsewhere_it_is_not_tried_again_and_leaves_nothing_half_written(
 
 
 def test_a_leader_that_fails_too_fails_the_job(config: Any, tools: Tools) -> None:
-    tools.fails_at = ["--host=/run/postgresql", "--host=rw.test"]
+    tools.fails_at = ["--host=/run/postgresql", "--host=direct.test"]
     with pytest.raises(dumps.BackupError, match="conflict with recovery"):
         dumps.dump(config, time.time())
 

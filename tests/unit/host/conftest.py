@@ -44,7 +44,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("authority")
     certificate(folder, "ca", "")
     certificate(folder, "foreign", "")
-    certificate(folder, "db1", "DNS:db1,DNS:rw.lab", authority="ca")
+    certificate(folder, "db1", "DNS:db1,DNS:direct.lab", authority="ca")
     return folder
 
 

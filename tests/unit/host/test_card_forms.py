@@ -44,8 +44,8 @@ def test_the_jdbc_line_reaches_every_endpoint(
     [
         ("sslmode=verify-full", "sslmode=require"),
         ("sslrootcert=/ca.crt", "sslrootcert=/other.crt"),
-        ("rw.lab:5000", "rw.lab:5001"),
-        ("rw.lab:5000", "10.99.0.11:5000"),
+        ("direct.lab:5000", "direct.lab:5001"),
+        ("direct.lab:5000", "10.99.0.11:5000"),
         ("user=freelance_migrator", "user=freelance_user"),
         ("/freelance_platform?", "/postgres?"),
         ("?user", "?password=x&user"),
@@ -64,7 +64,7 @@ def test_a_certificate_without_the_name_is_told(
     card: dict[str, Any], environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(test_card, "refused", lambda *_: "Hostname mismatch")
-    with pytest.raises(AssertionError, match=r"rw\.lab:5000 at 10\.99\.0\.1"):
+    with pytest.raises(AssertionError, match=r"direct\.lab:5000 at 10\.99\.0\.1"):
         test_card.test_the_jdbc_line_names_what_certificates_carry(card, "direct", environment)
     # A port that shows any certificate to any name is no better.
     monkeypatch.setattr(test_card, "refused", lambda *_: "")
@@ -74,7 +74,7 @@ def test_a_certificate_without_the_name_is_told(
 
 def test_a_host_without_its_line_is_told(card: dict[str, Any]) -> None:
     test_card.test_the_names_of_the_card_resolve(card)
-    card["resolve"]["hosts"][1] = "10.99.0.12 pooled.lab rw.lab"
+    card["resolve"]["hosts"][1] = "10.99.0.12 pooled.lab direct.lab"
     with pytest.raises(AssertionError, match=r"read_only_direct: no line gives 10\.99\.0\.12"):
         test_card.test_the_names_of_the_card_resolve(card)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-NAMES = {"pooled": "pooled", "direct": "rw", "read_only": "ro"}
+NAMES = {"pooled": "pooled", "direct": "direct", "read_only": "read-only"}
 DATABASES = {"main": "freelance_platform", "replica": "freelance_platform_replica"}
 
 
@@ -55,7 +55,7 @@ def test_a_balancer_is_reached_by_the_name_that_certificates_carry(
         assert "hostaddr" not in found["connections"][way]["parameters"]
         assert found["connections"][way]["jdbc"].startswith("jdbc:postgresql://pooled.lab:6432/")
     assert found["resolve"]["aliases"] == ["pooled.lab -> balancer.example.internal"]
-    assert found["resolve"]["hosts"][0] == "10.99.0.11 rw.lab ro.lab"
+    assert found["resolve"]["hosts"][0] == "10.99.0.11 direct.lab read-only.lab"
 
 
 def test_names_that_dns_knows_need_no_help_of_the_client(card_filter: ModuleType, contract: dict[str, Any]) -> None:
@@ -77,7 +77,7 @@ def hosts_of_jdbc(url: str) -> list[str]:
     return url.removeprefix("jdbc:postgresql://").partition("/")[0].split(",")
 
 
-@pytest.mark.parametrize(("way", "name"), [("direct", "rw.lab:5000"), ("read_only_direct", "ro.lab:5001")])
+@pytest.mark.parametrize(("way", "name"), [("direct", "direct.lab:5000"), ("read_only_direct", "read-only.lab:5001")])
 def test_jdbc_checks_a_balanced_port_by_the_name_of_the_service(card: dict[str, Any], way: str, name: str) -> None:
     # The leader behind it shows its own certificate, whose address is not the one that the client connects to.
     assert hosts_of_jdbc(card["connections"][way]["jdbc"]) == [name]
@@ -90,13 +90,18 @@ def test_jdbc_lists_the_poolers_which_show_certificates_of_their_own(card: dict[
 
 def test_the_card_tells_what_the_names_have_to_resolve_to(card: dict[str, Any]) -> None:
     assert card["resolve"] == {
-        "hosts": [f"10.99.0.{number} pooled.lab rw.lab ro.lab" for number in (11, 12, 13)],
+        "hosts": [f"10.99.0.{number} pooled.lab direct.lab read-only.lab" for number in (11, 12, 13)],
         "aliases": [],
     }
 
 
 def test_a_name_is_never_checked_against_an_address_of_another_host(card: dict[str, Any]) -> None:
-    services = {"pooled": "pooled.lab", "replica": "pooled.lab", "direct": "rw.lab", "read_only_direct": "ro.lab"}
+    services = {
+        "pooled": "pooled.lab",
+        "replica": "pooled.lab",
+        "direct": "direct.lab",
+        "read_only_direct": "read-only.lab",
+    }
     for name, way in card["connections"].items():
         assert set(way["parameters"]["host"].split(",")) == {services[name]}
         assert f"host={way['parameters']['host']} " in way["libpq"]

@@ -147,7 +147,7 @@ def test_one_host_has_a_balancer_too() -> None:
     recording = record("production", database_hosts=1, zones=["eu-central-1a"])
     assert {host for _, host in targets(recording)} == {"db1-instance"}
     assert len(only(recording, BALANCER).inputs["subnets"]) == 1
-    assert recording.contract["clusters"]["main"]["endpoints"]["direct"] == [f"rw.{DOMAIN}:5000"]
+    assert recording.contract["clusters"]["main"]["endpoints"]["direct"] == [f"direct.{DOMAIN}:5000"]
 
 
 def test_the_names_are_known_in_the_network_alone(production: Recording) -> None:
@@ -170,7 +170,7 @@ def test_each_host_has_a_name(production: Recording) -> None:
 
 def test_the_endpoints_names_lead_to_the_balancer(production: Recording) -> None:
     aliases = {r.inputs["name"]: r.inputs["aliases"] for r in production.of_type(RECORD) if r.inputs.get("aliases")}
-    assert sorted(aliases) == [f"{name}.{DOMAIN}" for name in ("pooled", "ro", "rw")]
+    assert sorted(aliases) == [f"{name}.{DOMAIN}" for name in ("direct", "pooled", "read-only")]
     balancer = new_id(BALANCER, only(production, BALANCER).urn, None).removeprefix("net/")
     for name, (alias,) in aliases.items():
         assert alias["name"].startswith(balancer), name
@@ -185,9 +185,9 @@ def test_the_contract_has_one_entry_for_each_endpoint(hosts: int) -> None:
     endpoints = record("production", database_hosts=hosts).contract["clusters"]["main"]["endpoints"]
     assert endpoints == {
         "pooled": [f"pooled.{DOMAIN}:6432"],
-        "direct": [f"rw.{DOMAIN}:5000"],
-        "read_only_direct": [f"ro.{DOMAIN}:5001"],
-        "names": {"pooled": f"pooled.{DOMAIN}", "direct": f"rw.{DOMAIN}", "read_only": f"ro.{DOMAIN}"},
+        "direct": [f"direct.{DOMAIN}:5000"],
+        "read_only_direct": [f"read-only.{DOMAIN}:5001"],
+        "names": {"pooled": f"pooled.{DOMAIN}", "direct": f"direct.{DOMAIN}", "read_only": f"read-only.{DOMAIN}"},
     }
 
 
@@ -196,7 +196,7 @@ def test_the_domain_is_the_one_of_the_settings() -> None:
     assert only(recording, ZONE).inputs["name"] == "data.example.internal"
     assert all(r.inputs["name"].endswith(".data.example.internal") for r in recording.of_type(RECORD))
     names = recording.contract["clusters"]["main"]["endpoints"]["names"]
-    assert names["direct"] == "rw.data.example.internal"
+    assert names["direct"] == "direct.data.example.internal"
 
 
 def test_endpoints_in_china_are_the_same(production: Recording) -> None:

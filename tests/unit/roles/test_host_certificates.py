@@ -19,7 +19,13 @@ from .role_files import ROOT
 
 ROLE = ROOT / "roles/tls_certificate"
 OWNER = pwd.getpwuid(0).pw_name
-WEB = {"name": "web", "owner": OWNER, "common_name": "db1", "dns_names": ["db1", "rw.lab"], "addresses": ["10.99.0.11"]}
+WEB = {
+    "name": "web",
+    "owner": OWNER,
+    "common_name": "db1",
+    "dns_names": ["db1", "direct.lab"],
+    "addresses": ["10.99.0.11"],
+}
 
 
 def module(path: Path) -> ModuleType:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 TLS = "sslmode=verify-full sslrootcert=/etc/ssl/platform/ca.crt connect_timeout=5"
-NAMES = {5010: "rw.test", 5011: "ro.test", 6433: "pooled.test"}
+NAMES = {5010: "direct.test", 5011: "read-only.test", 6433: "pooled.test"}
 
 
 def asked(host, port):

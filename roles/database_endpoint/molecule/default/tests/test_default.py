@@ -21,7 +21,7 @@ def query(host, name, port, sql=WHO, database="freelance_platform"):
 def leads_to(host, port, wanted, *, seconds=15):
     """Wait until a port leads to the wanted server; returns whether it did."""
     end = time.monotonic() + seconds
-    name = "rw.test" if port == 5000 else "ro.test"
+    name = "direct.test" if port == 5000 else "read-only.test"
     while time.monotonic() < end:
         if query(host, name, port).stdout.strip() == wanted:
             return True
@@ -79,7 +79,7 @@ def test_the_pool_reaches_both_endpoints(host):
 
 
 def test_a_new_leader_gets_the_sessions_and_the_old_one_loses_them(host):
-    target = f"host=rw.test port=5000 dbname=freelance_platform user=freelance_user {TLS}"
+    target = f"host=direct.test port=5000 dbname=freelance_platform user=freelance_user {TLS}"
     host.run(
         "(PGPASSFILE=/etc/clients.pgpass psql %s -c 'SELECT pg_sleep(25)'; touch /run/session) >/run/out 2>&1 &",
         target,
@@ -100,10 +100,10 @@ def test_without_replicas_reads_go_to_the_leader(host):
 def test_without_a_leader_a_client_is_refused_at_once(host):
     with states(host, {ONE: "none"}):
         begin = time.monotonic()
-        while time.monotonic() - begin < 15 and query(host, "rw.test", 5000).rc == 0:
+        while time.monotonic() - begin < 15 and query(host, "direct.test", 5000).rc == 0:
             pass
         begin = time.monotonic()
-        assert query(host, "rw.test", 5000).rc != 0
+        assert query(host, "direct.test", 5000).rc != 0
         assert time.monotonic() - begin < 5
 
 
@@ -119,7 +119,7 @@ def test_after_a_reload_no_pooled_connection_stays_in_the_old_process(host):
 
 
 def test_a_running_session_outlives_a_reload(host):
-    target = f"host=rw.test port=5000 dbname=freelance_platform user=freelance_user {TLS}"
+    target = f"host=direct.test port=5000 dbname=freelance_platform user=freelance_user {TLS}"
     host.run("(sleep 1; systemctl reload haproxy) >/run/out 2>&1 &")
     done = host.run(
         "PGPASSFILE=/etc/clients.pgpass psql -XAtq %s -c 'SELECT pg_sleep(3)' -c %s",

@@ -7,7 +7,7 @@ TLS = "sslmode=verify-full sslrootcert=/etc/ssl/platform/ca.crt"
 
 def query(host, role, sql, database="shop"):
     """Ask over TCP as a role; returns the finished command."""
-    target = f"host=rw.test port=5433 dbname={database} user={role} {TLS}"
+    target = f"host=direct.test port=5433 dbname={database} user={role} {TLS}"
     return host.run("PGPASSFILE=/etc/clients.pgpass psql -XAtq -v ON_ERROR_STOP=1 %s -c %s", target, sql)
 
 
@@ -45,7 +45,7 @@ def test_a_second_session_is_one_too_many(host):
     held = administer(host, "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'partner'")
     assert held == "1"
     # psql opens another connection only after the first one is gone: a program holds one and starts it.
-    target = f"host=rw.test port=5433 dbname=shop user=partner {TLS}"
+    target = f"host=direct.test port=5433 dbname=shop user=partner {TLS}"
     second = '\\! psql -XAtq -d "' + target + '" -c "SELECT 1"'
     refused = host.run("PGPASSFILE=/etc/clients.pgpass psql -XAtq %s -c 'SELECT 1' -c %s", target, second)
     assert "too many connections for role" in refused.stderr

@@ -18,7 +18,7 @@ def query(host, role, sql, *, tls=TLS):
     """Ask over TCP as a role; returns the finished command."""
     return host.run(
         "PGPASSFILE=/etc/clients.pgpass psql -XAtq -v ON_ERROR_STOP=1 %s -c %s",
-        f"host=rw.test dbname=freelance_platform user={role} {tls}",
+        f"host=direct.test dbname=freelance_platform user={role} {tls}",
         sql,
     )
 

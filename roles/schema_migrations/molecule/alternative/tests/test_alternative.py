@@ -49,7 +49,7 @@ def test_an_endpoint_that_is_a_name_is_looked_up_and_its_certificate_checked(hos
         'print(*[connections[a].get_connection_params().get(k) for a in ("default", "direct") '
         'for k in ("host", "hostaddr", "sslmode")])'
     )
-    assert shell(host, code) == "rw.test None verify-full rw.test None verify-full"
+    assert shell(host, code) == "direct.test None verify-full direct.test None verify-full"
 
 
 def test_a_cache_that_is_away_is_a_miss(host):

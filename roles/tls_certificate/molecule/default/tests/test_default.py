@@ -22,14 +22,14 @@ def shake_hands(host, name):
     return host.run("python3 -c %s", SERVER.format(folder=FOLDER, name=name))
 
 
-@pytest.mark.parametrize("name", ["tls-certificate-default-1", "rw.lab", "127.0.0.1"])
+@pytest.mark.parametrize("name", ["tls-certificate-default-1", "direct.lab", "127.0.0.1"])
 def test_a_client_verifies_each_declared_name(host, name):
     answer = shake_hands(host, name)
     assert (answer.rc, answer.stdout.strip()) == (0, "hello"), answer.stderr
 
 
 def test_a_client_refuses_another_name(host):
-    answer = shake_hands(host, "ro.lab")
+    answer = shake_hands(host, "read-only.lab")
     assert answer.rc != 0
     assert "Hostname mismatch" in answer.stderr
 
