@@ -1,15 +1,15 @@
 """An equal managed database: RDS for PostgreSQL with as many readable hosts, the same cores, memory and disks."""
 
 from infra.aws.settings import AwsSettings
+from infra.instance_types import SIZES
 from infra.settings import Settings
 
 from cost.assumptions import HOURS_PER_MONTH, Assumptions
 from cost.billing import Charge
 
 # Source: RDS user guide, "Instance class availability for Multi-AZ DB clusters": classes with local disks. Two virtual
-# cores are one physical core in m6id and r6id; a class is chosen by virtual cores.
+# cores are one physical core in m6id and r6id; a class is chosen by virtual cores, and called like EC2's own sizes.
 CLASSES = {("x86_64", 4): "m6id", ("x86_64", 8): "r6id", ("aarch64", 4): "m6gd", ("aarch64", 8): "r6gd"}
-SIZES = {2: "large", 4: "xlarge", 8: "2xlarge", 16: "4xlarge", 32: "8xlarge"}
 CLUSTER_HOSTS = 3  # a Multi-AZ cluster: a writer and two readable standbys, one price for all three
 LEFT_OUT = "no pooler (RDS Proxy), no cache, no superuser; versions, extensions and failover are the provider's"
 

@@ -11,6 +11,7 @@ from cost import billing, managed, price_file, report
 from cost.__main__ import show
 from cost.assumptions import Assumptions
 from dry_run import Declaration, Resource, declaration
+from infra import instance_types
 
 ROOT = Path(__file__).parents[3]
 ASSUME = Assumptions()
@@ -128,6 +129,13 @@ def test_backups_in_another_region_have_its_prices_and_their_way_there(productio
 def test_the_managed_database_has_the_same_hosts_and_disks(production: Declaration) -> None:
     found = {charge.key: charge.quantity for charge in managed.charges(production.settings, production.aws, ASSUME)}
     assert found == {"rds.cluster.db.m6id.2xlarge": 730, "rds.cluster.gib": 600}
+
+
+@pytest.mark.parametrize("cores", instance_types.SIZES)
+def test_each_size_of_a_host_has_an_equal_managed_class(production: Declaration, cores: int) -> None:
+    size = dataclasses.replace(production.settings.database_size, cores=cores, memory_mib=cores * 4096)
+    settings = dataclasses.replace(production.settings, database_size=size)
+    assert managed.instance_class(settings) == f"db.m6id.{instance_types.SIZES[cores]}"
 
 
 @pytest.fixture(scope="module")
