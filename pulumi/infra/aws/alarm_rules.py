@@ -1,6 +1,6 @@
 """What alarms look at: that which only AWS sees of a host, its volumes and the balancer in front of the hosts.
 
-How full a disk is, AWS doesn't see from outside of a host: an exporter on the host has to say it. Credits of processors
+How full a disk is, AWS does not see: docs/decisions/0023. Credits of processors
 are no subject: no family of `infra.instance_types` lives on them.
 """
 
