@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from infra.aws import settings_rules as aws_rules
+from infra.aws import joint_rules
 from infra.cidrs import NETWORK_PREFIX_MAX
 from infra.limits import (
     DATABASE_HOSTS_MAX,
@@ -61,7 +61,7 @@ TARGETS = {
 
 def problems_of(settings: "Settings") -> Iterator[Problem]:
     """Yield all that is wrong with the settings."""
-    rules = (_names, _hosts, _retiring, _services, _networks, _sizes, _connections, aws_rules.problems_with)
+    rules = (_names, _hosts, _retiring, _services, _networks, _sizes, _connections, joint_rules.problems_with)
     for rule in rules:
         yield from rule(settings)
 

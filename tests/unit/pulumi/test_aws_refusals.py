@@ -1,11 +1,13 @@
 """Settings for AWS that can't work: each is refused with value, limit and remedy before anything is registered."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
+from aws_inventions import new_id
 from infra import stack_config, topology
 from infra.problems import SettingsError
 from pulumi.runtime.mocks import MockMonitor
@@ -18,12 +20,21 @@ METRICS = {"name": "metrics1", "serves": ["monitoring"], "cores": 2, "memory_mib
 CHINA = {"aws:region": "cn-north-1", "zones": ["cn-north-1a", "cn-north-1b", "cn-north-1d"], "reach": "vpn"}
 IMAGE = {"image_id": "ami-0123456789abcdef0"}
 VPC, GATEWAY = {"vpc_id": "vpc-0123456789abcdef0"}, {"internet_gateway_id": "igw-0123456789abcdef0"}
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
+INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+# EC2 user guide, "EC2 Instance Connect Endpoint", concurrent connections. Ansible keeps one open to each host.
+CONNECTIONS_MAX = 20
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEexampleexampleexampleexampleexampleexample"
 
 
 def zones(*names: str) -> dict[str, Any]:
     """Return the setting of zones."""
     return {"zones": list(names)}
+
+
+def clients(number: int) -> dict[str, Any]:
+    """Return the setting of so many networks of clients."""
+    return {"clients": [f"10.40.{third}.0/24" for third in range(number)]}
 
 
 def services(*hosts: object) -> dict[str, Any]:
@@ -73,6 +84,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"clients": ["10.40.0.0"], "network": "ten"}, "network: 'ten'", "like 10.20.0.0/16"),
     ({"clients": "10.40.0.0/16"}, "clients: '10.40.0.0/16'; a list is needed", r"--path 'clients\[0\]'"),
     ({"clients": ["10.40.0.1/16"]}, "clients: '10.40.0.1/16'; .*host bits", "like 10.20.0.0/16"),
+    (
+        clients(20),
+        "clients: 20 networks beside operator_network; 19 at most: each takes 3 of the 60 rules",
+        "join neighbours into larger networks",
+    ),
     ({"vpc_id": "vpc-1"}, "vpc_id: 'vpc-1'; vpc- and 8 or 17 hexadecimal digits", "leave it empty"),
     ({"vpc_id": "subnet-0123456789abcdef0"}, "vpc_id: 'subnet-", "leave it empty"),
     (VPC, "internet_gateway_id: not set; egress nat_per_zone in an existing VPC", "name the VPC's gateway"),
@@ -239,6 +255,23 @@ def test_what_cannot_work_on_aws_is_refused(settings: dict[str, Any], finding: s
 
 def test_at_least_a_hundred_are_known() -> None:
     assert len({str(settings) for settings, _, _ in REFUSED}) >= 100
+
+
+def test_as_many_clients_as_are_let_in_fit_into_each_security_group() -> None:
+    fullest = record("production", **clients(19), **services(CACHE, BACKUPS))
+    groups = {new_id(group.type, group.urn, None): group.name for group in fullest.of_type(GROUP)}
+    rules = Counter(groups[rule.inputs["securityGroupId"]] for rule in fullest.of_type(INGRESS))
+    # Source: VPC user guide, "Amazon VPC quotas", inbound rules per security group.
+    assert max(rules.values()) == rules["access-balancer"] == 60
+
+
+def test_the_largest_stack_has_no_more_hosts_than_its_connect_endpoint_carries() -> None:
+    largest: dict[str, Any] = {"database_hosts": 10, "max_connections": 2000, **services(CACHE, BACKUPS, METRICS)}
+    config = config_of("production", reach="instance_connect_endpoint", **largest)
+    assert len(topology.plan(stack_config.read(config, project=PROJECT, stack="production")).hosts) <= CONNECTIONS_MAX
+    for more in (largest | {"database_hosts": 11}, largest | services(CACHE, BACKUPS, METRICS, CACHE | {"name": "x"})):
+        with pytest.raises(SettingsError):
+            stack_config.read(config_of("production", **more), project=PROJECT, stack="production")
 
 
 # One of each heading above.
