@@ -12,6 +12,7 @@ from policy.rule import OURS, resource_rule, stack_rule
 from policy.tokens import EIP, EIP_ASSOCIATION, INSTANCE, LAUNCH_TEMPLATE, NETWORK_INTERFACE_ATTACHMENT
 
 CLUSTER_TAG = "Cluster"  # database hosts and their volumes carry it
+SERVES_TAG = "Serves"  # the others carry it: what they serve, with spaces between
 METADATA_HOPS_MAX = 1  # a container on the host is one hop further away
 FIRST_BOOT_KEYS = {"fqdn", "hostname", "preserve_hostname", "users"}
 FIRST_BOOT_USER_KEYS = {"groups", "lock_passwd", "name", "shell", "ssh_authorized_keys", "sudo"}
@@ -138,10 +139,11 @@ def ec2_database_hosts_have_a_role(stack: Stack) -> Iterator[tuple[Resource, str
     remedy="Set disable_api_termination=True and disable_api_stop=True; before a host goes or is replaced, mark it "
     "(retiring_hosts, replacing_hosts).",
 )
-def ec2_database_hosts_are_not_ended_by_mistake(stack: Stack) -> Iterator[tuple[Resource, str]]:
-    """A database host can't be terminated or stopped by a call while it belongs to a cluster."""
-    for host in database_hosts(stack):
-        if not stack.retiring(host) and host.get("tags.State") not in ("replacing", UNKNOWN):
+def ec2_hosts_with_data_are_not_ended_by_mistake(stack: Stack) -> Iterator[tuple[Resource, str]]:
+    """No call terminates or stops a host of a cluster, or the one with all backups, unless it is marked."""
+    members = [host for host in database_hosts(stack) if not stack.retiring(host)]
+    for host in [*members, *repository_hosts(stack)]:
+        if host.get("tags.State") not in ("replacing", UNKNOWN):
             for key in ("disableApiTermination", "disableApiStop"):
                 yield from ((host, found) for found in differs(host, key, True))
 
@@ -149,6 +151,12 @@ def ec2_database_hosts_are_not_ended_by_mistake(stack: Stack) -> Iterator[tuple[
 def database_hosts(stack: Stack) -> list[Resource]:
     """Return the hosts that carry PostgreSQL."""
     return [host for host in stack.of_type(INSTANCE) if host.get(f"tags.{CLUSTER_TAG}") not in (None, UNKNOWN)]
+
+
+def repository_hosts(stack: Stack) -> list[Resource]:
+    """Return the hosts that have the backups; there is one where no bucket has them."""
+    served = ((host, host.get(f"tags.{SERVES_TAG}")) for host in stack.of_type(INSTANCE))
+    return [host for host, serves in served if isinstance(serves, str) and "repository" in serves.split()]
 
 
 def user_data(host: Resource) -> str | None:
