@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from policy.model import UNKNOWN, Resource, Stack, differs, elements, look_up, missing
 from policy.rule import OURS, resource_rule, stack_rule
-from policy.rules.ec2 import CLUSTER_TAG
+from policy.rules.ec2 import CLUSTER_TAG, SERVES_TAG, repository_hosts
 from policy.tokens import (
     BUCKET,
     EBS_DEFAULT_ENCRYPTION,
@@ -64,14 +64,16 @@ def ebs_snapshots_stay_in_the_account(resource: Resource) -> Iterator[str]:
 
 @stack_rule(
     controls=["EC2.28"],
-    remedy="Declare the backup bucket: pgBackRest's full and incremental backups and all WAL stand for a backup plan.",
+    remedy="Declare the backup bucket, or let a service host serve repository: pgBackRest's full and incremental "
+    "backups and all WAL stand for a backup plan.",
 )
 def ebs_data_is_backed_up(stack: Stack) -> Iterator[tuple[Resource, str]]:
-    """Where there are database volumes there is a bucket with object lock for their backups."""
+    """Database volumes have backups: in a bucket with object lock, or on a host of the stack."""
     locked = [bucket for bucket in stack.of_type(BUCKET) if bucket.get("objectLockEnabled") not in (None, False)]
+    unclear = [host for host in stack.of_type(INSTANCE) if host.get(f"tags.{SERVES_TAG}") is UNKNOWN]
     data = [volume for volume in stack.of_type(VOLUME) if volume.get(f"tags.{CLUSTER_TAG}") not in (None, UNKNOWN)]
-    if data and not locked:
-        yield data[0], f"{len(data)} database volumes and no bucket with object_lock_enabled in the stack"
+    if data and not (locked or unclear or repository_hosts(stack)):
+        yield data[0], f"{len(data)} database volumes; no bucket with object_lock_enabled and no host has their backups"
 
 
 @stack_rule(
