@@ -78,6 +78,10 @@ class Resource:
         """Return the value at a dotted path, see `look_up`."""
         return look_up(self.inputs, path)
 
+    def names_clearly(self, key: str) -> bool:
+        """Whether it is known which resource an input names: by its value or by its origin."""
+        return not has_unknown(self.get(key)) or bool(self.dependencies.get(key))
+
     @property
     def names(self) -> list[str]:
         """What other resources know it by, as far as it is known."""
@@ -105,7 +109,7 @@ class Stack:
         if other.urn in origins:
             return True
         value = resource.get(key)
-        if value is UNKNOWN and not origins:
+        if has_unknown(value) and not origins:
             return True
         # A program may take the name from what depends on the other one, so that this is made after it.
         between = [self._by_urn[urn] for urn in origins if urn in self._by_urn and urn != resource.urn]

@@ -22,7 +22,6 @@ from policy.tokens import (
 Findings = Iterator[tuple[Resource, str]]
 BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 KMS_ALGORITHMS = ("aws:kms", "aws:kms:dsse")
-LOGGING_ENDS = ("bucket", "targetBucket")
 # The shortest retention of backups (7 days, pulumi/infra/aws/settings_rules.py) and the 7 days to a full one before.
 LOCK_DAYS_MIN = 14
 DAYS_PER_YEAR = 365
@@ -58,13 +57,16 @@ def s3_account_blocks_public_access(block: Resource) -> Iterator[str]:
 
 @stack_rule(
     controls=["S3.9", "CKV_AWS_18"],
-    remedy="Declare a BucketLogging with the log bucket as its target; that one does not log itself.",
+    remedy="Declare a BucketLogging with the log bucket as its target, and none for the log bucket.",
 )
 def s3_access_is_logged(stack: Stack) -> Findings:
-    """Each bucket but the one for logs writes down who reads it."""
-    yield from ((one, "it logs to the bucket itself") for one in stack.of_type(BUCKET_LOGGING) if goes_back(stack, one))
-    logs = log_buckets(stack)
-    yield from ((bucket, found) for bucket, found in without(stack, BUCKET_LOGGING) if bucket not in logs)
+    """Each bucket writes down who reads it, but for the one with these logs: its log would be about its log."""
+    for bucket in stack.of_type(BUCKET):
+        receives = stack.companions(BUCKET_LOGGING, "targetBucket", bucket)
+        if not receives and not stack.companions(BUCKET_LOGGING, "bucket", bucket):
+            yield bucket, "no BucketLogging"
+        if any(one.names_clearly("targetBucket") for one in receives) and is_logged(stack, bucket):
+            yield bucket, "it receives access logs and is logged itself"
 
 
 @stack_rule(
@@ -141,7 +143,8 @@ def s3_encrypted_with_own_key(stack: Stack) -> Findings:
     yield from without(stack, BUCKET_ENCRYPTION)
     logs = log_buckets(stack)
     for bucket in stack.of_type(BUCKET):
-        for encryption in stack.companions(BUCKET_ENCRYPTION, "bucket", bucket):
+        encryptions = stack.companions(BUCKET_ENCRYPTION, "bucket", bucket)
+        for encryption in (one for one in encryptions if one.names_clearly("bucket")):
             yield from ((bucket, found) for found in missing(encryption, "rules"))
             for rule in elements(encryption.get("rules")):
                 default = look_up(rule, "applyServerSideEncryptionByDefault")
@@ -187,21 +190,17 @@ def without(stack: Stack, kind: str) -> Findings:
 
 
 def log_buckets(stack: Stack) -> Sequence[Resource]:
-    """Return the buckets that others write their access logs to."""
-    from_others = [logging for logging in stack.of_type(BUCKET_LOGGING) if not goes_back(stack, logging)]
+    """Return the buckets that receive access logs and have none of their own: two that log to each other are none."""
     return [
         bucket
         for bucket in stack.of_type(BUCKET)
-        if any(stack.refers(logging, "targetBucket", bucket) for logging in from_others)
+        if stack.companions(BUCKET_LOGGING, "targetBucket", bucket) and not is_logged(stack, bucket)
     ]
 
 
-def goes_back(stack: Stack, logging: Resource) -> bool:
-    """Whether a bucket's access logs go to the bucket itself; not where a preview knows neither name nor origin."""
-    unclear = any(logging.get(end) is UNKNOWN and not logging.dependencies.get(end) for end in LOGGING_ENDS)
-    return not unclear and any(
-        all(stack.refers(logging, end, bucket) for end in LOGGING_ENDS) for bucket in stack.of_type(BUCKET)
-    )
+def is_logged(stack: Stack, bucket: Resource) -> bool:
+    """Whether a bucket has access logs of its own; not where a preview can't tell whose they are."""
+    return any(one.names_clearly("bucket") for one in stack.companions(BUCKET_LOGGING, "bucket", bucket))
 
 
 def lock_days(lock: Resource) -> Any:

@@ -53,9 +53,15 @@ def test_what_a_preview_does_not_know_is_no_violation(example: Example) -> None:
     known = stack(example.resources, preview=False)
     for place, resource in enumerate(known.resources):
         for path, blurred in blurs(resource.inputs):
-            others = list(known.resources)
-            others[place] = replace(resource, inputs=blurred)
-            assert list(map(str, example.rule(Stack(others)))) == [], f"{resource.name}.{path} not known"
+            for dependencies in (resource.dependencies, without(resource.dependencies, path)):
+                others = list(known.resources)
+                others[place] = replace(resource, inputs=blurred, dependencies=dependencies)
+                assert list(map(str, example.rule(Stack(others)))) == [], f"{resource.name}.{path} not known"
+
+
+def without(dependencies: Mapping[str, Sequence[str]], path: str) -> dict[str, Sequence[str]]:
+    """Return the dependencies but those of the input that a path leads into: its origin is not known either."""
+    return {key: origins for key, origins in dependencies.items() if key != path.partition(".")[0]}
 
 
 def blurs(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
