@@ -1,10 +1,12 @@
-"""The file of prices: for each region a date, a currency, whether AWS said so, and one row for each price."""
+"""The file of prices: by region a currency and one row for each price, with its date and whether AWS said it."""
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from cost.catalogue import product
 
 FILE = Path(__file__).with_name("prices.json")
 
@@ -14,25 +16,25 @@ class PriceError(Exception):
 
 
 class NotFoundError(PriceError):
-    """One price that the list or the file does not have, while others may be there."""
+    """Prices that the list or the file does not have, while others may be there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """One row. `source`: the page or list where the figure is to be found."""
+    """One row. `source`: the page or list where the figure is to be found; `illustrative`: it was written by hand."""
 
     amount: float
     unit: str
     source: str
+    date: str
+    illustrative: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegionPrices:
-    """The prices of one region. `illustrative`: written by hand, not read from the price list."""
+    """The prices of one region."""
 
-    date: str
     currency: str
-    illustrative: bool
     rows: Mapping[str, Price]
 
 
@@ -59,12 +61,21 @@ def write(prices: Prices, path: Path = FILE) -> None:
     part.replace(path)
 
 
-def price(prices: Prices, region: str, key: str, stack: str) -> Price:
-    """Return one price. Raises PriceError with the command that brings it, NotFoundError where that one lacks."""
+def select(prices: Prices, needed: Iterable[tuple[str, str]], stack: str) -> dict[tuple[str, str], Price]:
+    """Return the prices by (region, key). Raises PriceError for a region without any, NotFoundError for what lacks."""
     remedy = f"run `make prices STACK={stack}` (it asks AWS with your credentials)"
-    if region not in prices:
-        known = ", ".join(sorted(prices))
-        raise PriceError(f"stack {stack} has resources in {region}; the file has prices of {known}: {remedy}")
-    if key not in prices[region].rows:
-        raise NotFoundError(f"the file has no price {key} of {region}: {remedy}")
-    return prices[region].rows[key]
+    found, lacking = {}, []
+    for region, key in dict.fromkeys(needed):
+        if region not in prices:
+            known = ", ".join(sorted(prices))
+            raise PriceError(f"stack {stack} has resources in {region}; the file has prices of {known}: {remedy}")
+        if key in prices[region].rows:
+            found[region, key] = prices[region].rows[key]
+        else:
+            lacking.append(f"{product(key).name} ({key} of {region}, {product(key).page})")
+    if lacking:
+        raise NotFoundError(
+            f"the file has no price for {', '.join(lacking)}: {remedy}; what AWS's list does not have, add to "
+            f"pulumi/cost/{FILE.name} by hand"
+        )
+    return found

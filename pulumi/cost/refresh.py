@@ -31,36 +31,36 @@ def api_region(region: str) -> str:
 def of_stack(stack: str, needed: Collection[tuple[str, str]], path: Path = FILE) -> str:
     """Bring the prices of a stack's regions up to date; return what was done.
 
-    What a list lacks is named in a NotFoundError, after what it has was written. Any other PriceError leaves the file
-    untouched.
+    Only rows that the list has take the place of others: what it lacks keeps its old price, and is named in a
+    NotFoundError after the file was written. Any other PriceError leaves the file untouched.
     """
     prices = read(path)
     today = datetime.now(tz=UTC).date().isoformat()
-    regions = sorted({region for region, _ in needed})
+    written: list[str] = []
     lacking: list[str] = []
-    for region in regions:
+    for region in sorted({region for region, _ in needed}):
         client = boto3.Session().client("pricing", region_name=api_region(region))
+        old = prices.get(region, RegionPrices(currency="", rows={}))
         found: dict[str, tuple[Price, str]] = {}
         for key in sorted(key for at, key in needed if at == region):
             try:
-                found[key] = find(client, region, key)
+                found[key] = find(client, region, key, today)
             except NotFoundError as error:
-                lacking.append(f"{region}: {error}")
+                kept = f"its price of {old.rows[key].date} is kept" if key in old.rows else "it has no price"
+                lacking.append(f"{region}: {error}; {kept}")
         if not found:
             raise PriceError("\n".join(["nothing was found, the old prices are kept", *lacking]))
-        currency = _one_currency(region, found)
-        prices[region] = RegionPrices(
-            date=today, currency=currency, illustrative=False, rows={key: row for key, (row, _) in found.items()}
-        )
+        new = {key: row for key, (row, _) in found.items()}
+        prices[region] = RegionPrices(currency=_one_currency(region, old, found), rows={**old.rows, **new})
+        written.append(f"{len(new)} of {region}")
     write(prices, path)
-    counted = ", ".join(f"{len(prices[region].rows)} of {region}" for region in regions)
-    written = f"{path}: prices of {today}: {counted}. `make cost STACK={stack}` uses them; commit the file."
+    said = f"{path}: prices of {today}: {', '.join(written)}. `make cost STACK={stack}` uses them; commit the file."
     if lacking:
-        raise NotFoundError("\n".join([written, "These prices are not in it:", *lacking]))
-    return written
+        raise NotFoundError("\n".join([said, "The price list has none for these:", *lacking]))
+    return said
 
 
-def _one_currency(region: str, found: Mapping[str, tuple[Price, str]]) -> str:
+def _one_currency(region: str, old: RegionPrices, found: Mapping[str, tuple[Price, str]]) -> str:
     """Return what all prices are in. Raises PriceError for more than one: nothing could be added up."""
     currencies = sorted({currency for _, currency in found.values()})
     if len(currencies) > 1:
@@ -70,10 +70,15 @@ def _one_currency(region: str, found: Mapping[str, tuple[Price, str]]) -> str:
             f"the price list has prices of {region} in {' and '.join(currencies)} ({few}: {keys}): the old prices are "
             "kept; narrow these in pulumi/cost/catalogue.py to one currency"
         )
+    if old.rows.keys() - found.keys() and old.currency != currencies[0]:
+        raise PriceError(
+            f"the price list has prices of {region} in {currencies[0]}, the file in {old.currency}: the old prices are "
+            f"kept; take {region} out of the file, then run it again"
+        )
     return currencies[0]
 
 
-def find(client: Any, region: str, key: str) -> tuple[Price, str]:
+def find(client: Any, region: str, key: str, today: str) -> tuple[Price, str]:
     """Ask for one price; return it with its currency. Raises PriceError for more than one, NotFoundError for none."""
     wanted = product(key)
     filters = dict(wanted.attributes)
@@ -91,7 +96,7 @@ def find(client: Any, region: str, key: str) -> tuple[Price, str]:
         raise PriceError(f"the price list did not answer: {error}; try again later, the old prices are kept") from error
     # Two products of one price are one answer.
     matching = {amount for offer in offers if _is(wanted, offer) for amount in _first_paid(offer)}
-    asked = f"{key} ({wanted.service}, usage type {wanted.usage}, {filters})"
+    asked = f"{wanted.name} ({key}: {wanted.service}, usage type {wanted.usage}, {filters})"
     if not matching:
         raise NotFoundError(f"the price list has no {asked}: see {wanted.page} and mend pulumi/cost/catalogue.py")
     if len(matching) > 1:
@@ -99,7 +104,8 @@ def find(client: Any, region: str, key: str) -> tuple[Price, str]:
         raise PriceError(f"the price list has more than one {asked}: {shown}; narrow it in pulumi/cost/catalogue.py")
     ((amount, currency),) = matching
     source = f"AWS price list, {wanted.service}, {wanted.usage}"
-    return Price(amount=amount * wanted.units, unit=wanted.unit, source=source), currency
+    row = Price(amount=amount * wanted.units, unit=wanted.unit, source=source, date=today, illustrative=False)
+    return row, currency
 
 
 def _offers(client: Any, wanted: Product, filters: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:

@@ -109,13 +109,12 @@ def costs() -> str:
     """Return what the small stack costs. Raises PriceError."""
     declared, assume = declaration(settings.NAME), Assumptions()
     prices = price_file.read()
-    priced = report.amounts(billing.charges(declared, assume), prices, settings.NAME)
-    block = prices[declared.aws.region]
-    kind = "illustrative prices" if block.illustrative else "prices of AWS"
-    for_hours = report.total(priced) / HOURS_PER_MONTH * HOURS
+    rows = report.priced(billing.charges(declared, assume), prices, settings.NAME)
+    for_hours = report.total(rows) / HOURS_PER_MONTH * HOURS
+    currency = prices[declared.aws.region].currency
     return (
-        f"{report.table(priced, prices, settings.NAME)}\n\n"
-        f"{HOURS} hours of it: about {for_hours:.2f} {block.currency}, by {kind} of {block.date}; keys count by month."
+        f"{report.table(rows)}\n{report.origin(rows, settings.NAME)}\n\n"
+        f"{HOURS} hours of it: about {for_hours:.2f} {currency}; keys count by month."
     )
 
 

@@ -2,14 +2,17 @@
 
 import dataclasses
 import importlib
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cost import billing, managed, price_file, report
 from cost.__main__ import show
 from cost.assumptions import Assumptions
+from cost.price_file import Price
 from dry_run import Declaration, Resource, declaration
 from infra import instance_types
 
@@ -50,8 +53,8 @@ def test_a_fourth_host_costs_as_much_as_each_of_the_others(production: Declarati
     four = declaration("production", database_hosts="4", etcd_members="3")
 
     def hosts(declared: Declaration) -> dict[str, float]:
-        priced = report.amounts(billing.charges(declared, ASSUME), prices, "production")
-        return {charge.item: amount for charge, amount in priced if charge.component == "db"}
+        rows = report.priced(billing.charges(declared, ASSUME), prices, "production")
+        return {row.charge.item: row.amount for row in rows if row.charge.component == "db"}
 
     three = hosts(production)
     for item in ("instance m7a.2xlarge", "data volume, gp3"):
@@ -123,7 +126,7 @@ def test_backups_in_another_region_have_its_prices_and_their_way_there(productio
         "s3.put": "eu-west-1",
         "region_traffic.eu-west-1": "eu-central-1",  # the sender's
     }
-    assert report.total(report.amounts(found, price_file.read(), "production")) > 0
+    assert report.total(report.priced(found, price_file.read(), "production")) > 0
 
 
 def test_the_managed_database_has_the_same_hosts_and_disks(production: Declaration) -> None:
@@ -146,24 +149,36 @@ def shown() -> str:
 def test_the_page_says_by_which_prices_it_was_made(
     production: Declaration, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "By illustrative prices, written by hand on 2026-" in shown
+    assert "\nBy illustrative prices, written by hand on 2026-" in shown
     assert "`make prices STACK=production`" in shown
-    read = {
-        region: dataclasses.replace(block, illustrative=False, date="2030-01-02")
-        for region, block in price_file.read().items()
-    }
-    monkeypatch.setattr(price_file, "read", lambda: read)
-    monkeypatch.setattr("cost.__main__.declaration", lambda _: production)
-    assert "By prices that the AWS price list had on 2030-01-02." in show("production")
+    with_rows(monkeypatch, production, lambda _, row: dataclasses.replace(row, illustrative=False, date="2030-01-02"))
+    assert "\nBy prices that the AWS price list had on 2030-01-02.\n" in show("production")
 
 
-def take_away(key: str, declared: Declaration, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave this price out of the file."""
-    without = {
-        region: dataclasses.replace(block, rows={name: row for name, row in block.rows.items() if name != key})
-        for region, block in price_file.read().items()
-    }
-    monkeypatch.setattr(price_file, "read", lambda: without)
+def test_a_price_written_by_hand_is_not_taken_for_one_of_aws(
+    production: Declaration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_but_for_nat(key: str, row: Price) -> Price:
+        return row if key == "nat.hour" else dataclasses.replace(row, illustrative=False, date="2030-01-02")
+
+    with_rows(monkeypatch, production, read_but_for_nat)
+    assert re.search(
+        r"^By prices that the AWS price list had on 2030-01-02, and by illustrative prices, "
+        r"written by hand on 2026-[\d-]+, for NAT gateway\.$",
+        show("production"),
+        re.MULTILINE,
+    )
+
+
+def with_rows(
+    monkeypatch: pytest.MonkeyPatch, declared: Declaration, change: Callable[[str, Price], Price | None]
+) -> None:
+    """Let the file have these rows; a price that becomes None is not there."""
+    changed = {}
+    for region, block in price_file.read().items():
+        rows = {key: change(key, row) for key, row in block.rows.items()}
+        changed[region] = dataclasses.replace(block, rows={key: row for key, row in rows.items() if row})
+    monkeypatch.setattr(price_file, "read", lambda: changed)
     monkeypatch.setattr("cost.__main__.declaration", lambda _: declared)
 
 
@@ -171,19 +186,23 @@ def test_without_a_managed_price_our_own_cost_is_shown_with_the_reason(
     production: Declaration, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lacks = "rds.cluster.db.m6id.2xlarge"
-    take_away(lacks, production, monkeypatch)
+    with_rows(monkeypatch, production, lambda key, row: None if key == lacks else row)
     page = show("production")
     assert page.split("\n\n")[:2] == shown.split("\n\n")[:2]
-    assert f"Without an equal managed database (RDS for PostgreSQL): the file has no price {lacks}" in page
+    assert "\n\nWithout an equal managed database (RDS for PostgreSQL): the file has no price for RDS cluster" in page
+    assert f" db.m6id.2xlarge ({lacks} of eu-central-1, https://aws.amazon.com/rds/postgresql/pricing/)" in page
     assert "the managed one" not in page
 
 
-def test_without_a_price_of_our_own_nothing_is_estimated(
+def test_each_product_of_our_own_without_a_price_is_named_in_words(
     production: Declaration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take_away("nat.hour", production, monkeypatch)
-    with pytest.raises(price_file.PriceError, match=r"the file has no price nat.hour of eu-central-1"):
+    with_rows(monkeypatch, production, lambda key, row: None if key in ("nat.hour", "kms.key") else row)
+    with pytest.raises(price_file.PriceError) as told:
         show("production")
+    assert "KMS key (kms.key of eu-central-1, https://aws.amazon.com/kms/pricing/)" in str(told.value)
+    assert "NAT gateway (nat.hour of eu-central-1, https://aws.amazon.com/vpc/pricing/)" in str(told.value)
+    assert "run `make prices STACK=production`" in str(told.value)
 
 
 def test_sums_are_the_sums_of_their_rows(shown: str) -> None:
@@ -202,7 +221,7 @@ def test_columns_are_aligned(shown: str) -> None:
 
 def test_a_region_without_prices_names_the_remedy() -> None:
     with pytest.raises(price_file.PriceError, match=r"resources in sa-east-1; .*make prices STACK=south"):
-        price_file.price(price_file.read(), "sa-east-1", "nat.hour", "south")
+        price_file.select(price_file.read(), [("sa-east-1", "nat.hour")], "south")
 
 
 @pytest.mark.parametrize(

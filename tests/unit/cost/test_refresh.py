@@ -1,4 +1,4 @@
-"""Prices come from the price list, what it lacks is named; after any other refusal the file stays as it was."""
+"""Prices come from the price list; what it lacks is named and kept; after any other refusal the file is as it was."""
 
 import re
 from pathlib import Path
@@ -39,22 +39,26 @@ def test_prices_are_read_and_the_file_says_from_where_and_when(price_list: Price
     served(price_list)
     said = refresh.of_stack("production", {NAT, KEY, SPEED}, file)
     block = price_file.read(file)[REGION]
-    assert {key: row.amount for key, row in block.rows.items()} == {
+    read = {key: row for key, row in block.rows.items() if not row.illustrative}
+    assert {key: row.amount for key, row in read.items()} == {
         "nat.hour": 0.052,
         "kms.key": 1.0,  # the first step that costs something
         "ebs.gp3.mibps": pytest.approx(0.048),  # the list counts GiB/s
     }
-    assert (block.currency, block.illustrative) == ("USD", False)
-    assert block.rows["nat.hour"].source == "AWS price list, AmazonEC2, NatGateway-Hours"
-    assert f"prices of {block.date}: 3 of {REGION}" in said
+    assert block.currency == "USD"
+    assert read["nat.hour"].source == "AWS price list, AmazonEC2, NatGateway-Hours"
+    assert f"prices of {read['nat.hour'].date}: 3 of {REGION}" in said
     assert [path.name for path in file.parent.iterdir()] == ["prices.json"]
 
 
-def test_other_regions_keep_their_prices(price_list: PriceList, file: Path) -> None:
+def test_all_other_prices_are_kept(price_list: PriceList, file: Path) -> None:
     served(price_list)
-    before = price_file.read(file)["eu-west-1"]
+    before = price_file.read(file)
     refresh.of_stack("production", {NAT}, file)
-    assert price_file.read(file)["eu-west-1"] == before
+    after = price_file.read(file)
+    assert after["eu-west-1"] == before["eu-west-1"]
+    # Those of another stack in the same region, too.
+    assert {**after[REGION].rows, "nat.hour": before[REGION].rows["nat.hour"]} == before[REGION].rows
 
 
 def test_the_list_is_asked_for_the_region_and_all_its_pages_are_read(price_list: PriceList, file: Path) -> None:
@@ -111,21 +115,31 @@ def test_without_credentials_nothing_is_asked(
     assert not price_list.asked
 
 
-def test_a_product_that_is_not_there_is_named_and_the_others_are_written(price_list: PriceList, file: Path) -> None:
+def test_a_product_that_is_not_there_is_named_and_keeps_its_price(price_list: PriceList, file: Path) -> None:
     served(price_list)
-    cluster = (REGION, "rds.cluster.db.m6id.2xlarge")
+    before = price_file.read(file)[REGION].rows
+    cluster, unheard = (REGION, "rds.cluster.db.m6id.2xlarge"), (REGION, "ec2.m7a.48xlarge")
     with pytest.raises(PriceError) as told:
-        refresh.of_stack("production", {NAT, cluster, (REGION, "ipv4.hour")}, file)
-    assert re.search(r"prices of 20[\d-]+: 1 of eu-central-1\.", str(told.value))
-    assert "eu-central-1: the price list has no ipv4.hour (AmazonVPC, usage type PublicIPv4:InUse" in str(told.value)
-    assert "eu-central-1: the price list has no rds.cluster.db.m6id.2xlarge (" in str(told.value)
-    block = price_file.read(file)[REGION]
-    assert (set(block.rows), block.illustrative) == ({"nat.hour"}, False)
+        refresh.of_stack("production", {NAT, cluster, unheard, (REGION, "ipv4.hour")}, file)
+    said = str(told.value)
+    assert re.search(r"prices of 20[\d-]+: 1 of eu-central-1\.", said)
+    kept = rf"; its price of {before['ipv4.hour'].date} is kept"
+    assert re.search(rf"no public IPv4 address \(ipv4.hour: AmazonVPC, usage type PublicIPv4:InUse.*{kept}", said)
+    assert re.search(rf"no RDS cluster db.m6id.2xlarge \(rds.cluster.*{kept}", said)
+    assert re.search(r"no instance m7a.48xlarge \(ec2.m7a.48xlarge: .*; it has no price", said)
+    after = price_file.read(file)[REGION].rows
+    assert {key for key, row in after.items() if not row.illustrative} == {"nat.hour"}
+    assert {**after, "nat.hour": before["nat.hour"]} == before
+
+
+def test_a_list_in_another_currency_than_what_is_kept_is_refused(price_list: PriceList, file: Path) -> None:
+    price_list.offers = {"AmazonEC2": [offer("EUC1-NatGateway-Hours", 0.4, currency="EUR", regionCode=REGION)]}
+    refused(file, {NAT}, f"prices of {REGION} in EUR, the file in USD: .*; take {REGION} out of the file")
 
 
 def test_a_list_that_has_nothing_keeps_the_file(price_list: PriceList, file: Path) -> None:
     served(price_list)
-    refused(file, {(REGION, "ipv4.hour")}, r"the old prices are kept\n.*the price list has no ipv4.hour")
+    refused(file, {(REGION, "ipv4.hour")}, r"the old prices are kept\n.*the price list has no public IPv4 address")
 
 
 def test_two_currencies_are_refused_with_the_prices_of_the_rarer_one(price_list: PriceList, file: Path) -> None:
@@ -137,7 +151,7 @@ def test_two_currencies_are_refused_with_the_prices_of_the_rarer_one(price_list:
 def test_two_prices_for_one_product_are_no_answer(price_list: PriceList, file: Path) -> None:
     served(price_list)
     price_list.offers["AmazonEC2"].append(offer("EUC1-NatGateway-Hours", 0.06, regionCode=REGION))
-    refused(file, {NAT}, "more than one nat.hour .*0.052 USD, 0.06 USD")
+    refused(file, {NAT}, "more than one NAT gateway .*0.052 USD, 0.06 USD")
 
 
 def test_a_list_that_does_not_answer_keeps_the_file(price_list: PriceList, file: Path) -> None:

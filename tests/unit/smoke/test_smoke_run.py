@@ -248,7 +248,8 @@ def test_the_small_host_has_no_size_of_a_host_of_the_large_stack(project: Path) 
 
 def test_prices_of_the_small_stack_are_in_the_file_that_is_shipped() -> None:
     settings.write("production")
-    assert "illustrative" in COSTS() or not price_file.read()["eu-central-1"].illustrative
+    by_hand = [row for row in price_file.read()["eu-central-1"].rows.values() if row.illustrative]
+    assert "illustrative" in COSTS() or not by_hand
 
 
 def nothing_was_made(run: Recorded, project: Path) -> None:
