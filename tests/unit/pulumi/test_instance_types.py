@@ -9,8 +9,10 @@ from typing import Any
 
 import moto
 import pytest
+from infra import stack_config
 from infra.instance_types import FAMILIES, SIZES, choices, instance_type
 
+ROOT = Path(__file__).parents[3]
 # A copy of EC2's DescribeInstanceTypes, which moto answers with.
 DESCRIBED: Mapping[str, Any] = json.loads(
     gzip.decompress((Path(moto.__file__).parent / "ec2/resources/instance_types.json.gz").read_bytes())
@@ -49,6 +51,22 @@ def test_a_type_is_what_the_rest_of_the_program_takes_for_granted(
     assert facts["InstanceStorageSupported"] is False  # recovery onto other hardware would lose it
     assert facts["SupportedRootDeviceTypes"] == ["ebs"]
     assert "hvm" in facts["SupportedVirtualizationTypes"]
+
+
+@pytest.mark.parametrize(("architecture", "gib_per_core"), FAMILIES)
+@pytest.mark.parametrize("page", ["aws.md", "aws.zh-CN.md"])
+def test_the_guide_says_what_an_instance_carries_beside_the_speeds_of_its_volumes(
+    page: str, architecture: str, gib_per_core: int
+) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    default, larger = (described(architecture, gib_per_core, cores)["EbsInfo"]["EbsOptimizedInfo"] for cores in (8, 16))
+    config = stack_config.project()["config"]
+    mibps = sum(config[f"{volume}_volume_throughput_mibps"]["default"] for volume in ("data", "wal"))
+    assert mibps * 1.048576 > default["BaselineThroughputInMBps"]  # otherwise nothing is to be said
+    for figure in (f"{mibps} MiB/s", f"{mibps * 1.048576:.0f} MB/s", f"{default['BaselineThroughputInMBps']:g} MB/s"):
+        assert figure in text
+    assert f"{default['MaximumThroughputInMBps']:,.0f} MB/s" in text
+    assert f"{larger['BaselineThroughputInMBps']:g} MB/s" in text
 
 
 @pytest.mark.parametrize(
