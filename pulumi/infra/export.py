@@ -6,7 +6,8 @@ from typing import Any
 
 import pulumi
 
-from infra.contract import VERSION, Contract
+from infra import contract_checks
+from infra.contract import VERSION
 from infra.target import Declared
 from infra.topology import HostPlan, Topology
 
@@ -103,7 +104,7 @@ def build(topology: Topology, declared: Declared, known: Mapping[str, Any]) -> d
         },
         "services": [host(plan) for plan in topology.service_hosts],
     }
-    return Contract.from_json(value).to_json()
+    return contract_checks.parse(value).to_json()
 
 
 def _endpoints(topology: Topology, balanced: Mapping[str, str]) -> dict[str, Any]:

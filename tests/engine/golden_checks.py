@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from engine_workspace import Engine
 from golden_files import CONTRACT, RESOURCES, contract_of, file_of, listed, resources_of, unified
-from infra.contract import Contract
+from infra import contract_checks
 
 TOLD_BY_A_STATE = ("inputs", "parent", "protect", "retain_on_delete")
 # What a host needs before it boots: it installs packages and reaches its backups as soon as it is up.
@@ -49,7 +49,7 @@ def assert_golden(engine: Engine) -> None:
         pytest.fail(changed)
     contract = engine.contract()
     assert contract == contract_of(engine.stack), file_of(engine.stack, CONTRACT)
-    assert Contract.from_json(contract).to_json() == contract
+    assert contract_checks.parse(contract).to_json() == contract
 
 
 def assert_order(engine: Engine) -> None:

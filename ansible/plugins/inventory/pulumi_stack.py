@@ -20,7 +20,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "pulumi"))  # The contract is one typed object: it is read by the code that writes it.
-from infra import contract as model  # noqa: E402 - found by the line above
+from infra import contract_checks  # noqa: E402 - found by the line above
 
 DOCUMENTATION = """
 name: pulumi_stack
@@ -121,8 +121,8 @@ def _ask_pulumi(source: Source, saved: Path, state: Path | None) -> str:
 def check_contract(contract: object, source: Source, origin: str) -> None:
     """Refuse a contract of another version, shape, project or environment. Raises ContractError."""
     try:
-        parsed = model.Contract.from_json(contract)
-    except model.ContractError as error:
+        parsed = contract_checks.parse(contract)
+    except contract_checks.ContractError as error:
         remedy = f"`pulumi up --stack {source.stack}` or: {source.remedy}"
         raise ContractError(f"{error} (read from {origin}; {remedy})") from error
     for key, wanted in (("project", source.project), ("environment", source.environment)):

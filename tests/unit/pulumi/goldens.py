@@ -17,14 +17,14 @@ from pulumi_recorder import STACKS, Recording, Resource, record
 # The recorder knows where the others are.
 # isort: split
 from golden_files import CONTRACT, RESOURCES, file_of, listed, loaded, readable
-from infra.contract import Contract
+from infra import contract_checks
 
 
 def texts(recording: Recording) -> dict[str, str]:
     """Return what the files of a stack hold."""
     entries = {f"{one.type} {one.name}": entry(one, recording) for one in recording.resources}
     assert len(entries) == len(recording.resources), "a name is taken twice within a type"
-    contract = Contract.from_json(recording.contract).to_json()  # in the order of its fields
+    contract = contract_checks.parse(recording.contract).to_json()  # in the order of its fields
     return {RESOURCES: listed(entries), CONTRACT: json.dumps(contract, indent=2) + "\n"}
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import yaml
-from infra import stack_config
+from infra import contract_checks, stack_config
 from infra.aws import bucket_policies
-from infra.contract import Contract, ContractError
+from infra.contract_checks import ContractError
 from infra.problems import SettingsError
 from pulumi_recorder import PROJECT, ROOT, Recording, Resource, config_of, record
 
@@ -228,7 +228,7 @@ def test_a_contract_whose_repositories_share_a_region_is_refused(two: Recording)
     value = json.loads(json.dumps(two.contract))
     value["clusters"]["main"]["repository"]["second"]["region"] = "eu-central-1"
     with pytest.raises(ContractError, match="both repositories of cluster main lie in eu-central-1; name another"):
-        Contract.from_json(value)
+        contract_checks.parse(value)
 
 
 def test_a_service_host_takes_the_place_of_the_bucket() -> None:

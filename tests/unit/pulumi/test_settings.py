@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from infra import limits, previous, stack_config, topology
-from infra.contract import SCHEMA_FILE
+from infra.contract_checks import SCHEMA_FILE
 from infra.problems import SettingsError
 from infra.settings import Connections, Settings
 from pulumi_recorder import PROJECT, ROOT, config_of
