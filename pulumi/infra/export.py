@@ -9,7 +9,7 @@ import pulumi
 from infra import contract_checks
 from infra.contract import VERSION
 from infra.target import Declared
-from infra.topology import HostPlan, Topology
+from infra.topology import CLUSTER, HostPlan, Topology
 
 PORTS = {"pooled": 6432, "direct": 5000, "read_only_direct": 5001}
 NAMES = {"pooled": "pooled", "direct": "direct", "read_only": "read-only"}
@@ -65,8 +65,8 @@ def build(topology: Topology, declared: Declared, known: Mapping[str, Any]) -> d
             "address": str(plan.address),
             "connect": {**there["connect"], "port": int(there["connect"]["port"])},
             "architecture": declared.architecture,
-            "cores": plan.cores,
-            "memory_mib": plan.memory_mib,
+            "cores": plan.size.cores,
+            "memory_mib": plan.size.memory_mib,
             "virtual": declared.virtual,
             "etcd_member": plan.etcd_member,
             "serves": list(plan.serves),
@@ -89,7 +89,7 @@ def build(topology: Topology, declared: Declared, known: Mapping[str, Any]) -> d
         "operator_network": str(settings.operator_network),
         "apt_mirror": (settings.aws and settings.aws.network.apt_mirror) or None,
         "clusters": {
-            "main": {
+            CLUSTER: {
                 "hosts": [host(plan) for plan in topology.database_hosts],
                 "endpoints": _endpoints(topology, known["endpoint_names"]),
                 "connections": asdict(settings.connections),
@@ -113,8 +113,7 @@ def _endpoints(topology: Topology, balanced: Mapping[str, str]) -> dict[str, Any
         # read_only_direct is reached by the name read_only.
         ways = {way: [f"{balanced[way.removesuffix('_direct')]}:{port}"] for way, port in PORTS.items()}
         return {**ways, "names": dict(balanced)}
-    active = [plan.address for plan in topology.database_hosts if plan.state == "active"]
     return {
-        **{way: [f"{address}:{port}" for address in active] for way, port in PORTS.items()},
+        **{way: [f"{host.address}:{port}" for host in topology.active_database_hosts] for way, port in PORTS.items()},
         "names": {name: f"{prefix}.{topology.settings.environment}" for name, prefix in NAMES.items()},
     }

@@ -160,12 +160,12 @@ def _database_size_problem(
     finding = (
         f"{_size_change(changing, have)}, which stops them; one host that replacing_hosts names may change at a time"
     )
-    key = f"database_host_sizes.{first.name}"
+    key, size = f"database_host_sizes.{first.name}", first.size
     # The provider stops an instance before it lifts its stop protection: the mark takes an `up` of its own.
     remedy = (
         "keep the common size, and take one after another, its leader last and switched over: name it in "
         "replacing_hosts and run `pulumi up`, give it its new size in database_host_sizes (pulumi config set --path "
-        f"{key}.cores {first.cores} && pulumi config set --path {key}.memory_mib {first.memory_mib}), run `pulumi up` "
+        f"{key}.cores {size.cores} && pulumi config set --path {key}.memory_mib {size.memory_mib}), run `pulumi up` "
         "and `ansible-playbook ansible/playbooks/site.yml`, then the next one; at the end set the common size, "
         "`pulumi config rm database_host_sizes` and `pulumi config rm replacing_hosts`"
     )
@@ -178,7 +178,7 @@ def _size_change(changing: list[HostPlan], have: Mapping[str, tuple[int, int]]) 
 
 
 def _size(plan: HostPlan) -> tuple[int, int]:
-    return plan.cores, plan.memory_mib
+    return plan.size.cores, plan.size.memory_mib
 
 
 def _words(size: tuple[int, int]) -> str:

@@ -11,9 +11,10 @@ from typing import Literal
 from infra import cidrs
 from infra.limits import DATABASE_HOSTS_MAX
 from infra.problems import Problem, SettingsError
-from infra.settings import Service, Settings
+from infra.settings import HostSize, Service, Settings
 from infra.settings_rules import VOLUME_OF
 
+CLUSTER = "main"  # a stack has one; the contract has room for more
 DATABASE_OFFSET = 10  # db1 is .11 in its zone's network: room for what a cloud or a gateway reserves at the start
 SERVICE_OFFSET = DATABASE_OFFSET + DATABASE_HOSTS_MAX  # service1 is .21
 MOUNTS = {
@@ -44,16 +45,20 @@ class HostPlan:
     state: Literal["active", "retiring"]
     zone: str
     address: IPv4Address
-    cores: int
-    memory_mib: int
+    size: HostSize
     etcd_member: bool
     serves: tuple[str, ...]
     volumes: tuple[VolumePlan, ...]
 
     @property
+    def kind(self) -> Literal["database", "service"]:
+        """What it is: a host of the cluster, or one beside it."""
+        return "service" if self.serves else "database"
+
+    @property
     def is_guarded(self) -> bool:
         """Whether nothing may stop or remove it by mistake: it has a cluster's data, or all backups."""
-        return self.state == "active" and (not self.serves or "repository" in self.serves)
+        return self.state == "active" and (self.kind == "database" or "repository" in self.serves)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,16 @@ class Topology:
     def hosts(self) -> tuple[HostPlan, ...]:
         """Database hosts, then service hosts."""
         return self.database_hosts + self.service_hosts
+
+    @property
+    def active_database_hosts(self) -> tuple[HostPlan, ...]:
+        """Those that take part in the cluster."""
+        return tuple(host for host in self.database_hosts if host.state == "active")
+
+    @property
+    def repository_host(self) -> str | None:
+        """The name of the service host that has the backups, None where they lie in a bucket."""
+        return next((host.name for host in self.service_hosts if "repository" in host.serves), None)
 
 
 def plan(settings: Settings) -> Topology:
@@ -107,8 +122,7 @@ def _database_host(settings: Settings, networks: Mapping[str, IPv4Network], numb
         state="retiring" if name in settings.retiring_hosts else "active",
         zone=zone,
         address=_address(networks[zone], DATABASE_OFFSET + number, name),
-        cores=settings.size_of(name).cores,
-        memory_mib=settings.size_of(name).memory_mib,
+        size=settings.size_of(name),
         etcd_member=member,
         serves=(),
         volumes=tuple(volumes),
@@ -127,8 +141,7 @@ def _service_host(settings: Settings, networks: Mapping[str, IPv4Network], numbe
         state="active",
         zone=zone,
         address=_address(networks[zone], SERVICE_OFFSET + number, service.name),
-        cores=service.size.cores,
-        memory_mib=service.size.memory_mib,
+        size=service.size,
         etcd_member=False,
         serves=service.serves,
         volumes=volumes,

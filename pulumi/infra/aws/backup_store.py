@@ -18,7 +18,6 @@ from infra.aws.bucket_names import stems
 from infra.aws.encryption_keys import EncryptionKeys
 from infra.aws.instance_profile import BucketAccess
 from infra.aws.stack import Stack
-from infra.topology import Topology
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,21 +30,16 @@ class BackupStore:
 
 def backup_regions(stack: Stack) -> list[str]:
     """Return where a bucket lies, the stack's own region first; nowhere when a service host has the repository."""
-    if repository_host(stack.topology):
+    if stack.topology.repository_host:
         return []
     return [stack.aws.region, *filter(None, [stack.aws.backup.second_region])]
-
-
-def repository_host(topology: Topology) -> str:
-    """Return the name of the service host that has the repository, or nothing."""
-    return next((plan.name for plan in topology.service_hosts if "repository" in plan.serves), "")
 
 
 def backup_store(stack: Stack, keys: EncryptionKeys) -> BackupStore:
     """Make the buckets, where there are any."""
     backup = stack.aws.backup
     retention = {"retention_days": backup.retention_days}
-    if host := repository_host(stack.topology):
+    if host := stack.topology.repository_host:
         return BackupStore(repository={"type": "host", "host": host, **retention}, buckets=[])
     places: list[dict[str, object]] = []
     buckets: list[BucketAccess] = []

@@ -14,9 +14,9 @@ from infra.aws.image import newest_debian
 from infra.aws.instance_profile import InstanceProfile
 from infra.aws.network import Network
 from infra.aws.security_groups import SecurityGroups
-from infra.aws.stack import CLUSTER, Stack
+from infra.aws.stack import Stack
 from infra.instance_types import instance_type
-from infra.topology import HostPlan
+from infra.topology import CLUSTER, HostPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,9 @@ def image(stack: Stack) -> pulumi.Input[str]:
 
 
 def _host(stack: Stack, ground: Ground, plan: HostPlan, image_id: pulumi.Input[str]) -> Host:
-    kind = "service" if plan.serves else "database"
-    kind_tags = {"Serves": " ".join(plan.serves)} if plan.serves else {"Cluster": CLUSTER}
-    size = instance_type(plan.cores, plan.memory_mib, stack.settings.architecture)
+    groups = {"database": ground.groups.database_id, "service": ground.groups.service_id}
+    kind_tags = {"database": {"Cluster": CLUSTER}, "service": {"Serves": " ".join(plan.serves)}}
+    size = instance_type(plan.size.cores, plan.size.memory_mib, stack.settings.architecture)
     assert size is not None  # noqa: S101 - the settings were refused otherwise; this tells the type checker
     host = Host(
         plan.name,
@@ -59,15 +59,15 @@ def _host(stack: Stack, ground: Ground, plan: HostPlan, image_id: pulumi.Input[s
             instance_type=size,
             image_id=image_id,
             subnet_id=ground.network.database_subnet_ids[plan.zone],
-            security_group_ids=[ground.groups.service_id if plan.serves else ground.groups.database_id],
+            security_group_ids=[groups[plan.kind]],
             kms_key_arn=ground.keys.data_arn,
             user=stack.settings.ssh.user,
             public_key=stack.aws.public_key,
             needs=ground.needs,
-            profile_name=ground.profiles[kind].profile_name,
+            profile_name=ground.profiles[plan.kind].profile_name,
             replacing=plan.name in stack.aws.replacing_hosts,
             volume_speeds={"data": stack.aws.data_speed, "wal": stack.aws.wal_speed},
-            tags={**stack.tags, **kind_tags},
+            tags={**stack.tags, **kind_tags[plan.kind]},
         ),
     )
     rules = host_rules(

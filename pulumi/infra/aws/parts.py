@@ -7,7 +7,7 @@ from infra.aws import reach
 from infra.aws.alarm_rules import balancer_rules
 from infra.aws.alarm_topic import AlarmTopic, AlarmTopicArgs
 from infra.aws.alarms import Alarms, AlarmsArgs
-from infra.aws.backup_store import BackupStore, backup_regions, repository_host
+from infra.aws.backup_store import BackupStore, backup_regions
 from infra.aws.encryption_keys import EncryptionKeys, EncryptionKeysArgs
 from infra.aws.host import Host
 from infra.aws.instance_profile import InstanceProfile, InstanceProfileArgs
@@ -17,8 +17,9 @@ from infra.aws.private_zone import PrivateZone, PrivateZoneArgs
 from infra.aws.reach import ConnectEndpointArgs, Way
 from infra.aws.secrets import Secrets, SecretsArgs
 from infra.aws.security_groups import SecurityGroups, SecurityGroupsArgs
-from infra.aws.stack import CLUSTER, Stack
+from infra.aws.stack import Stack
 from infra.export import NAMES, PORTS, SECRETS
+from infra.topology import CLUSTER
 
 AUTHORITY = ("ca_certificate", "ca_private_key")
 
@@ -70,7 +71,7 @@ def security_groups(stack: Stack, network: Network) -> SecurityGroups:
             operator=str(settings.operator_network),
             operator_ssh=given.reach.kind != "instance_connect_endpoint",
             clients=[str(client) for client in settings.clients],
-            repository=bool(repository_host(stack.topology)),
+            repository=stack.topology.repository_host is not None,
             s3_prefix_list_id=network.s3_prefix_list_id,
             internet=given.network.egress != "none",
             mirror_port=given.network.mirror_port,
@@ -143,7 +144,6 @@ def alarm_topic(stack: Stack, keys: EncryptionKeys) -> AlarmTopic:
 
 def load_balancer(stack: Stack, network: Network, groups: SecurityGroups, hosts: Mapping[str, Host]) -> LoadBalancer:
     """Put one address in front of the database hosts that take part in the cluster."""
-    active = [plan.name for plan in stack.topology.database_hosts if plan.state == "active"]
     return LoadBalancer(
         "nlb",
         LoadBalancerArgs(
@@ -151,7 +151,7 @@ def load_balancer(stack: Stack, network: Network, groups: SecurityGroups, hosts:
             subnet_ids=list(network.app_subnet_ids.values()),  # it takes any address, and none of a later host's there
             security_group_id=groups.balancer_id,
             ports=PORTS,
-            targets={name: hosts[name].instance_id for name in active},
+            targets={plan.name: hosts[plan.name].instance_id for plan in stack.topology.active_database_hosts},
             tags=stack.tags,
         ),
     )

@@ -10,8 +10,6 @@ from infra.aws.settings import AwsSettings
 from infra.settings import Settings
 from infra.topology import Topology
 
-CLUSTER = "main"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:

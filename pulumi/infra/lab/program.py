@@ -25,12 +25,11 @@ def declare(topology: Topology) -> Declared:
     network = Network(environment, name=environment, subnet=str(settings.network))
     key = _public_key(settings.ssh.private_key_file)
     hosts = {plan.name: _host(topology, plan, network, key) for plan in topology.hosts}
-    repository = next((plan.name for plan in topology.service_hosts if "repository" in plan.serves), "")
     return Declared(
         architecture=ARCHITECTURES[platform.machine()],
         virtual="container",
         hosts=hosts,
-        repository={"type": "host", "host": repository, "retention_days": RETENTION_DAYS},
+        repository={"type": "host", "host": topology.repository_host, "retention_days": RETENTION_DAYS},
         secrets={name: f"file:{SECRETS_FILE}#{name}" for name in SECRETS},
         ca_certificate="file:.lab/ca/ca.crt",
         ca_private_key="file:.lab/ca/ca.key",

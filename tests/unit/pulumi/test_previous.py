@@ -209,7 +209,7 @@ def test_a_host_without_data_and_the_labs_hosts_change_their_size_freely(product
     lab = json.loads((ROOT / "tests/golden/lab/contract.json").read_text(encoding="utf-8"))
     config = config_of("lab", database_cores=3, database_memory_mib=4096, architecture="aarch64")
     wanted = topology.plan(stack_config.read(config, project=PROJECT, stack="lab"))
-    assert wanted.database_hosts[0].cores != lab["clusters"]["main"]["hosts"][0]["cores"]
+    assert wanted.database_hosts[0].size.cores != lab["clusters"]["main"]["hosts"][0]["cores"]
     previous.refuse_breaking_changes(lab, wanted)
 
 

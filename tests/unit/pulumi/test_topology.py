@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from infra import cidrs, limits, stack_config, topology
 from infra.problems import SettingsError
+from infra.settings import HostSize
 from infra.topology import Topology
 from pulumi_recorder import PROJECT, config_of
 
@@ -98,10 +99,9 @@ def test_the_last_hosts_retire(hosts: int, count: int) -> None:
 
 @pytest.mark.parametrize("stack", ["production", "lab"])
 def test_a_host_has_its_own_size_where_it_is_given_one(stack: str) -> None:
-    common = plan(stack).database_hosts[0]
+    common = plan(stack).database_hosts[0].size
     made = plan(stack, database_host_sizes={"db2": {"cores": 16, "memory_mib": 65536}})
-    sizes = [(host.cores, host.memory_mib) for host in made.database_hosts]
-    assert sizes == [(common.cores, common.memory_mib), (16, 65536), (common.cores, common.memory_mib)]
+    assert [host.size for host in made.database_hosts] == [common, HostSize(cores=16, memory_mib=65536), common]
 
 
 def test_the_lab_has_one_network_for_all_zones() -> None:
