@@ -3,7 +3,7 @@
 import importlib
 
 import pulumi
-from infra import export, previous, stack_config, topology
+from infra import change_rules, export, stack_config, stack_outputs, topology
 from infra.problems import SettingsError
 from infra.target import Declare
 
@@ -15,7 +15,7 @@ def main() -> None:
     try:
         settings = stack_config.read(config, project=pulumi.get_project(), stack=pulumi.get_stack(), secret_keys=secret)
         plan = topology.plan(settings)
-        previous.refuse_breaking_changes(previous.exported_contract(), plan)
+        change_rules.refuse_breaking_changes(stack_outputs.exported_contract(), plan)
     except SettingsError as error:
         raise pulumi.RunError(f"Settings of stack {pulumi.get_stack()} refused:\n{error}") from None
     if len(plan.database_hosts) == 1:

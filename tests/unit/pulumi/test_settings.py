@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from infra import limits, previous, stack_config, topology
+from infra import limits, stack_config
 from infra.contract_checks import SCHEMA_FILE
 from infra.problems import SettingsError
 from infra.settings import Connections, Settings
@@ -207,36 +207,3 @@ def test_a_secret_setting_is_refused() -> None:
     key = f"{PROJECT}:ssh_proxy_command"
     with pytest.raises(SettingsError, match=f"{key}: kept as a secret"):
         stack_config.read(config_of("production"), project=PROJECT, stack="production", secret_keys=[key])
-
-
-def exported(*states: str, members: int = 3) -> dict[str, object]:
-    hosts = [{"name": f"db{n}", "state": s, "etcd_member": n <= members} for n, s in enumerate(states, start=1)]
-    return {"clusters": {"main": {"hosts": hosts}}}
-
-
-def test_a_host_goes_only_after_it_was_marked() -> None:
-    three = topology.plan(read())
-    previous.refuse_unmarked_removal(None, three)
-    previous.refuse_unmarked_removal(exported("active", "active", "active", "retiring"), three)
-    with pytest.raises(SettingsError, match=r"3 would remove db4, .*set --path 'retiring_hosts\[0\]' db4.*config rm"):
-        previous.refuse_unmarked_removal(exported("active", "active", "active", "active"), three)
-
-
-@pytest.mark.parametrize(
-    ("before", "members", "hosts", "message"),
-    [
-        (3, 3, 1, r"1 would remove db2, db3, .*keep it at 3: a running cluster can't shrink .*db2, db3 carries etcd"),
-        (4, 1, 1, "keep it at 4: .*it keeps 3 hosts or more; a smaller one is a stack of its own"),
-        (5, 5, 3, "3 would remove db4, db5, .*keep it at 5: .*db4, db5 carries etcd"),
-    ],
-)
-def test_no_way_is_advised_that_would_be_refused(before: int, members: int, hosts: int, message: str) -> None:
-    with pytest.raises(SettingsError, match=message) as refused:
-        previous.refuse_unmarked_removal(
-            exported(*["active"] * before, members=members), topology.plan(read(database_hosts=hosts))
-        )
-    assert "retiring_hosts" not in str(refused.value)
-
-
-def test_the_advised_way_is_possible() -> None:
-    assert read(database_hosts=4, retiring_hosts=["db4"]).retiring_hosts == ("db4",)
