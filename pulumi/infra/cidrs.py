@@ -13,6 +13,7 @@ from ipaddress import IPv4Network
 
 from infra.limits import ZONES_MAX
 
+ANYWHERE = "0.0.0.0/0"
 ZONE_BITS = (ZONES_MAX - 1).bit_length()
 DATABASE_BITS = 2  # a quarter
 HOSTS_PREFIX = 26  # the first 64 addresses of a database subnet: a host's follows from its number (`infra.topology`)

@@ -8,32 +8,10 @@ import pulumi
 
 from infra import contract_checks
 from infra.contract import VERSION
+from infra.endpoints import NAMES, PORTS
+from infra.secret_names import SECRETS
 from infra.target import Declared
 from infra.topology import CLUSTER, HostPlan, Topology
-
-PORTS = {"pooled": 6432, "direct": 5000, "read_only_direct": 5001}
-NAMES = {"pooled": "pooled", "direct": "direct", "read_only": "read-only"}
-SECRETS = (
-    "replicator_password",
-    "rewind_password",
-    "freelance_user_password",
-    "freelance_migrator_password",
-    "freelance_staff_password",
-    "reporting_user_password",
-    "pgbouncer_auth_password",
-    "stats_password",
-    "monitor_password",
-    "backup_password",
-    "etcd_root_password",
-    "etcd_patroni_password",
-    "repository_cipher_passphrase",
-    "cache_app_password",
-    "cache_operator_password",
-    "django_secret_key",
-    "superuser_password",
-    "field_encryption_key",
-    "blind_index_key",
-)
 
 
 def contract(topology: Topology, declared: Declared) -> pulumi.Output[dict[str, Any]]:

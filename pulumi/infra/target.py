@@ -10,6 +10,7 @@ from typing import Literal
 
 import pulumi
 
+from infra.ports import SSH
 from infra.settings import Architecture
 from infra.topology import HostPlan, Topology
 
@@ -35,7 +36,7 @@ class Declared:
     virtual: Literal["vm", "container"]
     hosts: Mapping[str, DeclaredHost]
     repository: Mapping[str, object]  # texts, numbers and outputs
-    secrets: Mapping[str, pulumi.Input[str]]  # by name, one for each of `infra.export.SECRETS`
+    secrets: Mapping[str, pulumi.Input[str]]  # by name, one for each of `infra.secret_names.SECRETS`
     ca_certificate: pulumi.Input[str]
     ca_private_key: pulumi.Input[str]
     endpoint_names: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
@@ -54,7 +55,7 @@ def connect_to(
     ssh = topology.settings.ssh
     return {
         "host": str(host.address),
-        "port": 22,
+        "port": SSH,
         "user": ssh.user,
         "private_key_file": ssh.private_key_file,
         "known_hosts_file": ssh.known_hosts_file,

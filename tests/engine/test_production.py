@@ -11,7 +11,7 @@ import pytest
 from engine_workspace import Engine
 from golden_checks import KEPT_FOR_EVER, assert_first_preview, assert_golden, assert_order, assert_settled
 from golden_files import contract_of
-from infra.export import SECRETS
+from infra.secret_names import SECRETS
 
 GOLDEN = contract_of("production")
 

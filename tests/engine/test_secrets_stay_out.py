@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from engine_workspace import Engine, make_engine
-from infra.export import SECRETS
+from infra.secret_names import SECRETS
 
 AUTHORITY = ("ca_certificate", "ca_private_key")
 COMMANDS = {

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-HTTPS = 443
+from infra.ports import HTTPS
+
 SERVICES = ("ssm", "ssmmessages", "ec2messages", "kms", "secretsmanager", "logs")
 # China has it too for each service above and for the gateway of S3; others begin with `cn.` there (ec2, sts, …).
 # Sources: `getDefaultEndpointPrefix` of aws-cdk-lib/aws-ec2/lib/vpc-endpoint.ts, which lists those others, and eksctl's

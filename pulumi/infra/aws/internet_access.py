@@ -7,7 +7,7 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
-ANYWHERE = "0.0.0.0/0"
+from infra.cidrs import ANYWHERE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,9 @@ from infra.aws.reach import ConnectEndpointArgs, Way
 from infra.aws.secrets import Secrets, SecretsArgs
 from infra.aws.security_groups import SecurityGroups, SecurityGroupsArgs
 from infra.aws.stack import Stack
-from infra.export import NAMES, PORTS, SECRETS
+from infra.endpoints import NAMES, PORTS
+from infra.secret_names import AUTHORITY, SECRETS
 from infra.topology import CLUSTER
-
-AUTHORITY = ("ca_certificate", "ca_private_key")
 
 
 def encryption_keys(stack: Stack) -> EncryptionKeys:

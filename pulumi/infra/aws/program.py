@@ -3,7 +3,7 @@
 from infra.aws import fleet, parts
 from infra.aws.backup_store import backup_store
 from infra.aws.stack import Stack
-from infra.export import SECRETS
+from infra.secret_names import SECRETS
 from infra.target import Declared, DeclaredHost, connect_to
 from infra.topology import Topology
 

@@ -11,8 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.aws.settings import Reach
-
-SSH = 22
+from infra.ports import SSH
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,17 +6,13 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.internet_access import ANYWHERE
-from infra.export import PORTS
+from infra.cidrs import ANYWHERE
+from infra.endpoints import PORTS
+from infra.ports import HTTPS, SSH, WEB
 
-SSH = 22
 CLUSTER_PORTS = {"postgresql": 5432, "patroni": 8008, "etcd-client": 2379, "etcd-peer": 2380, "pgbackrest": 8432}
 CLIENT_PORTS = {way.replace("_", "-"): port for way, port in PORTS.items()}
 CACHE_PORT = 6379
-# Packages and their keys. Names and time need no rule: no group filters Amazon's DNS and time servers (VPC user guide,
-# "Control traffic to your AWS resources using security groups").
-WEB_PORTS = {"http": 80, "https": 443}
-S3_PORT = 443
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +68,7 @@ class SecurityGroups(pulumi.ComponentResource):
             if args.operator_ssh:
                 self._ingress(group, f"{kind}-ssh", SSH, "SSH of operators and the controller", cidr=args.operator)
             self._outward(kind, group, args)
-        self._egress(database, "database-s3", S3_PORT, "backups to S3", prefix_list=args.s3_prefix_list_id)
+        self._egress(database, "database-s3", HTTPS, "backups to S3", prefix_list=args.s3_prefix_list_id)
         self.database_id: pulumi.Output[str] = database.id
         self.service_id: pulumi.Output[str] = service.id
         self.balancer_id: pulumi.Output[str] = balancer.id
@@ -82,14 +78,16 @@ class SecurityGroups(pulumi.ComponentResource):
 
     def _outward(self, kind: str, group: aws.ec2.SecurityGroup, args: SecurityGroupsArgs) -> None:
         if args.internet:
-            for purpose, port in WEB_PORTS.items():
+            # Packages and their keys. Names and time need no rule: no group filters Amazon's DNS and time servers (VPC
+            # user guide, "Control traffic to your AWS resources using security groups").
+            for purpose, port in WEB.items():
                 self._egress(group, f"{kind}-internet-{purpose}", port, "packages from the internet", cidr=ANYWHERE)
         if args.mirror_port is not None:
             for source in dict.fromkeys((args.network, args.operator)):
                 self._egress(group, f"{kind}-mirror-{slug(source)}", args.mirror_port, "package mirror", cidr=source)
         if args.service_endpoints is not None:
             words = "services of AWS inside the network"
-            self._egress(group, f"{kind}-services", WEB_PORTS["https"], words, group=args.service_endpoints)
+            self._egress(group, f"{kind}-services", HTTPS, words, group=args.service_endpoints)
 
     def _group(self, kind: str, description: str, vpc_id: pulumi.Input[str]) -> aws.ec2.SecurityGroup:
         return aws.ec2.SecurityGroup(

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from infra.aws import settings_rules
 from infra.aws.partitions import AWS, Partition, partition_of
+from infra.ports import WEB
 from infra.problems import SettingsError
 
 Egress = Literal["nat_per_zone", "nat_single", "none"]
@@ -25,7 +26,7 @@ class AwsNetwork:
     def mirror_port(self) -> int | None:
         """The port of `apt_mirror`, None without one."""
         url = urlsplit(self.apt_mirror)
-        return url.port or {"http": 80, "https": 443}.get(url.scheme)
+        return url.port or WEB.get(url.scheme)
 
 
 @dataclass(frozen=True, kw_only=True)

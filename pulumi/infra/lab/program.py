@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pulumi
 
-from infra.export import SECRETS
 from infra.lab.resources import Host, HostInputs, HostVolume, Network, Volume
+from infra.secret_names import SECRETS
 from infra.settings import Architecture
 from infra.target import Declared, DeclaredHost, connect_to
 from infra.topology import HostPlan, Topology

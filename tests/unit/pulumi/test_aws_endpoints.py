@@ -8,7 +8,7 @@ import pytest
 import yaml
 from aws_inventions import new_id
 from infra.aws.load_balancer import TCP_IDLE_TIMEOUT_SECONDS
-from infra.export import PORTS
+from infra.endpoints import PORTS
 from pulumi_recorder import ROOT, Recording, Resource, record
 
 BALANCER, GROUP = "aws:lb/loadBalancer:LoadBalancer", "aws:lb/targetGroup:TargetGroup"

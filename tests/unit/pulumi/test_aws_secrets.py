@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from infra.export import SECRETS
+from infra.secret_names import SECRETS
 from pulumi_recorder import Recording, Resource, record
 
 SECRET, ROLE, POLICY = "aws:secretsmanager/secret:Secret", "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from infra import contract, export, stack_config, topology
 from infra.contract_checks import SCHEMA_FILE, ContractError, parse
 from infra.problems import SettingsError
+from infra.secret_names import SECRETS
 from infra.target import Declared
 from pulumi_recorder import PROJECT, ROOT, config_of
 
@@ -150,7 +151,7 @@ def test_whatever_the_settings_accept_makes_a_contract(
             for host in plan.hosts
         },
         "repository": {"type": "host", "host": "service1", "retention_days": 30},
-        "secrets": {name: f"file:secrets.yml#{name}" for name in export.SECRETS},
+        "secrets": {name: f"file:secrets.yml#{name}" for name in SECRETS},
         "ca_certificate": "file:ca.crt",
         "ca_private_key": "file:ca.key",
         "endpoint_names": {},
