@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws import iam_policies
 from infra.aws.partitions import Partition
 
 
@@ -53,30 +54,12 @@ def topic_policy(topic_arn: pulumi.Input[str], args: AlarmTopicArgs) -> pulumi.O
             "cloudwatch", f"alarm:{args.alarm_prefix}-*", region=args.region, account_id=account
         )
     )
-    return pulumi.Output.json_dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "OwnAlarms",
-                    "Effect": "Allow",
-                    "Principal": {"Service": args.partition.principal("cloudwatch")},
-                    "Action": "sns:Publish",
-                    "Resource": topic_arn,
-                    # Else anybody's alarm, in any account, could be sent here through CloudWatch.
-                    "Condition": {
-                        "StringEquals": {"aws:SourceAccount": args.account_id},
-                        "ArnLike": {"aws:SourceArn": alarms},
-                    },
-                },
-                {
-                    "Sid": "TlsOnly",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "sns:Publish",
-                    "Resource": topic_arn,
-                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                },
-            ],
-        }
-    )
+    own_alarms = {
+        "Sid": "OwnAlarms",
+        "Effect": "Allow",
+        "Principal": {"Service": args.partition.principal("cloudwatch")},
+        "Action": "sns:Publish",
+        "Resource": topic_arn,
+        "Condition": iam_policies.on_behalf_of(alarms, args.account_id),
+    }
+    return pulumi.Output.json_dumps(iam_policies.policy([own_alarms, iam_policies.tls_only("sns:Publish", topic_arn)]))

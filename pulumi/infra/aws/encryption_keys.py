@@ -8,7 +8,8 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.aws import key_policies
-from infra.aws.key_policies import Account, Statement
+from infra.aws.iam_policies import Statement
+from infra.aws.key_policies import Account
 from infra.aws.partitions import Partition
 
 DELETION_WINDOW_DAYS = 30  # the longest that KMS offers: time to notice a mistake

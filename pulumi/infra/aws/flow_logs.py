@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws import iam_policies
 from infra.aws.partitions import Partition
 
 # China's Cybersecurity Law, article 21, asks for six months at least; Checkov's CKV_AWS_338 for a year.
@@ -78,35 +79,15 @@ def trust_policy(args: FlowLogsArgs) -> pulumi.Output[str]:
     own = pulumi.Output.from_input(args.account_id).apply(
         lambda account_id: args.partition.arn("ec2", "vpc-flow-log/*", region=args.region, account_id=account_id)
     )
-    return pulumi.Output.json_dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": args.partition.principal("vpc-flow-logs")},
-                    "Action": "sts:AssumeRole",
-                    "Condition": {
-                        "StringEquals": {"aws:SourceAccount": args.account_id},
-                        "ArnLike": {"aws:SourceArn": own},
-                    },
-                }
-            ],
-        }
-    )
+    condition = iam_policies.on_behalf_of(own, args.account_id)
+    return pulumi.Output.json_dumps(iam_policies.trust(args.partition.principal("vpc-flow-logs"), condition))
 
 
 def delivery_policy(group: aws.cloudwatch.LogGroup) -> pulumi.Output[str]:
     """Return what the role may do: write into streams of its own group, which is there already."""
-    return pulumi.Output.json_dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-                    "Resource": [group.arn, pulumi.Output.concat(group.arn, ":*")],
-                }
-            ],
-        }
-    )
+    statement = {
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        "Resource": [group.arn, pulumi.Output.concat(group.arn, ":*")],
+    }
+    return pulumi.Output.json_dumps(iam_policies.policy([statement]))

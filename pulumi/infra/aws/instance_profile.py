@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws import iam_policies
+from infra.aws.iam_policies import Statement
 from infra.aws.partitions import Partition
 
 # Source: pgBackRest user guide, "S3-Compatible Object Store Support", sample policy; object versions are for
@@ -44,18 +45,7 @@ class InstanceProfile(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
             f"{name}-role",
-            assume_role_policy=json.dumps(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {
-                            "Effect": "Allow",
-                            "Principal": {"Service": args.partition.principal("ec2")},
-                            "Action": "sts:AssumeRole",
-                        }
-                    ],
-                }
-            ),
+            assume_role_policy=json.dumps(iam_policies.trust(args.partition.principal("ec2"))),
             description=args.description,
             tags=args.tags,
             opts=child,
@@ -70,10 +60,10 @@ class InstanceProfile(pulumi.ComponentResource):
 def backup_policy(args: InstanceProfileArgs) -> pulumi.Output[str]:
     """Return the policy: list and use the prefix of each bucket, and its key through S3 alone."""
     statements = [statement for access in args.buckets for statement in bucket_statements(args, access)]
-    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": statements})
+    return pulumi.Output.json_dumps(iam_policies.policy(statements))
 
 
-def bucket_statements(args: InstanceProfileArgs, access: BucketAccess) -> list[dict[str, Any]]:
+def bucket_statements(args: InstanceProfileArgs, access: BucketAccess) -> list[Statement]:
     """Return what one bucket needs."""
     return [
         {

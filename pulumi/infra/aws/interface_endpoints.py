@@ -6,13 +6,10 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws.vpc_endpoints import own_account_alone, service_name
 from infra.ports import HTTPS
 
 SERVICES = ("ssm", "ssmmessages", "ec2messages", "kms", "secretsmanager", "logs")
-# China has it too for each service above and for the gateway of S3; others begin with `cn.` there (ec2, sts, …).
-# Sources: `getDefaultEndpointPrefix` of aws-cdk-lib/aws-ec2/lib/vpc-endpoint.ts, which lists those others, and eksctl's
-# `chinaPartitionServiceHasChinaPrefix`.
-SERVICE_PREFIX = "com.amazonaws"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +55,7 @@ class InterfaceEndpoints(pulumi.ComponentResource):
                 policy=own_account_alone(args.account_id, "aws:PrincipalAccount"),
                 private_dns_enabled=True,  # clients find it under the service's usual name
                 security_group_ids=[self.group.id],
-                service_name=f"{SERVICE_PREFIX}.{args.region}.{service}",
+                service_name=service_name(service, args.region),
                 subnet_ids=args.subnet_ids,
                 tags={**args.tags, "Name": f"{name}-{service}"},
                 vpc_endpoint_type="Interface",
@@ -66,25 +63,3 @@ class InterfaceEndpoints(pulumi.ComponentResource):
                 opts=child,
             )
         self.register_outputs({"group_id": self.group.id})
-
-
-def own_account_alone(account_id: pulumi.Input[str], *whose: str) -> pulumi.Output[str]:
-    """Return an endpoint's policy. IAM says who may do what; this says that `whose` account it is must be this one.
-
-    So nobody carries data out by the credentials of another account.
-    """
-    return pulumi.Output.json_dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "OwnAccountAlone",
-                    "Effect": "Allow",
-                    "Principal": "*",
-                    "Action": "*",
-                    "Resource": "*",
-                    "Condition": {"StringEquals": dict.fromkeys(whose, account_id)},
-                }
-            ],
-        }
-    )

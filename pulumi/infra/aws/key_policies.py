@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infra.aws import iam_policies
+from infra.aws.iam_policies import Statement
 from infra.aws.partitions import Partition
-
-Statement = Mapping[str, Any]
 
 # Source: KMS developer guide, "Default key policy", key administrators; written out, so that no new action slips in.
 ADMINISTRATION = (
@@ -123,7 +123,7 @@ def monitoring(account: Account) -> list[Statement]:
 def policy(account: Account, uses: Sequence[Statement]) -> dict[str, Any]:
     """Return a key's policy: administration, then its uses."""
     administration = account.allow("AdministrationByIam", ADMINISTRATION)
-    return {"Version": "2012-10-17", "Statement": [administration, *uses]}
+    return iam_policies.policy([administration, *uses])
 
 
 def _allow(

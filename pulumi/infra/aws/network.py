@@ -13,14 +13,10 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.aws.flow_logs import FlowLogs, FlowLogsArgs
-from infra.aws.interface_endpoints import (
-    SERVICE_PREFIX,
-    InterfaceEndpoints,
-    InterfaceEndpointsArgs,
-    own_account_alone,
-)
+from infra.aws.interface_endpoints import InterfaceEndpoints, InterfaceEndpointsArgs
 from infra.aws.internet_access import InternetAccess, InternetAccessArgs
 from infra.aws.partitions import Partition
+from infra.aws.vpc_endpoints import own_account_alone, service_name
 from infra.cidrs import ZoneCidrs
 
 
@@ -129,7 +125,7 @@ class Network(pulumi.ComponentResource):
             # (deb.debian.org and cdn-aws.deb.debian.org are content delivery networks, reached by NAT).
             policy=own_account_alone(self._args.account_id, "aws:PrincipalAccount", "aws:ResourceAccount"),
             route_table_ids=list(self.route_table_ids.values()),
-            service_name=f"{SERVICE_PREFIX}.{self._args.region}.s3",
+            service_name=service_name("s3", self._args.region),
             tags=self._tags(f"{self._name}-s3"),
             vpc_endpoint_type="Gateway",
             vpc_id=self.vpc_id,

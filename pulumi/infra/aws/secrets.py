@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws import iam_policies
+
 RECOVERY_DAYS = 30  # the longest that Secrets Manager offers: time to notice a mistake
 
 
@@ -26,7 +28,7 @@ class Secrets(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("freelance:security:Secrets", name, None, opts)
-        policy = pulumi.Output.from_input(args.account_id).apply(lambda account: json.dumps(secret_policy(account)))
+        policy = pulumi.Output.from_input(args.account_id).apply(secret_policy)
         self.references: dict[str, pulumi.Output[str]] = {}
         for secret in args.names:
             entry = aws.secretsmanager.Secret(
@@ -44,23 +46,13 @@ class Secrets(pulumi.ComponentResource):
         self.register_outputs({"references": self.references})
 
 
-def secret_policy(account_id: str) -> dict[str, object]:
+def secret_policy(account_id: str) -> str:
     """Return an entry's policy: it allows nobody anything, IAM does; no other account, and nobody without TLS."""
-
-    def refuse(sid: str, condition: Mapping[str, Mapping[str, str]]) -> dict[str, object]:
-        return {
-            "Sid": sid,
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "secretsmanager:*",
-            "Resource": "*",  # in an entry's policy: this entry
-            "Condition": condition,
-        }
-
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            refuse("OwnAccountOnly", {"StringNotEquals": {"aws:PrincipalAccount": account_id}}),
-            refuse("TlsOnly", {"Bool": {"aws:SecureTransport": "false"}}),
-        ],
-    }
+    every_action, this_entry = "secretsmanager:*", "*"
+    refusals = [
+        iam_policies.refuse(
+            "OwnAccountOnly", every_action, this_entry, {"StringNotEquals": {"aws:PrincipalAccount": account_id}}
+        ),
+        iam_policies.tls_only(every_action, this_entry),
+    ]
+    return json.dumps(iam_policies.policy(refusals))
