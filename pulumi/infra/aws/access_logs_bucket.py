@@ -7,12 +7,11 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.aws import bucket_policies
-from infra.aws.private_bucket import PrivateBucketArgs, private_bucket
+from infra.aws.private_bucket import Lifecycle, PrivateBucketArgs, private_bucket
 
 PREFIX = "access/"
 KEPT_DAYS = 365  # a year: an intrusion is often noticed only after months
 NONCURRENT_DAYS = 30
-UPLOAD_DAYS_MAX = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,40 +34,23 @@ class AccessLogsBucket(pulumi.ComponentResource):
         # Source: S3 user guide, "Enabling server access logging", important notes.
         bucket = private_bucket(
             name,
-            PrivateBucketArgs(bucket=args.bucket, lock=False, region=args.region, tags=args.tags),
+            PrivateBucketArgs(
+                bucket=args.bucket,
+                lock=False,
+                encryption={"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}},
+                lifecycle=Lifecycle(
+                    id="a-year-of-logs", expiration={"days": KEPT_DAYS}, noncurrent_days=NONCURRENT_DAYS
+                ),
+                region=args.region,
+                tags=args.tags,
+            ),
             parent=self,
         )
-        kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            f"{name}-encryption",
-            bucket=bucket.name,
-            region=args.region,
-            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
-            opts=kept,
-        )
-        aws.s3.BucketLifecycleConfiguration(
-            f"{name}-lifecycle",
-            bucket=bucket.name,
-            region=args.region,
-            rules=[
-                {
-                    "id": "a-year-of-logs",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "abort_incomplete_multipart_upload": {"days_after_initiation": UPLOAD_DAYS_MAX},
-                    "expiration": {"days": KEPT_DAYS},
-                    "noncurrent_version_expiration": {"noncurrent_days": NONCURRENT_DAYS},
-                }
-            ],
-            opts=kept,
-        )
         policy = pulumi.Output.all(bucket.arn, args.source_bucket_arn, args.account_id).apply(
-            lambda known: bucket_policies.policy(
-                [bucket_policies.tls_only(known[0]), bucket_policies.log_delivery(known[0], PREFIX, *known[1:])]
-            )
+            lambda known: bucket_policies.policy(known[0], [bucket_policies.log_delivery(known[0], PREFIX, *known[1:])])
         )
         written = aws.s3.BucketPolicy(
-            f"{name}-policy", bucket=bucket.name, policy=policy, region=args.region, opts=kept
+            f"{name}-policy", bucket=bucket.name, policy=policy, region=args.region, opts=bucket.kept
         )
         self.bucket: pulumi.Output[str] = written.bucket
         self.register_outputs({"bucket": self.bucket})

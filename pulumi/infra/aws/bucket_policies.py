@@ -2,28 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-Statement = Mapping[str, Any]
+from infra.aws import iam_policies
+from infra.aws.iam_policies import Statement
 
 SIDE = "s3:x-amz-server-side-encryption"
 
 
-def policy(statements: Sequence[Statement]) -> str:
-    """Return the policy as text."""
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def tls_only(bucket_arn: str) -> Statement:
-    """Refuse whoever comes without TLS (FSBP S3.5)."""
-    return {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [bucket_arn, f"{bucket_arn}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
+def policy(bucket_arn: str, statements: Sequence[Statement]) -> str:
+    """Return a bucket's policy as text: TLS alone, whatever else it says."""
+    tls_only = iam_policies.tls_only("s3:*", [bucket_arn, f"{bucket_arn}/*"])
+    return json.dumps(iam_policies.policy([tls_only, *statements]))
 
 
 def own_key_only(bucket_arn: str, kms_key_arn: str) -> list[Statement]:
@@ -34,14 +23,7 @@ def own_key_only(bucket_arn: str, kms_key_arn: str) -> list[Statement]:
     """
 
     def refuse(sid: str, condition: Mapping[str, Mapping[str, str]]) -> Statement:
-        return {
-            "Sid": sid,
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:PutObject",
-            "Resource": f"{bucket_arn}/*",
-            "Condition": condition,
-        }
+        return iam_policies.refuse(sid, "s3:PutObject", f"{bucket_arn}/*", condition)
 
     key = f"{SIDE}-aws-kms-key-id"
     return [
@@ -63,8 +45,5 @@ def log_delivery(bucket_arn: str, prefix: str, source_bucket_arn: str, account_i
         "Principal": {"Service": "logging.s3.amazonaws.com"},
         "Action": "s3:PutObject",
         "Resource": f"{bucket_arn}/{prefix}*",
-        "Condition": {
-            "ArnLike": {"aws:SourceArn": source_bucket_arn},
-            "StringEquals": {"aws:SourceAccount": account_id},
-        },
+        "Condition": iam_policies.on_behalf_of(source_bucket_arn, account_id),
     }

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+# pgBackRest never resumes an upload of another run, nor does S3 with its logs: what is left of one is garbage.
+UPLOAD_DAYS_MAX = 7
+
 
 @dataclass(frozen=True, kw_only=True)
-class PrivateBucket:
-    """`name` is known once the bucket is private and versioned: what needs either waits for it."""
+class Lifecycle:
+    """What S3 deletes by itself: current objects by `expiration`, others `noncurrent_days` after they became that."""
 
-    arn: pulumi.Output[str]
-    name: pulumi.Output[str]
+    id: str
+    expiration: aws.s3.BucketLifecycleConfigurationRuleExpirationArgsDict
+    noncurrent_days: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +25,22 @@ class PrivateBucketArgs:
 
     bucket: pulumi.Input[str]
     lock: bool
+    encryption: aws.s3.BucketServerSideEncryptionConfigurationRuleArgsDict
+    lifecycle: Lifecycle
     region: str | None
     tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateBucket:
+    """`name` is known once the bucket is private and versioned: what needs either waits for it.
+
+    `kept`: options for what else guards the bucket, so that it stays with it when the stack goes.
+    """
+
+    arn: pulumi.Output[str]
+    name: pulumi.Output[str]
+    kept: pulumi.ResourceOptions
 
 
 def private_bucket(name: str, args: PrivateBucketArgs, parent: pulumi.Resource) -> PrivateBucket:
@@ -68,4 +86,23 @@ def private_bucket(name: str, args: PrivateBucketArgs, parent: pulumi.Resource) 
         opts=kept,
     )
     name_when_ready = pulumi.Output.all(private.bucket, versions.bucket).apply(lambda names: str(names[0]))
-    return PrivateBucket(arn=bucket.arn, name=name_when_ready)
+    aws.s3.BucketServerSideEncryptionConfiguration(
+        f"{name}-encryption", bucket=name_when_ready, region=args.region, rules=[args.encryption], opts=kept
+    )
+    aws.s3.BucketLifecycleConfiguration(
+        f"{name}-lifecycle",
+        bucket=name_when_ready,
+        region=args.region,
+        rules=[
+            {
+                "id": args.lifecycle.id,
+                "status": "Enabled",
+                "filter": {"prefix": ""},
+                "abort_incomplete_multipart_upload": {"days_after_initiation": UPLOAD_DAYS_MAX},
+                "expiration": args.lifecycle.expiration,
+                "noncurrent_version_expiration": {"noncurrent_days": args.lifecycle.noncurrent_days},
+            }
+        ],
+        opts=kept,
+    )
+    return PrivateBucket(arn=bucket.arn, name=name_when_ready, kept=kept)
