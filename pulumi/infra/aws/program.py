@@ -1,6 +1,6 @@
 """The target `aws`: keys, network and who may talk to whom, backups and secrets, then hosts and their names."""
 
-from infra.aws import fleet, parts
+from infra.aws import fleet, wiring
 from infra.aws.backup_store import backup_store
 from infra.aws.stack import Stack
 from infra.secret_names import SECRETS
@@ -11,27 +11,27 @@ from infra.topology import Topology
 def declare(topology: Topology) -> Declared:
     """Make the resources and say how the hosts are reached."""
     stack = Stack.of(topology)
-    keys = parts.encryption_keys(stack)
-    network = parts.network(stack, keys)
-    groups = parts.security_groups(stack, network)
-    way = parts.way_to_hosts(stack, network, groups)
+    keys = wiring.encryption_keys(stack)
+    network = wiring.network(stack, keys)
+    groups = wiring.security_groups(stack, network)
+    way = wiring.way_to_hosts(stack, network, groups)
     backups = backup_store(stack, keys)
-    secrets = parts.secrets(stack, keys)
-    topic = parts.alarm_topic(stack, keys)
+    secrets = wiring.secrets(stack, keys)
+    topic = wiring.alarm_topic(stack, keys)
 
     ground = fleet.Ground(
         keys=keys,
         network=network,
         groups=groups,
-        profiles=parts.instance_profiles(stack, backups),
+        profiles=wiring.instance_profiles(stack, backups),
         topic=topic,
         # Routes, endpoints of services and rules: a host names none of them and can't boot without.
         needs=[network, groups, *way.needs],
     )
     hosts = fleet.declare(stack, ground)
-    balancer = parts.load_balancer(stack, network, groups, hosts)
-    parts.balancer_alarms(stack, balancer, topic)
-    names = parts.private_zone(stack, network, balancer)
+    balancer = wiring.load_balancer(stack, network, groups, hosts)
+    wiring.balancer_alarms(stack, balancer, topic)
+    names = wiring.private_zone(stack, network, balancer)
 
     return Declared(
         architecture=stack.settings.architecture,

@@ -1,4 +1,7 @@
-"""Each part of the program, from the stack's settings and the parts before it."""
+"""Wires the components: each gets its inputs from the stack and from the components before it.
+
+A component knows its own inputs alone; only this file, `infra.aws.backup_store` and `infra.aws.fleet` know the stack.
+"""
 
 from collections.abc import Mapping
 
