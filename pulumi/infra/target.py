@@ -59,5 +59,5 @@ def connect_to(
         "user": ssh.user,
         "private_key_file": ssh.private_key_file,
         "known_hosts_file": ssh.known_hosts_file,
-        "proxy_command": ssh.proxy_command or None if proxy_command is None else proxy_command,
+        "proxy_command": (ssh.proxy_command or None) if proxy_command is None else proxy_command,
     }

@@ -9,27 +9,34 @@ from collections.abc import Mapping
 import pulumi
 
 from infra.aws.alarms import Formula, Metric, Rule, Statistic
+from infra.aws.partitions import Partition
 from infra.aws.settings import VolumeSpeed
 from infra.aws.volumes import AttachedVolume
 from infra.topology import Purpose
 
 MINUTE_S, FIVE_MINUTES_S = 60, 300
-LONG = 3  # times five minutes: what lasts that long is no checkpoint
+LONG_PERIODS = 3  # of five minutes: what lasts that long is no checkpoint
 USED_PERCENT = 80  # of what is provisioned: there is time left to provision more, which works while it is used
 BALANCE_PERCENT = 20  # of the instance's burst: at the end of it the instance falls back to its baseline
 # Source: EBS user guide, "I/O characteristics and monitoring": one waiting request for each 1,000 IOPS is best. With
 # four times as many, for a quarter of an hour, the volume no longer keeps up.
 QUEUE_PER_IOPS = 4 / 1000
-MIB = 2**20
+MIB_BYTES = 2**20
 FASTER_BY_SETTING: tuple[Purpose, ...] = ("data", "wal")  # the others have what gp3 includes
 CAUSE = "Find what reads or writes so much (pg_stat_io on a database host)"
 
 
 def host_rules(
-    host: str, instance_id: pulumi.Input[str], volumes: Mapping[Purpose, AttachedVolume], *, partition: str, region: str
+    host: str,
+    instance_id: pulumi.Input[str],
+    volumes: Mapping[Purpose, AttachedVolume],
+    *,
+    partition: Partition,
+    region: str,
 ) -> dict[str, Rule]:
     """Return the rules of one host: as many for each host, and for each volume, as for any other."""
-    rules = instance_rules(host, instance_id, recover=f"arn:{partition}:automate:{region}:ec2:recover")
+    recover = partition.arn("automate", "recover", region=region, account_id="ec2")  # an action of EC2's own
+    rules = instance_rules(host, instance_id, recover)
     for purpose, volume in volumes.items():
         rules |= volume_rules(host, purpose, volume.id, volume.speed)
     return rules
@@ -76,7 +83,7 @@ def instance_rules(host: str, instance_id: pulumi.Input[str], recover: str) -> d
                 comparison="LessThanThreshold",
                 threshold=BALANCE_PERCENT,
                 period_s=FIVE_MINUTES_S,  # EC2 user guide: these metrics have no finer period
-                periods=LONG,
+                periods=LONG_PERIODS,
                 missing="notBreaching",  # sizes from 8xlarge on have no burst, so no balance either
             )
             for key, name, what in (
@@ -119,7 +126,7 @@ def volume_rules(host: str, purpose: Purpose, volume_id: pulumi.Input[str], spee
             remedy=f"Requests pile up at {place}. {remedy('iops')}",
             threshold=QUEUE_PER_IOPS * speed.iops,
             period_s=FIVE_MINUTES_S,
-            periods=LONG,
+            periods=LONG_PERIODS,
             missing="notBreaching",
         ),
         f"{purpose}-iops": Rule(
@@ -127,19 +134,19 @@ def volume_rules(host: str, purpose: Purpose, volume_id: pulumi.Input[str], spee
             remedy=f"{place} does nearly all the operations that it is provisioned for. {remedy('iops')}",
             threshold=USED_PERCENT,
             period_s=FIVE_MINUTES_S,
-            periods=LONG,
+            periods=LONG_PERIODS,
             missing="notBreaching",
         ),
         f"{purpose}-throughput": Rule(
             of=used(
                 "Bytes",
-                speed.throughput_mibps * MIB * FIVE_MINUTES_S,
+                speed.throughput_mibps * MIB_BYTES * FIVE_MINUTES_S,
                 f"percent of {speed.throughput_mibps} MiB/s",
             ),
             remedy=f"{place} moves nearly all that it is provisioned for. {remedy('throughput_mibps')}",
             threshold=USED_PERCENT,
             period_s=FIVE_MINUTES_S,
-            periods=LONG,
+            periods=LONG_PERIODS,
             missing="notBreaching",
         ),
     }

@@ -71,7 +71,7 @@ def _host(stack: Stack, ground: Ground, plan: HostPlan, image_id: pulumi.Input[s
         ),
     )
     rules = host_rules(
-        plan.name, host.instance_id, host.volumes, partition=stack.aws.partition.name, region=stack.aws.region
+        plan.name, host.instance_id, host.volumes, partition=stack.aws.partition, region=stack.aws.region
     )
     Alarms(plan.name, AlarmsArgs(prefix=stack.label, topic_arn=ground.topic.arn, rules=rules, tags=stack.tags))
     return host

@@ -13,7 +13,7 @@ needs the same mark first, from an `up` of its own (the provider stops an instan
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -43,9 +43,9 @@ class HostArgs:
     public_key: str
     tags: Mapping[str, str]
     needs: Sequence[pulumi.Resource]
-    profile_name: pulumi.Input[str] | None = None
-    replacing: bool = False
-    volume_speeds: Mapping[Purpose, VolumeSpeed] = field(default_factory=dict)
+    profile_name: pulumi.Input[str]
+    replacing: bool
+    volume_speeds: Mapping[Purpose, VolumeSpeed]
 
 
 class Host(pulumi.ComponentResource):

@@ -42,7 +42,7 @@ class NetworkArgs:
 
 
 class Network(pulumi.ComponentResource):
-    """Outputs: `vpc_id`, by zone `database_subnet_ids`, `app_subnet_ids` and `route_table_ids`, `s3_prefix_list_id`.
+    """Outputs: `vpc_id`, by zone `database_subnet_ids` and `app_subnet_ids`; `s3_prefix_list_id`.
 
     `service_endpoints` is the security group of the endpoints of AWS's services, None where NAT leads to them.
     """
@@ -53,7 +53,7 @@ class Network(pulumi.ComponentResource):
         self.vpc_id: pulumi.Output[str] = pulumi.Output.from_input(args.vpc_id) if args.vpc_id else self._vpc()
         self.database_subnet_ids: dict[str, pulumi.Output[str]] = {}
         self.app_subnet_ids: dict[str, pulumi.Output[str]] = {}
-        self.route_table_ids: dict[str, pulumi.Output[str]] = {}
+        self._route_table_ids: dict[str, pulumi.Output[str]] = {}
         for zone, cidrs in args.zones.items():
             self._private_subnets(zone, cidrs)
         self.s3_prefix_list_id: pulumi.Output[str] = self._s3_gateway()
@@ -99,7 +99,7 @@ class Network(pulumi.ComponentResource):
             subnet_id=database.id,
             opts=child,
         )
-        self.route_table_ids[zone] = routes.id
+        self._route_table_ids[zone] = routes.id
         self.app_subnet_ids[zone] = app.id
         self.database_subnet_ids[zone] = reserved.subnet_id  # by way of the reservation: it comes before any user
 
@@ -124,7 +124,7 @@ class Network(pulumi.ComponentResource):
             # Hosts need buckets of their own account, which IAM tells apart, and no others: Debian's mirrors are none
             # (deb.debian.org and cdn-aws.deb.debian.org are content delivery networks, reached by NAT).
             policy=own_account_alone(self._args.account_id, "aws:PrincipalAccount", "aws:ResourceAccount"),
-            route_table_ids=list(self.route_table_ids.values()),
+            route_table_ids=list(self._route_table_ids.values()),
             service_name=service_name("s3", self._args.region),
             tags=self._tags(f"{self._name}-s3"),
             vpc_endpoint_type="Gateway",
@@ -150,7 +150,7 @@ class Network(pulumi.ComponentResource):
             vpc_id=self.vpc_id,
             internet_gateway_id=args.internet_gateway_id,
             public_cidrs={zone: str(cidrs.public) for zone, cidrs in args.zones.items()},
-            private_route_table_ids=self.route_table_ids,
+            private_route_table_ids=self._route_table_ids,
             tags=args.tags,
         )
         InternetAccess(f"{self._name}-internet", access, child)

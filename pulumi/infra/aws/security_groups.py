@@ -27,9 +27,9 @@ class SecurityGroupsArgs:
     operator: str
     operator_ssh: bool
     clients: Sequence[str]
-    repository: bool  # whether a service host has the backups
+    has_repository_host: bool  # a service host has the backups
     s3_prefix_list_id: pulumi.Input[str]
-    internet: bool  # whether NAT leads there
+    has_internet: bool  # NAT leads there
     mirror_port: int | None  # of a mirror of packages in `network` or where operators are
     service_endpoints: aws.ec2.SecurityGroup | None  # the group of the endpoints of AWS's services
     tags: Mapping[str, str]
@@ -50,7 +50,7 @@ class SecurityGroups(pulumi.ComponentResource):
             self._egress(database, f"database-{purpose}", port, f"{purpose} between database hosts", group=database)
         self._ingress(service, "service-cache-database", CACHE_PORT, "cache of database hosts", group=database)
         self._egress(database, "database-cache", CACHE_PORT, "cache of database hosts", group=service)
-        if args.repository:  # it fetches backups from the hosts, and they bring it their write-ahead log
+        if args.has_repository_host:  # it fetches backups from the hosts, and they bring it their write-ahead log
             port = CLUSTER_PORTS["pgbackrest"]
             for kind, one, other in (("database", database, service), ("service", service, database)):
                 self._egress(one, f"{kind}-repository", port, "pgBackRest and its repository", group=other)
@@ -77,7 +77,7 @@ class SecurityGroups(pulumi.ComponentResource):
         )
 
     def _outward(self, kind: str, group: aws.ec2.SecurityGroup, args: SecurityGroupsArgs) -> None:
-        if args.internet:
+        if args.has_internet:
             # Packages and their keys. Names and time need no rule: no group filters Amazon's DNS and time servers (VPC
             # user guide, "Control traffic to your AWS resources using security groups").
             for purpose, port in WEB.items():
