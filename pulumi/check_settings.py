@@ -7,7 +7,7 @@ import argparse
 import sys
 
 import yaml
-from infra import stack_config, topology
+from infra import stack_config, stack_files, topology
 from infra.problems import SettingsError
 
 
@@ -16,9 +16,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stack", help="the one of Pulumi.<stack>.yaml")
     stack = parser.parse_args().stack
-    project = stack_config.project()["name"]
+    project = stack_files.project_name()
     try:
-        config, secret = stack_config.from_files(stack)
+        config, secret = stack_files.from_files(stack)
         topology.plan(stack_config.read(config, project=project, stack=stack, secret_keys=secret))
     except (SettingsError, OSError, yaml.YAMLError) as error:
         print(f"Settings of stack {stack} refused (Pulumi.{stack}.yaml):\n{error}", file=sys.stderr)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
-from infra import stack_config, topology
+from infra import stack_config, stack_files, topology
 from infra.aws.settings import AwsSettings
 from infra.problems import Problem, SettingsError
 from infra.settings import Settings
@@ -68,20 +68,20 @@ class Declaration:
 
 def example_stacks() -> list[str]:
     """Return the names of the stacks whose files say that their target is aws."""
-    target = f"{stack_config.project()['name']}:target"
-    names = sorted(path.name.split(".")[1] for path in stack_config.PROJECT_FILE.parent.glob("Pulumi.*.yaml"))
-    return [name for name in names if stack_config.from_files(name)[0].get(target) == "aws"]
+    target = f"{stack_files.project_name()}:target"
+    names = sorted(path.name.split(".")[1] for path in stack_files.PROJECT_FILE.parent.glob("Pulumi.*.yaml"))
+    return [name for name in names if stack_files.from_files(name)[0].get(target) == "aws"]
 
 
 def declaration(stack: str, **changes: str) -> Declaration:
     """Run the stack's target; `changes` to its settings as the engine passes them. Raises SettingsError."""
-    config, secret = stack_config.from_files(stack)
+    config, secret = stack_files.from_files(stack)
     return declaration_of(stack, config, secret, **changes)
 
 
 def declaration_of(stack: str, config: dict[str, str], secret: set[str], **changes: str) -> Declaration:
     """Run the target of a stack that need not have a file. Raises SettingsError."""
-    project = stack_config.project()["name"]
+    project = stack_files.project_name()
     samples = {f"{project}:{key}": value for key, value in SAMPLES.items()}
     config = config | {key: value for key, value in samples.items() if config[key].startswith(PLACEHOLDER)}
     config |= {f"{project}:{key}": value for key, value in changes.items()}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dry_run import Declaration, declaration, declaration_of, example_stacks
-from infra import stack_config
+from infra import stack_files
 from infra.problems import SettingsError
 from smoke import settings as smoke
 from smoke.commands import StepError
@@ -70,7 +70,7 @@ def made_for(stack: str, others: Sequence[Declaration]) -> dict[str, str]:
 def for_first_proof(stack: str) -> dict[str, str]:
     """Return file name -> text for the stack's first proof; nothing where there can be none, with the reason told."""
     try:
-        config, secret = stack_config.as_passed(smoke.config(stack))
+        config, secret = stack_files.as_passed(smoke.config(stack))
     except StepError as error:
         print(f"deployer: no policy for a first proof: {error}", file=sys.stderr)
         return {}

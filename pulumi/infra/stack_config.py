@@ -5,14 +5,11 @@ because the engine accepts them in silence.
 """
 
 import difflib
-import json
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any, cast, get_args
 
-import yaml
-
+from infra import stack_files
 from infra.aws.settings import AwsNetwork, AwsSettings, Backup, Egress, Image, Reach, ReachKind, VolumeSpeed
 from infra.config_reader import ConfigReader
 from infra.limits import ETCD_SIZES
@@ -20,7 +17,6 @@ from infra.problems import Problem, SettingsError
 from infra.settings import Architecture, Connections, HostSize, Service, Settings, Ssh, Target
 from infra.settings_rules import TARGETS
 
-PROJECT_FILE = Path(__file__).parents[2] / "Pulumi.yaml"
 # Keys of the aws provider that a stack may set; the program itself reads the region alone.
 AWS_KEYS = ("region", "profile", "allowedAccountIds", "forbiddenAccountIds", "assumeRoles", "defaultTags", "maxRetries")
 
@@ -38,34 +34,15 @@ SIZE_FIELDS = {"cores": 0, "memory_mib": 0}  # both are needed: 0 is refused
 
 
 @cache
-def project() -> Mapping[str, Any]:
-    """Return Pulumi.yaml: the project's name and the schema of its settings."""
-    return cast("Mapping[str, Any]", yaml.safe_load(PROJECT_FILE.read_text(encoding="utf-8")))
-
-
-@cache
 def known_keys() -> tuple[str, ...]:
     """Return each key that a stack may set, with its namespace."""
-    return (*(f"{project()['name']}:{key}" for key in project()["config"]), *(f"aws:{key}" for key in AWS_KEYS))
+    own = (f"{stack_files.project_name()}:{key}" for key in stack_files.project()["config"])
+    return (*own, *(f"aws:{key}" for key in AWS_KEYS))
 
 
-def from_files(stack: str) -> tuple[dict[str, str], set[str]]:
-    """Return a stack's configuration as the engine passes it, from its files, and the keys of its secrets."""
-    file = PROJECT_FILE.with_name(f"Pulumi.{stack}.yaml")
-    return as_passed((yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {})
-
-
-def as_passed(given: Mapping[str, Any]) -> tuple[dict[str, str], set[str]]:
-    """Return what a stack's file gives, and the schema's defaults, as the engine passes it; and the keys of secrets."""
-    schema = project()["config"]
-    values = {f"{project()['name']}:{key}": entry["default"] for key, entry in schema.items() if "default" in entry}
-    values |= given
-    secret = {key for key, value in values.items() if isinstance(value, dict) and "secure" in value}
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}, secret
-
-
-def unknown_keys(config: Mapping[str, str], known: tuple[str, ...]) -> Iterator[Problem]:
+def unknown_keys(config: Mapping[str, str]) -> Iterator[Problem]:
     """Yield each key that nothing reads, with the nearest one that something does."""
+    known = known_keys()
     for key in sorted(set(config) - set(known)):
         if key.startswith("pulumi:"):  # the engine's own, such as pulumi:tags
             continue
@@ -83,7 +60,7 @@ def secret_settings(keys: Collection[str]) -> Iterator[Problem]:
 def read(config: Mapping[str, str], *, project: str, stack: str, secret_keys: Collection[str] = ()) -> Settings:
     """Build the settings. Raises SettingsError for unknown keys, unreadable values and what Settings refuses."""
     reader = ConfigReader(config, project)
-    reader.problems.extend(unknown_keys(config, known_keys()))
+    reader.problems.extend(unknown_keys(config))
     reader.problems.extend(secret_settings(secret_keys))
     try:
         settings = _settings(reader, config, project, stack)

@@ -15,7 +15,7 @@ import yaml
 from cost import billing, price_file, report
 from cost.assumptions import HOURS_PER_MONTH, Assumptions
 from dry_run import declaration
-from infra import stack_config
+from infra import stack_files
 from infra.problems import SettingsError
 
 from smoke import checks, clean_up, preflight, settings
@@ -99,7 +99,7 @@ def clean(stack: str, run: Run) -> list[Row]:
 
 def region_of(stack: str) -> str:
     """Return the stack's region. Raises StepError for one that is not on aws."""
-    region = stack_config.from_files(stack)[0].get("aws:region", "")
+    region = stack_files.from_files(stack)[0].get("aws:region", "")
     if not region:
         raise StepError(f"stack {stack} has no aws:region: name one with `target: aws`")
     return region
@@ -135,7 +135,7 @@ def write_inventory(file: Path) -> None:
         "plugin": "pulumi_stack",
         "stack": settings.NAME,
         "environment": settings.NAME,
-        "project": stack_config.project()["name"],
+        "project": stack_files.project_name(),
         "contract_file": str(checks.FOLDER / "contract.json"),
         "remote_state": True,
         "remedy": f"pulumi up --stack {settings.NAME}",

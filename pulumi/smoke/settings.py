@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from infra import stack_config, topology
+from infra import stack_config, stack_files, topology
 from infra.aws.partitions import partition_of
 from infra.settings import Settings
 
@@ -47,14 +47,13 @@ LEFT_OUT = (
 
 def file() -> Path:
     """Return where the small stack's settings are while it is there."""
-    return stack_config.PROJECT_FILE.with_name(f"Pulumi.{NAME}.yaml")
+    return stack_files.file_of(NAME)
 
 
 def config(stack: str) -> dict[str, Any]:
     """Return what the small stack's file gives. Raises StepError."""
-    project = stack_config.project()["name"]
-    content = yaml.safe_load(stack_config.PROJECT_FILE.with_name(f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
-    given = content["config"]
+    project = stack_files.project_name()
+    given = stack_files.content_of(stack)["config"]
     partition = partition_of(given.get("aws:region", ""))
     if partition is None or not partition.connect_endpoint:
         raise StepError(
@@ -73,8 +72,8 @@ def write(stack: str) -> Settings:
         raise StepError(f"{file().name} is there from an earlier run: `make smoke-aws-clean` takes it away first")
     file().write_text(yaml.safe_dump({"config": kept}, sort_keys=False), encoding="utf-8")
     try:
-        passed, secret = stack_config.from_files(NAME)
-        settings = stack_config.read(passed, project=stack_config.project()["name"], stack=NAME, secret_keys=secret)
+        passed, secret = stack_files.from_files(NAME)
+        settings = stack_config.read(passed, project=stack_files.project_name(), stack=NAME, secret_keys=secret)
         topology.plan(settings)
     except BaseException:
         file().unlink()
@@ -84,8 +83,7 @@ def write(stack: str) -> Settings:
 
 def secrets_provider(stack: str) -> str:
     """Return the provider that the stack's own secrets have. Raises StepError."""
-    content = yaml.safe_load(stack_config.PROJECT_FILE.with_name(f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
-    provider = content.get("secretsprovider", "")
+    provider = stack_files.content_of(stack).get("secretsprovider", "")
     if not provider.startswith("awskms:"):
         raise StepError(
             f"Pulumi.{stack}.yaml names no secretsprovider: `pulumi stack init {stack} --secrets-provider awskms://…` "

@@ -19,7 +19,7 @@ import example_stacks  # noqa: E402 - after the paths above
 import pulumi  # noqa: E402 - the same
 from aws_inventions import ANSWERS, TYPES, Place, answer, made_by_aws, new_id  # noqa: E402 - the same
 from golden_files import ID_DIGITS  # noqa: E402 - the same
-from infra import stack_config  # noqa: E402 - the same
+from infra import stack_files  # noqa: E402 - the same
 from pulumi.runtime import mocks, rpc  # noqa: E402 - the same
 
 PROJECT = "freelance-platform"
@@ -135,7 +135,7 @@ class _Monitor(mocks.MockMonitor):
 @cache
 def config_in(stack: str) -> Mapping[str, str]:
     """Return the configuration of an example stack, completed."""
-    config, _ = stack_config.from_files(stack)
+    config, _ = stack_files.from_files(stack)
     return example_stacks.completed(config)
 
 

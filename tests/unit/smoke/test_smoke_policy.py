@@ -9,7 +9,7 @@ import pytest
 from deployer import table
 from deployer.__main__ import PROOF, for_first_proof
 from dry_run import ACCOUNT, Declaration, declaration_of
-from infra import stack_config
+from infra import stack_files
 from smoke import __main__ as smoke
 from smoke import checks, clean_up, preflight, settings
 from smoke.commands import StepError
@@ -22,7 +22,7 @@ TUNNEL = "aws ec2-instance-connect open-tunnel"  # SSH's ProxyCommand calls it (
 
 @pytest.fixture(scope="module")
 def small() -> Declaration:
-    return declaration_of(settings.NAME, *stack_config.as_passed(settings.config("production")))
+    return declaration_of(settings.NAME, *stack_files.as_passed(settings.config("production")))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from cost import price_file
-from infra import stack_config
+from infra import stack_files
 from infra.problems import SettingsError
 from smoke import __main__ as smoke
 from smoke import checks, settings
@@ -32,7 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     content = yaml.safe_load((ROOT / "Pulumi.production.yaml").read_text(encoding="utf-8"))
     content["config"]["freelance-platform:ssh_public_key"] = KEY
     (tmp_path / "Pulumi.production.yaml").write_text(yaml.safe_dump({**content, "secretsprovider": PROVIDER}))
-    monkeypatch.setattr(stack_config, "PROJECT_FILE", tmp_path / "Pulumi.yaml")
+    monkeypatch.setattr(stack_files, "PROJECT_FILE", tmp_path / "Pulumi.yaml")
     for module in (smoke, checks):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(checks, "KEYS_SECONDS_MAX", checks.KEYS_AGAIN_SECONDS)
