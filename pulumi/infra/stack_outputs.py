@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 
 # The engine saves the stack while the program runs, and a file backend can be read in the middle of that.
-READS_MAX, READ_AGAIN_S = 25, 0.2
+READS_MAX, READ_AGAIN_SECONDS = 25, 0.2
 HALF_WRITTEN = "failed to load checkpoint"
 
 
@@ -36,6 +36,6 @@ def _read_outputs(stack: str) -> Mapping[str, Any]:
         except Exception as error:  # the SDK raises nothing narrower
             if not reads_left or HALF_WRITTEN not in str(error):
                 raise
-            time.sleep(READ_AGAIN_S)
+            time.sleep(READ_AGAIN_SECONDS)
         else:
             return (answer or {}).get("outputs") or {}

@@ -11,7 +11,7 @@ from infra.aws.private_bucket import Lifecycle, PrivateBucketArgs, private_bucke
 
 PREFIX = "access/"
 KEPT_DAYS = 365  # a year: an intrusion is often noticed only after months
-NONCURRENT_DAYS = 30
+NONCURRENT_DAYS = 30  # time to notice that a log was deleted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from infra.aws.settings import VolumeSpeed
 from infra.aws.volumes import AttachedVolume
 from infra.topology import Purpose
 
-MINUTE_S, FIVE_MINUTES_S = 60, 300
+MINUTE_SECONDS, FIVE_MINUTES_SECONDS = 60, 300
 LONG_PERIODS = 3  # of five minutes: what lasts that long is no checkpoint
 USED_PERCENT = 80  # of what is provisioned: there is time left to provision more, which works while it is used
 BALANCE_PERCENT = 20  # of the instance's burst: at the end of it the instance falls back to its baseline
@@ -53,7 +53,7 @@ def instance_rules(host: str, instance_id: pulumi.Input[str], recover: str) -> d
             of=metric("StatusCheckFailed_System"),
             remedy=f"AWS's hardware under {host} fails; the instance is being moved to other hardware. Make sure that "
             "its cluster has a leader (patronictl list) and that the host comes back; if not, replace it",
-            period_s=MINUTE_S,
+            period_seconds=MINUTE_SECONDS,
             periods=2,
             missing="notBreaching",  # a stopped instance reports nothing, and can't be recovered
             first=[recover],
@@ -63,7 +63,7 @@ def instance_rules(host: str, instance_id: pulumi.Input[str], recover: str) -> d
             # Told, never rebooted: a host that is slow to answer may still be its cluster's leader.
             remedy=f"{host} doesn't answer, is stopped or gone. Make sure that its cluster has a leader (patronictl "
             "list), then look at the instance's console output; start or replace it",
-            period_s=MINUTE_S,
+            period_seconds=MINUTE_SECONDS,
             periods=3,
             # It reports each minute, unless it is stopped or gone. (A new one may sound until its first report.)
             missing="breaching",
@@ -71,7 +71,7 @@ def instance_rules(host: str, instance_id: pulumi.Input[str], recover: str) -> d
         "volumes-check": Rule(
             of=metric("StatusCheckFailed_AttachedEBS"),
             remedy=f"{host} can't reach its volumes. Switch over if it leads (patronictl), and see AWS's health page",
-            period_s=MINUTE_S,
+            period_seconds=MINUTE_SECONDS,
             periods=2,
             missing="notBreaching",  # `instance-check` tells of an instance that reports nothing
         ),
@@ -82,7 +82,7 @@ def instance_rules(host: str, instance_id: pulumi.Input[str], recover: str) -> d
                 "larger size",
                 comparison="LessThanThreshold",
                 threshold=BALANCE_PERCENT,
-                period_s=FIVE_MINUTES_S,  # EC2 user guide: these metrics have no finer period
+                period_seconds=FIVE_MINUTES_SECONDS,  # EC2 user guide: these metrics have no finer period
                 periods=LONG_PERIODS,
                 missing="notBreaching",  # sizes from 8xlarge on have no burst, so no balance either
             )
@@ -117,7 +117,7 @@ def volume_rules(host: str, purpose: Purpose, volume_id: pulumi.Input[str], spee
         f"{purpose}-stalled": Rule(
             of=metric("VolumeStalledIOCheck", "Maximum"),
             remedy=f"{place} does no I/O. Switch over if {host} leads (patronictl), and see AWS's health page",
-            period_s=MINUTE_S,
+            period_seconds=MINUTE_SECONDS,
             periods=2,
             missing="notBreaching",
         ),
@@ -125,27 +125,27 @@ def volume_rules(host: str, purpose: Purpose, volume_id: pulumi.Input[str], spee
             of=metric("VolumeQueueLength", "Average"),
             remedy=f"Requests pile up at {place}. {remedy('iops')}",
             threshold=QUEUE_PER_IOPS * speed.iops,
-            period_s=FIVE_MINUTES_S,
+            period_seconds=FIVE_MINUTES_SECONDS,
             periods=LONG_PERIODS,
             missing="notBreaching",
         ),
         f"{purpose}-iops": Rule(
-            of=used("Ops", speed.iops * FIVE_MINUTES_S, f"percent of {speed.iops} IOPS"),
+            of=used("Ops", speed.iops * FIVE_MINUTES_SECONDS, f"percent of {speed.iops} IOPS"),
             remedy=f"{place} does nearly all the operations that it is provisioned for. {remedy('iops')}",
             threshold=USED_PERCENT,
-            period_s=FIVE_MINUTES_S,
+            period_seconds=FIVE_MINUTES_SECONDS,
             periods=LONG_PERIODS,
             missing="notBreaching",
         ),
         f"{purpose}-throughput": Rule(
             of=used(
                 "Bytes",
-                speed.throughput_mibps * MIB_BYTES * FIVE_MINUTES_S,
+                speed.throughput_mibps * MIB_BYTES * FIVE_MINUTES_SECONDS,
                 f"percent of {speed.throughput_mibps} MiB/s",
             ),
             remedy=f"{place} moves nearly all that it is provisioned for. {remedy('throughput_mibps')}",
             threshold=USED_PERCENT,
-            period_s=FIVE_MINUTES_S,
+            period_seconds=FIVE_MINUTES_SECONDS,
             periods=LONG_PERIODS,
             missing="notBreaching",
         ),
@@ -161,7 +161,7 @@ def balancer_rules(load_balancer: pulumi.Input[str], target_groups: Mapping[str,
             of=Metric(namespace="AWS/NetworkELB", name="HealthyHostCount", dimensions=dimensions, statistic="Maximum"),
             remedy=f"No host takes {name} connections. Look at the cluster (patronictl list) and at each host's pooler",
             comparison="LessThanThreshold",
-            period_s=MINUTE_S,
+            period_seconds=MINUTE_SECONDS,
             periods=2,
             missing="breaching",  # a balancer reports its targets each minute, unless it is gone
         )
@@ -170,7 +170,7 @@ def balancer_rules(load_balancer: pulumi.Input[str], target_groups: Mapping[str,
                 namespace="AWS/NetworkELB", name="UnHealthyHostCount", dimensions=dimensions, statistic="Maximum"
             ),
             remedy=f"A host takes no {name} connections. Look at its pooler (systemctl status pgbouncer)",
-            period_s=MINUTE_S,
+            period_seconds=MINUTE_SECONDS,
             periods=5,  # a restart of the pooler, or of a host, is over by then
             missing="notBreaching",  # `none-healthy` tells of a balancer that reports nothing
         )

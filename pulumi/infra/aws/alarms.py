@@ -40,7 +40,7 @@ class Rule:
     remedy: str
     comparison: Literal["GreaterThanOrEqualToThreshold", "LessThanThreshold"] = "GreaterThanOrEqualToThreshold"
     threshold: float = 1
-    period_s: int
+    period_seconds: int
     periods: int
     missing: Literal["breaching", "notBreaching"]
     first: Sequence[str] = ()
@@ -71,11 +71,11 @@ class Alarms(pulumi.ComponentResource):
                 dimensions=metric.dimensions if metric else None,
                 evaluation_periods=rule.periods,
                 metric_name=metric.name if metric else None,
-                metric_queries=queries(rule.of, rule.period_s) if isinstance(rule.of, Formula) else None,
+                metric_queries=queries(rule.of, rule.period_seconds) if isinstance(rule.of, Formula) else None,
                 name=f"{args.prefix}-{name}-{key}",
                 namespace=metric.namespace if metric else None,
                 ok_actions=[args.topic_arn],  # who was called out is told that it is over
-                period=rule.period_s if metric else None,
+                period=rule.period_seconds if metric else None,
                 statistic=metric.statistic if metric else None,
                 tags={**args.tags, "Name": f"{name}-{key}"},
                 threshold=rule.threshold,
@@ -85,7 +85,7 @@ class Alarms(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def queries(formula: Formula, period_s: int) -> list[aws.cloudwatch.MetricAlarmMetricQueryArgsDict]:
+def queries(formula: Formula, period_seconds: int) -> list[aws.cloudwatch.MetricAlarmMetricQueryArgsDict]:
     """Return the formula as CloudWatch has it: it alone is what the alarm looks at."""
     metrics: list[aws.cloudwatch.MetricAlarmMetricQueryArgsDict] = [
         {
@@ -94,7 +94,7 @@ def queries(formula: Formula, period_s: int) -> list[aws.cloudwatch.MetricAlarmM
                 "dimensions": metric.dimensions,
                 "metric_name": metric.name,
                 "namespace": metric.namespace,
-                "period": period_s,
+                "period": period_seconds,
                 "stat": metric.statistic,
             },
         }

@@ -48,7 +48,6 @@ def image(stack: Stack) -> pulumi.Input[str]:
 
 
 def _host(stack: Stack, ground: Ground, plan: HostPlan, image_id: pulumi.Input[str]) -> Host:
-    groups = {"database": ground.groups.database_id, "service": ground.groups.service_id}
     kind_tags = {"database": {"Cluster": CLUSTER}, "service": {"Serves": " ".join(plan.serves)}}
     size = instance_type(plan.size.cores, plan.size.memory_mib, stack.settings.architecture)
     assert size is not None  # noqa: S101 - the settings were refused otherwise; this tells the type checker
@@ -59,7 +58,7 @@ def _host(stack: Stack, ground: Ground, plan: HostPlan, image_id: pulumi.Input[s
             instance_type=size,
             image_id=image_id,
             subnet_id=ground.network.database_subnet_ids[plan.zone],
-            security_group_ids=[groups[plan.kind]],
+            security_group_ids=[ground.groups.host_ids[plan.kind]],
             kms_key_arn=ground.keys.data_arn,
             user=stack.settings.ssh.user,
             public_key=stack.aws.public_key,

@@ -36,7 +36,7 @@ class SecurityGroupsArgs:
 
 
 class SecurityGroups(pulumi.ComponentResource):
-    """Outputs: `database_id`, `service_id`, `balancer_id`."""
+    """Outputs: `database_id`, `service_id`, `balancer_id`. `host_ids`: the first two by the kind of host."""
 
     def __init__(self, name: str, args: SecurityGroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("freelance:network:SecurityGroups", name, None, opts)
@@ -72,6 +72,7 @@ class SecurityGroups(pulumi.ComponentResource):
         self.database_id: pulumi.Output[str] = database.id
         self.service_id: pulumi.Output[str] = service.id
         self.balancer_id: pulumi.Output[str] = balancer.id
+        self.host_ids = {"database": self.database_id, "service": self.service_id}
         self.register_outputs(
             {"database_id": self.database_id, "service_id": self.service_id, "balancer_id": self.balancer_id}
         )

@@ -90,7 +90,7 @@ def way_to_hosts(stack: Stack, network: Network, groups: SecurityGroups) -> Way:
         ConnectEndpointArgs(
             vpc_id=network.vpc_id,
             subnet_id=network.app_subnet_ids[stack.settings.zones[0]],
-            host_group_ids={"database": groups.database_id, "service": groups.service_id},
+            host_group_ids=groups.host_ids,
             region=stack.aws.region,
             tags=stack.tags,
         ),

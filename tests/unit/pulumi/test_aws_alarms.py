@@ -128,15 +128,15 @@ def test_the_use_of_a_volume_is_measured_against_what_is_provisioned(
         found = alarm(fast, f"db1-{purpose}-{name}")
         result, *metrics = found["metricQueries"]
         assert result["returnData"] is True
-        period_s = {query["metric"]["period"] for query in metrics}
+        period_seconds = {query["metric"]["period"] for query in metrics}
         sums = {query["id"]: (query["metric"]["metricName"], query["metric"]["stat"]) for query in metrics}
         assert sums == {"reads": (f"VolumeRead{counted}", "Sum"), "writes": (f"VolumeWrite{counted}", "Sum")}
         # As CloudWatch would: as many as are provisioned, half of them reads, are 100 percent.
-        whole = provisioned * period_s.pop()
+        whole = provisioned * period_seconds.pop()
         used = eval(result["expression"], {}, {"reads": whole / 2, "writes": whole / 2})  # noqa: S307 - our own formula
         assert used == pytest.approx(100)
         assert found["threshold"] == 80
-        assert not period_s
+        assert not period_seconds
 
 
 @pytest.fixture(scope="session")

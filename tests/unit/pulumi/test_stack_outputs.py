@@ -22,7 +22,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return SimpleNamespace(value=answer)
 
     monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
-    monkeypatch.setattr("infra.stack_outputs.READ_AGAIN_S", 0)
+    monkeypatch.setattr("infra.stack_outputs.READ_AGAIN_SECONDS", 0)
     for name in ("get_organization", "get_project", "get_stack"):
         monkeypatch.setattr(pulumi, name, lambda: "name")
     return answers
