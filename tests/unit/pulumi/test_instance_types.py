@@ -9,7 +9,7 @@ from typing import Any
 
 import moto
 import pytest
-from infra import stack_config
+from infra import stack_files
 from infra.instance_types import FAMILIES, SIZES, choices, instance_type
 
 ROOT = Path(__file__).parents[3]
@@ -60,7 +60,7 @@ def test_the_guide_says_what_an_instance_carries_beside_the_speeds_of_its_volume
 ) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     default, larger = (described(architecture, gib_per_core, cores)["EbsInfo"]["EbsOptimizedInfo"] for cores in (8, 16))
-    config = stack_config.project()["config"]
+    config = stack_files.project()["config"]
     mibps = sum(config[f"{volume}_volume_throughput_mibps"]["default"] for volume in ("data", "wal"))
     assert mibps * 1.048576 > default["BaselineThroughputInMBps"]  # otherwise nothing is to be said
     for figure in (f"{mibps} MiB/s", f"{mibps * 1.048576:.0f} MB/s", f"{default['BaselineThroughputInMBps']:g} MB/s"):
