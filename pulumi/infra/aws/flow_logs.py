@@ -49,6 +49,7 @@ class FlowLogs(pulumi.ComponentResource):
             f"{name}-role",
             assume_role_policy=trust_policy(args),
             description="Flow logs of the network: into their log group",
+            name=args.log_group.strip("/").replace("/", "-"),  # a deployer's policy ends at the environment's names
             tags=args.tags,
             opts=child,
         )

@@ -28,8 +28,12 @@ class BucketAccess:
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceProfileArgs:
-    """Inputs. `prefix`: the part of each bucket that the cluster's backups lie under, without slashes."""
+    """Inputs. `prefix`: the part of each bucket that the cluster's backups lie under, without slashes.
 
+    `label` names the environment in what IAM calls role and profile: a deployer's policy ends at these names.
+    """
+
+    label: str
     description: str
     buckets: Sequence[BucketAccess]
     prefix: str
@@ -47,12 +51,15 @@ class InstanceProfile(pulumi.ComponentResource):
             f"{name}-role",
             assume_role_policy=json.dumps(iam_policies.trust(args.partition.principal("ec2"))),
             description=args.description,
+            name=f"{args.label}-{name}",
             tags=args.tags,
             opts=child,
         )
         if args.buckets:
             aws.iam.RolePolicy(f"{name}-backups", policy=backup_policy(args), role=role.name, opts=child)
-        profile = aws.iam.InstanceProfile(f"{name}-profile", role=role.name, tags=args.tags, opts=child)
+        profile = aws.iam.InstanceProfile(
+            f"{name}-profile", name=f"{args.label}-{name}", role=role.name, tags=args.tags, opts=child
+        )
         self.profile_name: pulumi.Output[str] = profile.name
         self.register_outputs({"profile_name": self.profile_name})
 

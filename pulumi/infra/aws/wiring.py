@@ -117,6 +117,7 @@ def instance_profiles(stack: Stack, backups: BackupStore) -> dict[str, InstanceP
         kind: InstanceProfile(
             kind,
             InstanceProfileArgs(
+                label=stack.label,
                 description=f"{stack.label}: {kind} hosts",
                 buckets=backups.buckets if kind == "database" else [],
                 prefix=CLUSTER,
