@@ -1,13 +1,14 @@
-"""Write the policies that a deployer needs: `make deployer-policy`, or for a stack of your own with STACK=…
+"""Write the policies that a stack needs: `make deployer-policy`, or for a stack of your own with STACK=…
 
-They allow all types of all example stacks and options, so that another setting needs no other policy; names and regions
-are the stack's. The first proof of that stack (`make smoke-aws`) has other names and does more: it has its own.
+The deployer's allow all types of all example stacks and options, so that another setting needs no other policy; names,
+tags and regions are the stack's. Who runs its playbooks, the operator, has a policy of their own, and so has the first
+proof of the stack (`make smoke-aws`): it has other names and does more.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dry_run import Declaration, declaration, declaration_of, example_stacks
@@ -16,13 +17,16 @@ from infra.problems import SettingsError
 from smoke import settings as smoke
 from smoke.commands import StepError
 
-from deployer import document
+from deployer import document, playbooks, state
+from deployer.policies import Statement, allow, policies
+from deployer.scope import Scope, scope_of
 from deployer.table import Needs, UncoveredError, needs, rows
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "production"
 NAME = "aws-deployer-policy"
 PROOF = "aws-smoke-policy"
+OPERATOR = "aws-operator-policy"
 # Settings by which the program declares or asks for something else.
 OPTIONS: tuple[dict[str, str], ...] = (
     {"alarm_emails": '["dba@example.com"]'},
@@ -43,12 +47,12 @@ def main() -> int:
     given = parser.parse_args()
     folder = given.folder or (ROOT / "docs" if given.stack == EXAMPLE else ROOT / ".ansible" / given.stack)
     try:
-        content = made_for(given.stack, everything()) | for_first_proof(given.stack)
+        content = made_for(given.stack, everything()) | for_operator(given.stack) | for_first_proof(given.stack)
     except (UncoveredError, SettingsError, OSError) as error:
         print(f"deployer: {error}", file=sys.stderr)
         return 1
     folder.mkdir(parents=True, exist_ok=True)
-    for old in [*folder.glob(f"{NAME}*.json"), *folder.glob(f"{PROOF}*.json")]:
+    for old in [path for name in (NAME, PROOF, OPERATOR) for path in folder.glob(f"{name}*.json")]:
         old.unlink()
     for name, text in content.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -64,7 +68,12 @@ def made_for(stack: str, others: Sequence[Declaration]) -> dict[str, str]:
         frozenset[str]().union(*(each.types for each in all_of_it)),
         frozenset[str]().union(*(each.lookups for each in all_of_it)),
     )
-    return files(NAME, wanted, document.scope_of(own))
+    return files(NAME, deploying(wanted, scope_of(own)))
+
+
+def for_operator(stack: str) -> dict[str, str]:
+    """Return file name -> text for who runs the stack's playbooks. Raises SettingsError."""
+    return files(OPERATOR, playbooks.statements(scope_of(declaration(stack))))
 
 
 def for_first_proof(stack: str) -> dict[str, str]:
@@ -75,13 +84,20 @@ def for_first_proof(stack: str) -> dict[str, str]:
         print(f"deployer: no policy for a first proof: {error}", file=sys.stderr)
         return {}
     own = declaration_of(smoke.NAME, config, secret)
-    return files(PROOF, needs(own.types, own.lookups, rows()["commands"]), document.scope_of(own))
+    return files(PROOF, deploying(needs(own.types, own.lookups, rows()["commands"]), scope_of(own)))
 
 
-def files(name: str, wanted: Needs, scope: document.Scope) -> dict[str, str]:
-    """Return file name -> text."""
-    made = document.policies([*document.statements(wanted, scope), *document.state(scope)])
-    return {f"{name}-{number}.json": json.dumps(each, indent=2) + "\n" for number, each in enumerate(made, start=1)}
+def deploying(wanted: Needs, scope: Scope) -> list[Statement]:
+    """Return what it takes to deploy a stack: its resources, its record, and what `make cost` asks."""
+    prices = allow("ReadPrices", {"pricing:GetProducts"}, ["*"])
+    return [*document.statements(wanted, scope), *state.kept(scope), prices]
+
+
+def files(name: str, statements: Iterable[Statement]) -> dict[str, str]:
+    """Return file name -> text, as few files as the statements fit into; a single one has no number."""
+    made = policies(statements)
+    ends = [f"-{number}" for number in range(1, len(made) + 1)] if len(made) > 1 else [""]
+    return {f"{name}{end}.json": json.dumps(each, indent=2) + "\n" for end, each in zip(ends, made, strict=True)}
 
 
 def everything() -> list[Declaration]:

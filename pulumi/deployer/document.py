@@ -1,112 +1,29 @@
-"""IAM policies that let somebody deploy a stack: scoped by region, the tag `Project` or name, as IAM offers it."""
+"""A deployer's statements: scoped by region, the stack's tags or its names, as IAM offers it."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
-from dry_run import ACCOUNT, Declaration
-
+from deployer.policies import Statement, allow, service
+from deployer.scope import Scope
 from deployer.table import Needs
+from deployer.zones import zones
 
-# Source: IAM user guide, "IAM and AWS STS quotas": characters of a managed policy, white space not counted.
-CHARACTERS_MAX = 6144
 BY_NAME = ("iam", "route53", "s3", "secretsmanager")  # scoped by ARN: their tags can't be asked for everywhere
-GLOBAL = ("iam", "route53")  # have no region, so `aws:RequestedRegion` would refuse them
 # Asked for an object, not for its bucket; of what is declared nothing needs them.
 OF_OBJECTS = {"s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion"}
-# EC2 makes these without our tags when it launches an instance, or they are Debian's.
+# EC2 makes these without our tags when it launches an instance or an endpoint, or they are Debian's.
 LAUNCHED = ("image", "network-interface", "snapshot", "volume")
-Statement = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scope:
-    """What the stack's own resources are called and where they are."""
-
-    project: str
-    partition: str
-    dns_suffix: str
-    regions: tuple[str, ...]
-    roles: tuple[str, ...]
-    profiles: tuple[str, ...]
-    buckets: tuple[str, ...]
-    secrets: tuple[str, ...]
-    principals: tuple[str, ...]  # services that are given a role
-
-    def arn(self, service: str, rest: str, region: str = "", account: str = "*") -> str:
-        """Return an ARN; another account's resources are out of reach anyway."""
-        return f"arn:{self.partition}:{service}:{region}:{account}:{rest}"
-
-
-def scope_of(declared: Declaration) -> Scope:
-    """Read the names from what the stack declares."""
-    settings = declared.settings
-
-    def names(kind: str, key: str) -> tuple[str, ...]:
-        # A name that is not given is the resource's own and some digits, made by Pulumi.
-        given = {
-            str(found) if isinstance(found := resource.inputs.get(key), str) else f"{resource.name}-*"
-            for resource in declared.resources
-            if resource.type == kind
-        }
-        return tuple(sorted(name.replace(ACCOUNT, "*") for name in given))
-
-    roles = [resource.inputs for resource in declared.resources if resource.type == "aws:iam/role:Role"]
-    trusted = [json.loads(role["assumeRolePolicy"])["Statement"] for role in roles]
-    return Scope(
-        project=settings.project,
-        partition=declared.aws.partition.name,
-        dns_suffix=declared.aws.partition.dns_suffix,
-        regions=tuple(sorted({declared.aws.region, *_other_regions(declared)})),
-        roles=names("aws:iam/role:Role", "name"),
-        profiles=names("aws:iam/instanceProfile:InstanceProfile", "name"),
-        buckets=names("aws:s3/bucket:Bucket", "bucket"),
-        secrets=(f"{settings.project}/{settings.environment}/*",),
-        principals=tuple(sorted({each["Principal"]["Service"] for statements in trusted for each in statements})),
-    )
-
-
-def _other_regions(declared: Declaration) -> Iterator[str]:
-    for resource in declared.resources:
-        if isinstance(region := resource.inputs.get("region"), str):
-            yield region
-
-
-def statements(needs: Needs, scope: Scope) -> Iterator[Statement]:
-    """Yield the statements: first what is scoped by tag, then what is scoped by name."""
-    here = {"aws:RequestedRegion": list(scope.regions)}
-    ours, new = {"aws:ResourceTag/Project": scope.project}, {"aws:RequestTag/Project": scope.project}
-    look, make, change, anywhere = (
-        {action for action in needs.actions[kind] if service(action) not in BY_NAME}
-        for kind in ("look", "make", "change", "anywhere")
-    )
-    keys = {action for action in change if action in GRANTS}
-    # EC2 asks for a creation twice: for what is new, and for what it is made in.
-    inside = {action for action in make if service(action) in ("ec2", "elasticloadbalancing")}
-    yield allow("Look", look, ["*"], {"StringEquals": here})
-    yield allow("MakeWithTheProjectsTag", make, ["*"], {"StringEquals": {**here, **new}})
-    yield allow("ChangeWhatHasTheTag", (change | inside) - keys, ["*"], {"StringEquals": {**here, **ours}})
-    yield allow(
-        "EncryptVolumes",
-        keys,
-        ["*"],
-        {"StringEquals": ours, "StringLike": {"kms:ViaService": [f"ec2.*.{scope.dns_suffix}"]}},
-    )
-    if "kms:CreateAlias" in change:  # asked for the key, which has the tag, and for the alias, which can have none
-        aliases = {action for action in change if action.endswith("Alias")}
-        yield allow("NameKeys", aliases, [scope.arn("kms", f"alias/{scope.project}*", "*")], {"StringEquals": here})
-    if anywhere:
-        yield allow("WhatIamCantTieToAResource", anywhere, ["*"], {"StringEquals": here})
-    if "ec2:CreateTags" in change:
-        untagged = {"Null": {"aws:ResourceTag/Project": "true"}, "StringEquals": {**here, **new}}
-        yield allow("TagWhatIsNew", {"ec2:CreateTags"}, ["*"], untagged)
-    if "ec2:RunInstances" in make:
-        launched = [scope.arn("ec2", f"{kind}/*", "*") for kind in LAUNCHED]
-        yield allow("LaunchFromImages", {"ec2:RunInstances"}, launched, {"StringEquals": here})
-    yield from _by_name(needs, scope)
-
-
+# EC2 makes these beside what was asked for, and they get tags afterwards: an instance's root volume, a VPC's group.
+MADE_BESIDE = ("security-group", "volume")
+EC2_TAGS = "ec2:CreateTags"
+# What makes something new, and changes by the same call what is there: only what has no owner yet.
+UPON_OTHERS = {
+    "cloudwatch:PutMetricAlarm",
+    "cloudwatch:TagResource",
+    "elasticloadbalancing:AddTags",
+    "kms:TagResource",
+    "logs:TagResource",
+    "sns:TagResource",
+}
 # What EC2 asks of a volume's key in the deployer's name.
 # Source: EBS user guide, "Requirements for Amazon EBS encryption", permissions for users.
 GRANTS = {
@@ -116,6 +33,57 @@ GRANTS = {
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 }
+# What Secrets Manager tries with an entry's key in the deployer's name, and what it calls that.
+# Source: Secrets Manager user guide, "Secret encryption and decryption", validating access to the KMS key.
+TRIALS = {"kms:Decrypt", "kms:GenerateDataKey"}
+TRIAL = {"kms:EncryptionContext:SecretVersionId": "RequestToValidateKeyAccess"}
+
+
+def statements(needs: Needs, scope: Scope) -> Iterator[Statement]:
+    """Yield the statements: first what is scoped by tag, then what is scoped by name."""
+    here, owned, tagging = scope.here, scope.owned, scope.tagging
+    look, make, change, anywhere = (
+        {action for action in needs.actions[kind] if service(action) not in BY_NAME}
+        for kind in ("look", "make", "change", "anywhere")
+    )
+    keys = change & GRANTS
+    # EC2 asks for a creation twice: for what is new, and for what it is made in.
+    inside = {action for action in make if service(action) in ("ec2", "elasticloadbalancing")}
+    yield allow("Look", look, ["*"], {"StringEquals": here})
+    yield allow("MakeWithTheTags", make - UPON_OTHERS - {EC2_TAGS}, ["*"], {"StringEquals": here | tagging})
+    yield allow("ChangeWhatHasTheTags", (change | inside) - keys - TRIALS, ["*"], {"StringEquals": here | owned})
+    yield allow(
+        "MakeAndTagWhatIsNew", make & UPON_OTHERS, ["*"], {"StringEquals": here | tagging, "Null": scope.untagged}
+    )
+    yield from _tags_of_ec2(make, scope)
+    yield allow(
+        "EncryptVolumes",
+        keys,
+        ["*"],
+        {"StringEquals": owned, "StringLike": {"kms:ViaService": [f"ec2.*.{scope.dns_suffix}"]}},
+    )
+    through = {"kms:ViaService": scope.host("secretsmanager")}
+    yield allow("TryKeysOfSecrets", change & TRIALS, ["*"], {"StringEquals": owned | TRIAL | through})
+    # Asked for the key, which has the tags, and for the alias, which can have none.
+    aliases = {action for action in change if action.startswith("kms:") and action.endswith("Alias")}
+    yield allow("NameKeys", aliases, [scope.arn("kms", name, "*") for name in scope.aliases], {"StringEquals": here})
+    yield allow("WhatIamCantTieToAResource", anywhere, ["*"], {"StringEquals": here})
+    launched = [scope.arn("ec2", f"{kind}/*", "*") for kind in LAUNCHED]
+    yield allow("Launch", make & {"ec2:CreateNetworkInterface", "ec2:RunInstances"}, launched, {"StringEquals": here})
+    yield from _by_name(needs, scope)
+
+
+def _tags_of_ec2(make: set[str], scope: Scope) -> Iterator[Statement]:
+    asked = scope.here | scope.tagging
+    # Source: EC2 user guide, "Grant permission to tag Amazon EC2 resources during creation".
+    yield allow(
+        "TagWhatEc2Makes",
+        make & {EC2_TAGS},
+        ["*"],
+        {"StringEquals": asked, "Null": {"ec2:CreateAction": "false"}},
+    )
+    beside = [scope.arn("ec2", f"{kind}/*", "*") for kind in MADE_BESIDE]
+    yield allow("TagWhatEc2MakesBeside", make & {EC2_TAGS}, beside, {"StringEquals": asked, "Null": scope.untagged})
 
 
 def _by_name(needs: Needs, scope: Scope) -> Iterator[Statement]:
@@ -142,59 +110,10 @@ def _by_name(needs: Needs, scope: Scope) -> Iterator[Statement]:
             roles,
             {"StringEquals": {"iam:PassedToService": list(scope.principals)}},
         )
-    zones = {action for action in every if service(action) == "route53"}
-    if zones:
-        made = zones & {"route53:CreateHostedZone"}
-        places = [f"arn:{scope.partition}:route53:::{kind}/*" for kind in ("change", "hostedzone")]
-        yield allow("Zones", zones - made, places)
-        yield allow("MakeZones", made, ["*"])
+    yield from zones({action for action in every if service(action) == "route53"}, scope)
     if needs.linked_roles:
         names = [f"{name}.amazonaws.com" for name in sorted(needs.linked_roles)]  # the same in each partition
         linked = [scope.arn("iam", "role/aws-service-role/*")]
         yield allow(
             "MakeLinkedRoles", {"iam:CreateServiceLinkedRole"}, linked, {"StringEquals": {"iam:AWSServiceName": names}}
         )
-
-
-def state(scope: Scope) -> Iterator[Statement]:
-    """Yield what Pulumi needs for its state and the secrets in it (docs/aws.md names bucket and key)."""
-    bucket = f"arn:{scope.partition}:s3:::{scope.project}-state-*"
-    yield allow("FindState", {"s3:GetBucketLocation", "s3:ListBucket"}, [bucket])
-    yield allow("KeepState", {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"}, [f"{bucket}/*"])
-    alias = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{scope.project}-state"}}
-    actions = {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"}
-    yield allow("EncryptState", actions, [scope.arn("kms", "key/*", "*")], alias)
-    yield allow("ReadPrices", {"pricing:GetProducts"}, ["*"])
-
-
-def service(action: str) -> str:
-    """Return the service of an action."""
-    return action.split(":", maxsplit=1)[0]
-
-
-def allow(
-    sid: str, actions: Iterable[str], resources: Sequence[str], condition: Mapping[str, Any] | None = None
-) -> Statement:
-    """Return one statement in the order in which AWS's own examples are written."""
-    statement: Statement = {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": list(resources)}
-    return {**statement, "Condition": condition} if condition else statement
-
-
-def policies(wanted: Iterable[Statement]) -> list[dict[str, Any]]:
-    """Put the statements into as few policies as their size allows, in their order."""
-    packed: list[list[Statement]] = [[]]
-    for statement in (each for each in wanted if each["Action"]):
-        if size([*packed[-1], statement]) > CHARACTERS_MAX:
-            packed.append([])
-        packed[-1].append(statement)
-    return [policy(each) for each in packed]
-
-
-def policy(statements: Sequence[Statement]) -> dict[str, Any]:
-    """Return the policy document."""
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def size(statements: Sequence[Statement]) -> int:
-    """Return its characters as IAM counts them."""
-    return len("".join(json.dumps(policy(statements)).split()))

@@ -1,7 +1,6 @@
 """The deployer may do what the program needs and nothing else, and the policies that are checked in say so."""
 
 import dataclasses
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,12 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader  # type: ignore[import-untyped]  # it has no types
 from deployer import __main__ as command
-from deployer import document, table
-from deployer.__main__ import NAME, PROOF, everything, for_first_proof, made_for
-from dry_run import Declaration, Resource, example_stacks
+from deployer import policies, table
+from deployer.__main__ import NAME, OPERATOR, PROOF, deploying, for_first_proof, for_operator
+from deployer.scope import scope_of
+from dry_run import Declaration, Resource
+
+from tests.unit.deployer.evaluation import allows
 
 ROOT = Path(__file__).parents[3]
 PROJECT = "freelance-platform"
@@ -45,26 +47,6 @@ NO_OPERATION = {
 }
 
 
-@pytest.fixture(scope="module")
-def every() -> list[Declaration]:
-    return everything()
-
-
-@pytest.fixture(scope="module")
-def stacks(every: list[Declaration]) -> dict[str, Declaration]:
-    return dict(zip(example_stacks(), every, strict=False))  # options follow
-
-
-@pytest.fixture(scope="module")
-def made(every: list[Declaration]) -> dict[str, str]:
-    return made_for("production", every)
-
-
-@pytest.fixture(scope="module")
-def statements(made: dict[str, str]) -> list[dict[str, Any]]:
-    return [statement for text in made.values() for statement in json.loads(text)["Statement"]]
-
-
 def actions_of(statements: list[dict[str, Any]]) -> set[str]:
     return {action for statement in statements for action in statement["Action"]}
 
@@ -83,9 +65,9 @@ def of_table() -> Iterator[str]:
 
 def test_the_policies_that_are_checked_in_are_what_the_program_needs_now(made: dict[str, str]) -> None:
     """`make deployer-policy` writes them."""
-    files = [path for name in (NAME, PROOF) for path in (ROOT / "docs").glob(f"{name}*.json")]
+    files = [path for name in (NAME, OPERATOR, PROOF) for path in (ROOT / "docs").glob(f"{name}*.json")]
     found = {path.name: path.read_text(encoding="utf-8") for path in files}
-    assert found == made | for_first_proof("production")
+    assert found == made | for_operator("production") | for_first_proof("production")
 
 
 def test_each_type_and_lookup_of_each_example_stack_is_covered(
@@ -110,14 +92,14 @@ def test_no_action_is_allowed_that_nothing_needs(
     types = {kind for declared in every for kind in declared.types}
     lookups = {lookup for declared in every for lookup in declared.lookups}
     lists = [row for kind in types for row in rows["types"][kind].values() if isinstance(row, list)]
-    services = {document.service(action) for actions in lists for action in actions}
+    services = {policies.service(action) for actions in lists for action in actions}
     lists += [actions for name, row in rows["shared"].items() if name in services for actions in row.values()]
     lists += [rows["lookups"][lookup] for lookup in lookups]
     needed = {action for actions in lists for action in actions}
     if any("linked_role" in rows["types"][kind] for kind in types):
         needed.add("iam:CreateServiceLinkedRole")
-    scope = document.scope_of(stacks["production"])
-    assert actions_of(statements) - actions_of(list(document.state(scope))) <= needed
+    beside = deploying(table.needs(frozenset(), frozenset()), scope_of(stacks["production"]))  # the state, the prices
+    assert actions_of(statements) - actions_of(beside) <= needed
 
 
 def test_each_action_is_an_operation_of_the_api() -> None:
@@ -140,37 +122,30 @@ def test_each_list_of_actions_is_in_order_so_that_two_people_do_not_add_one_twic
 def test_no_action_and_no_service_is_allowed_as_a_whole(statements: list[dict[str, Any]]) -> None:
     assert not [action for action in actions_of(statements) if "*" in action]
     unscoped = [s["Sid"] for s in statements if s["Resource"] == ["*"] and "Condition" not in s]
-    assert set(unscoped) <= {"MakeZones", "ReadPrices"}  # IAM scopes neither by resource, tag or region
+    assert unscoped == ["ReadPrices"]  # IAM scopes it neither by resource, tag or region
 
 
-def test_what_is_made_has_the_projects_tag_and_only_that_is_changed(statements: list[dict[str, Any]]) -> None:
-    by_sid = {statement["Sid"]: statement for statement in statements}
-    made, changed = by_sid["MakeWithTheProjectsTag"], by_sid["ChangeWhatHasTheTag"]
-    assert made["Condition"]["StringEquals"]["aws:RequestTag/Project"] == PROJECT
-    assert changed["Condition"]["StringEquals"]["aws:ResourceTag/Project"] == PROJECT
-    assert {"ec2:DeleteVolume", "ec2:TerminateInstances", "kms:ScheduleKeyDeletion"} <= set(changed["Action"])
-    # What somebody else has tagged can't be taken over.
-    assert by_sid["TagWhatIsNew"]["Condition"]["Null"] == {"aws:ResourceTag/Project": "true"}
+def test_nothing_is_deleted_but_by_tag_or_by_name(statements: list[dict[str, Any]]) -> None:
+    changed = next(set(s["Action"]) for s in statements if s["Sid"] == "ChangeWhatHasTheTags")
+    assert {"ec2:DeleteVolume", "ec2:TerminateInstances", "kms:ScheduleKeyDeletion"} <= changed
     deleting = {action for action in actions_of(statements) if ":Delete" in action or "Terminate" in action}
     scoped = {action for statement in statements if statement["Resource"] != ["*"] for action in statement["Action"]}
     free = {"ec2:DeleteSubnetCidrReservation"}  # IAM knows no resource of it
-    assert deleting - set(changed["Action"]) - scoped <= free
+    assert deleting - changed - scoped <= free
 
 
 def test_each_regional_permission_ends_at_the_stacks_regions(statements: list[dict[str, Any]]) -> None:
+    # Zones have no region, but their VPCs have; keys are asked for through a service of one.
+    elsewhere = ("EncryptVolumes", "ReadPrices", "TryKeysOfSecrets", "ZonesOfVpcs")
     for statement in statements:
-        if statement["Resource"] == ["*"] and statement["Sid"] not in ("MakeZones", "ReadPrices", "EncryptVolumes"):
+        if statement["Resource"] == ["*"] and statement["Sid"] not in elsewhere:
             assert statement["Condition"]["StringEquals"]["aws:RequestedRegion"] == ["eu-central-1"], statement["Sid"]
 
 
-def test_roles_of_the_program_alone_are_given_to_services_of_the_program_alone(
-    statements: list[dict[str, Any]], stacks: dict[str, Declaration]
-) -> None:
+def test_roles_are_given_to_services_of_the_program_alone(statements: list[dict[str, Any]]) -> None:
     (given,) = [statement for statement in statements if "iam:PassRole" in statement["Action"]]
-    roles = {r.name for r in stacks["production"].resources if r.type == "aws:iam/role:Role"}
-    assert {arn.rsplit("role/", 1)[1].removesuffix("-*") for arn in given["Resource"]} == roles
-    assert "ec2.amazonaws.com" in given["Condition"]["StringEquals"]["iam:PassedToService"]
-    assert "*" not in given["Condition"]["StringEquals"]["iam:PassedToService"]
+    services = given["Condition"]["StringEquals"]["iam:PassedToService"]
+    assert services == ["ec2.amazonaws.com", "vpc-flow-logs.amazonaws.com"]
 
 
 def test_a_bucket_is_found_by_its_name_and_no_other_bucket_is(statements: list[dict[str, Any]]) -> None:
@@ -190,11 +165,11 @@ def test_each_policy_is_of_the_size_that_iam_takes(made: dict[str, str]) -> None
 
 
 def test_statements_that_do_not_fit_go_into_another_policy() -> None:
-    many = [document.allow(f"S{number}", {f"ec2:Describe{'x' * 100}"}, ["*"]) for number in range(100)]
-    made = document.policies(many)
+    many = [policies.allow(f"S{number}", {f"ec2:Describe{'x' * 100}"}, ["*"]) for number in range(100)]
+    made = policies.policies(many)
     assert len(made) > 1
     assert [statement for each in made for statement in each["Statement"]] == many
-    assert all(document.size(each["Statement"]) <= 6144 for each in made)
+    assert all(policies.size(each["Statement"]) <= 6144 for each in made)
 
 
 def test_a_type_that_nobody_has_looked_at_is_refused(stacks: dict[str, Declaration]) -> None:
@@ -208,21 +183,40 @@ def test_a_type_that_nobody_has_looked_at_is_refused(stacks: dict[str, Declarati
 
 def test_the_state_has_a_bucket_and_a_key_of_its_own(statements: list[dict[str, Any]]) -> None:
     by_sid = {statement["Sid"]: statement for statement in statements}
-    assert by_sid["KeepState"]["Resource"] == [f"arn:aws:s3:::{PROJECT}-state-*/*"]
     condition = by_sid["EncryptState"]["Condition"]
     assert condition == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{PROJECT}-state"}}
+
+
+def test_the_record_of_another_stack_in_the_same_bucket_stays(statements: list[dict[str, Any]]) -> None:
+    """Paths: pulumi, pkg/backend/diy (store.go, lock.go, state.go, stack_tags.go)."""
+
+    def may(path: str) -> bool:
+        return allows(statements, "s3:PutObject", f"arn:aws:s3:::{PROJECT}-state-123456789012/.pulumi/{path}")
+
+    assert may("meta.yaml")
+    for path in (
+        f"stacks/{PROJECT}/%s.json",
+        f"stacks/{PROJECT}/%s.json.bak",
+        f"stacks/{PROJECT}/%s.pulumi-tags",
+        f"backups/{PROJECT}/%s/%s.1.json",
+        f"history/{PROJECT}/%s/%s-1.history.json",
+        f"locks/organization/{PROJECT}/%s/1.json",
+    ):
+        assert may(path.replace("%s", "production")), path
+        assert not may(path.replace("%s", "staging")), path
+        assert not may(path.replace("%s", "production-cn")), path
 
 
 def test_the_command_writes_what_is_new_and_takes_away_what_is_old(
     every: list[Declaration], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in (NAME, PROOF):
+    for name in (NAME, OPERATOR, PROOF):
         (tmp_path / f"{name}-9.json").write_text("{}")
     monkeypatch.setattr(command, "everything", lambda: every)
     monkeypatch.setattr(sys, "argv", ["deployer", "production", "--folder", str(tmp_path)])
     assert command.main() == 0
     assert capsys.readouterr().out.split() == sorted(str(path) for path in tmp_path.iterdir())
-    assert {path.name for path in tmp_path.iterdir()} >= {f"{NAME}-1.json", f"{PROOF}-1.json"}
+    assert {path.name for path in tmp_path.iterdir()} >= {f"{NAME}-1.json", f"{OPERATOR}.json", f"{PROOF}-1.json"}
     assert not list(tmp_path.glob("*-9.json"))
 
 
