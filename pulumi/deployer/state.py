@@ -6,7 +6,7 @@ from deployer.policies import Statement, allow
 from deployer.scope import Scope
 
 # The bucket's and the key's names are those of docs/aws.md, section 3.
-# Source of the paths: pulumi, pkg/backend/diy (meta.go, store.go, lock.go).
+# Source of the paths: pulumi, pkg/backend/diy (meta.go, store.go, lock.go, stack_tags.go).
 META = ".pulumi/meta.yaml"
 
 
@@ -16,6 +16,8 @@ def kept(scope: Scope) -> Iterator[Statement]:
     own = [f".pulumi/stacks/{stack}.*", *(f".pulumi/{kind}/{stack}/*" for kind in ("backups", "history"))]
     own.append(f".pulumi/locks/organization/{stack}/*")
     yield _find(scope)
+    # `pulumi stack ls` reads the record of each stack of the project (backend.go, ListStacks).
+    yield allow("ReadStates", {"s3:GetObject"}, _objects(scope, f".pulumi/stacks/{scope.project}/*"))
     yield allow("KeepState", {"s3:DeleteObject", "s3:GetObject", "s3:PutObject"}, _objects(scope, META, *own))
     yield _key(scope, "EncryptState", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey")
 

@@ -187,13 +187,15 @@ def test_the_state_has_a_bucket_and_a_key_of_its_own(statements: list[dict[str, 
     assert condition == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{PROJECT}-state"}}
 
 
-def test_the_record_of_another_stack_in_the_same_bucket_stays(statements: list[dict[str, Any]]) -> None:
+def test_the_record_of_another_stack_in_the_same_bucket_is_read_and_not_written(
+    statements: list[dict[str, Any]],
+) -> None:
     """Paths: pulumi, pkg/backend/diy (store.go, lock.go, state.go, stack_tags.go)."""
 
-    def may(path: str) -> bool:
-        return allows(statements, "s3:PutObject", f"arn:aws:s3:::{PROJECT}-state-123456789012/.pulumi/{path}")
+    def may(action: str, path: str) -> bool:
+        return allows(statements, f"s3:{action}", f"arn:aws:s3:::{PROJECT}-state-123456789012/.pulumi/{path}")
 
-    assert may("meta.yaml")
+    assert may("PutObject", "meta.yaml")
     for path in (
         f"stacks/{PROJECT}/%s.json",
         f"stacks/{PROJECT}/%s.json.bak",
@@ -202,9 +204,11 @@ def test_the_record_of_another_stack_in_the_same_bucket_stays(statements: list[d
         f"history/{PROJECT}/%s/%s-1.history.json",
         f"locks/organization/{PROJECT}/%s/1.json",
     ):
-        assert may(path.replace("%s", "production")), path
-        assert not may(path.replace("%s", "staging")), path
-        assert not may(path.replace("%s", "production-cn")), path
+        for action in ("DeleteObject", "PutObject"):
+            assert may(action, path.replace("%s", "production")), path
+            assert not may(action, path.replace("%s", "staging")), path
+            assert not may(action, path.replace("%s", "production-cn")), path
+    assert may("GetObject", f"stacks/{PROJECT}/staging.json")  # `pulumi stack ls` reads each
 
 
 def test_the_command_writes_what_is_new_and_takes_away_what_is_old(
