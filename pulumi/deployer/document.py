@@ -10,10 +10,16 @@ from deployer.zones import zones
 BY_NAME = ("iam", "route53", "s3", "secretsmanager")  # scoped by ARN: their tags can't be asked for everywhere
 # Asked for an object, not for its bucket; of what is declared nothing needs them.
 OF_OBJECTS = {"s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion"}
-# EC2 makes these without our tags when it launches an instance or an endpoint, or they are Debian's.
-LAUNCHED = ("image", "network-interface", "snapshot", "volume")
-# EC2 makes these beside what was asked for, and they get tags afterwards: an instance's root volume, a VPC's group.
-MADE_BESIDE = ("security-group", "volume")
+# What makes something without tags inside of what has ours (a subnet, a group), and what it makes or takes for it.
+WITHIN = {
+    "ec2:AuthorizeSecurityGroupEgress",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:CreateNetworkInterface",
+    "ec2:RunInstances",
+}
+UNTAGGED = ("image", "network-interface", "security-group-rule", "snapshot", "volume")
+# These get their tags afterwards: a VPC's own group, each rule of a group, an instance's root volume.
+TAGGED_LATE = ("security-group", "security-group-rule", "volume")
 EC2_TAGS = "ec2:CreateTags"
 # What makes something new, and changes by the same call what is there: only what has no owner yet.
 UPON_OTHERS = {
@@ -68,8 +74,8 @@ def statements(needs: Needs, scope: Scope) -> Iterator[Statement]:
     aliases = {action for action in change if action.startswith("kms:") and action.endswith("Alias")}
     yield allow("NameKeys", aliases, [scope.arn("kms", name, "*") for name in scope.aliases], {"StringEquals": here})
     yield allow("WhatIamCantTieToAResource", anywhere, ["*"], {"StringEquals": here})
-    launched = [scope.arn("ec2", f"{kind}/*", "*") for kind in LAUNCHED]
-    yield allow("Launch", make & {"ec2:CreateNetworkInterface", "ec2:RunInstances"}, launched, {"StringEquals": here})
+    untagged = [scope.arn("ec2", f"{kind}/*", "*") for kind in UNTAGGED]
+    yield allow("MakeWithinWhatHasTheTags", (make | change) & WITHIN, untagged, {"StringEquals": here})
     yield from _by_name(needs, scope)
 
 
@@ -82,8 +88,8 @@ def _tags_of_ec2(make: set[str], scope: Scope) -> Iterator[Statement]:
         ["*"],
         {"StringEquals": asked, "Null": {"ec2:CreateAction": "false"}},
     )
-    beside = [scope.arn("ec2", f"{kind}/*", "*") for kind in MADE_BESIDE]
-    yield allow("TagWhatEc2MakesBeside", make & {EC2_TAGS}, beside, {"StringEquals": asked, "Null": scope.untagged})
+    late = [scope.arn("ec2", f"{kind}/*", "*") for kind in TAGGED_LATE]
+    yield allow("TagWhatEc2HasMade", make & {EC2_TAGS}, late, {"StringEquals": asked, "Null": scope.untagged})
 
 
 def _by_name(needs: Needs, scope: Scope) -> Iterator[Statement]:

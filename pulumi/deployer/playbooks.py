@@ -5,11 +5,11 @@ It changes no resource, and pulumi stays the deployer's.
 
 from collections.abc import Iterator
 
+from infra.ports import SSH
+
 from deployer import state
 from deployer.policies import Statement, allow
 from deployer.scope import Scope
-
-SSH = "22"
 
 
 def statements(scope: Scope) -> Iterator[Statement]:
@@ -24,7 +24,7 @@ def statements(scope: Scope) -> Iterator[Statement]:
             "ReachHosts",
             {"ec2-instance-connect:OpenTunnel"},
             ["*"],
-            {"NumericEquals": {"ec2-instance-connect:remotePort": SSH}, "StringEquals": scope.here | scope.owned},
+            {"NumericEquals": {"ec2-instance-connect:remotePort": str(SSH)}, "StringEquals": scope.here | scope.owned},
         )
     # The lookup platform_secret reads, the module platform_secret_value writes what has no value yet.
     values = {f"secretsmanager:{action}" for action in ("DescribeSecret", "GetSecretValue", "PutSecretValue")}

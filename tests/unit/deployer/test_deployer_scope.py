@@ -100,7 +100,7 @@ def test_what_another_stack_has_tagged_is_not_taken_over(statements: Statements,
         assert not allows(statements, action, arn, HERE | asked(**OWN) | tagged(**tags)), tags
 
 
-def test_of_what_ec2_has_without_tags_only_what_it_makes_beside_is_tagged(statements: Statements) -> None:
+def test_of_what_ec2_has_without_tags_only_what_gets_them_late_is_tagged(statements: Statements) -> None:
     def may(kind: str, **context: str) -> bool:
         arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:{kind}/one"
         return allows(statements, "ec2:CreateTags", arn, HERE | asked(**OWN) | context)
@@ -108,7 +108,17 @@ def test_of_what_ec2_has_without_tags_only_what_it_makes_beside_is_tagged(statem
     assert may("instance", **{"ec2:CreateAction": "RunInstances"})
     assert may("volume")  # an instance's root volume
     assert may("security-group")  # the one that a VPC has by itself
+    assert may("security-group-rule")  # the provider tags it by a call of its own
     assert not [kind for kind in ("instance", "network-interface", "snapshot", "subnet", "vpc") if may(kind)]
+
+
+def test_a_rule_is_added_to_a_group_of_the_stack_alone(statements: Statements) -> None:
+    """EC2 may ask for the group and for the rule, which has no tags yet."""
+    group, rule = (f"arn:aws:ec2:{REGION}:{ACCOUNT}:{kind}/one" for kind in ("security-group", "security-group-rule"))
+    for action in ("ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"):
+        assert allows(statements, action, rule, HERE)
+        assert allows(statements, action, group, HERE | tagged(**OWN))
+        assert not [tags for tags in OTHERS if allows(statements, action, group, HERE | tagged(**tags))]
 
 
 def test_a_volume_that_is_deleted_leaves_its_last_snapshot(statements: Statements) -> None:

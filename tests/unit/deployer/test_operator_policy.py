@@ -12,7 +12,7 @@ from deployer import playbooks
 from deployer.__main__ import OPERATOR, for_operator
 from deployer.scope import scope_of
 from dry_run import Declaration
-from infra.aws import reach
+from infra.ports import SSH
 
 from tests.unit.deployer.evaluation import allows
 
@@ -101,9 +101,9 @@ def test_hosts_are_reached_by_ssh_alone_and_their_keys_are_read(operator: list[d
         action = "ec2-instance-connect:OpenTunnel"
         return allows(operator, action, endpoint, context(environment, **{port: str(number)}))
 
-    assert tunnel("production", reach.SSH)
+    assert tunnel("production", SSH)
     assert not tunnel("production", 5432)
-    assert not tunnel("staging", reach.SSH)
+    assert not tunnel("staging", SSH)
     assert allows(operator, "ec2:GetConsoleOutput", instance, context())
     assert not allows(operator, "ec2:GetConsoleOutput", instance, context("staging"))
 

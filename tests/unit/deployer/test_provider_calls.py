@@ -82,6 +82,11 @@ CALLS = (
         kind="aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
         actions="ec2:CreateTags ec2:RevokeSecurityGroupEgress ec2:RevokeSecurityGroupIngress",
     ),
+    # vpc_security_group_ingress_rule.go, Create: the tags come after the rule
+    Calls(
+        kind="aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        actions="ec2:AuthorizeSecurityGroupIngress ec2:CreateTags ec2:DescribeSecurityGroupRules",
+    ),
     # vpc_security_group.go, vpc_subnet.go, deleteLingeringENIs
     Calls(kind="aws:ec2/securityGroup:SecurityGroup", actions="ec2:DescribeNetworkInterfaces"),
     Calls(kind="aws:ec2/subnet:Subnet", actions="ec2:DescribeNetworkInterfaces"),
