@@ -27,6 +27,7 @@ class SecurityGroupsArgs:
     operator: str
     operator_ssh: bool
     clients: Sequence[str]
+    has_service_hosts: bool  # a group that nothing has would be taken by the next who looks for one
     has_repository_host: bool  # a service host has the backups
     s3_prefix_list_id: pulumi.Input[str]
     has_internet: bool  # NAT leads there
@@ -36,25 +37,17 @@ class SecurityGroupsArgs:
 
 
 class SecurityGroups(pulumi.ComponentResource):
-    """Outputs: `database_id`, `service_id`, `balancer_id`. `host_ids`: the first two by the kind of host."""
+    """Outputs: `host_ids` by the kind of host, `balancer_id`."""
 
     def __init__(self, name: str, args: SecurityGroupsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("freelance:network:SecurityGroups", name, None, opts)
         self._name, self._tags = name, args.tags
         database = self._group("database", "PostgreSQL hosts", args.vpc_id)
-        service = self._group("service", "Hosts beside the database", args.vpc_id)
         balancer = self._group("balancer", "Load balancer of the database", args.vpc_id)
         # A database host is a client of the others too: it migrates and dumps by whichever balancer answers.
         for purpose, port in (CLUSTER_PORTS | CLIENT_PORTS).items():
             self._ingress(database, f"database-{purpose}", port, f"{purpose} between database hosts", group=database)
             self._egress(database, f"database-{purpose}", port, f"{purpose} between database hosts", group=database)
-        self._ingress(service, "service-cache-database", CACHE_PORT, "cache of database hosts", group=database)
-        self._egress(database, "database-cache", CACHE_PORT, "cache of database hosts", group=service)
-        if args.has_repository_host:  # it fetches backups from the hosts, and they bring it their write-ahead log
-            port = CLUSTER_PORTS["pgbackrest"]
-            for kind, one, other in (("database", database, service), ("service", service, database)):
-                self._egress(one, f"{kind}-repository", port, "pgBackRest and its repository", group=other)
-                self._ingress(other, f"{kind}-repository", port, "pgBackRest and its repository", group=one)
         # Hosts see the balancer's address and not a client's: who may come is decided here, and nobody goes past it.
         for purpose, port in CLIENT_PORTS.items():
             self._egress(balancer, f"balancer-{purpose}", port, f"{purpose} and its health check", group=database)
@@ -63,19 +56,31 @@ class SecurityGroups(pulumi.ComponentResource):
             for purpose, port in CLIENT_PORTS.items():
                 key = f"balancer-{purpose}-{slug(source)}"
                 self._ingress(balancer, key, port, f"{purpose} connections", cidr=source)
-            self._ingress(service, f"service-cache-{slug(source)}", CACHE_PORT, "cache", cidr=source)
-        for kind, group in (("database", database), ("service", service)):
+        hosts = {"database": database}
+        if args.has_service_hosts:
+            hosts["service"] = self._beside(database, args)
+        for kind, group in hosts.items():
             if args.operator_ssh:
                 self._ingress(group, f"{kind}-ssh", SSH, "SSH of operators and the controller", cidr=args.operator)
             self._outward(kind, group, args)
         self._egress(database, "database-s3", HTTPS, "backups to S3", prefix_list=args.s3_prefix_list_id)
-        self.database_id: pulumi.Output[str] = database.id
-        self.service_id: pulumi.Output[str] = service.id
+        self.host_ids: dict[str, pulumi.Output[str]] = {kind: group.id for kind, group in hosts.items()}
         self.balancer_id: pulumi.Output[str] = balancer.id
-        self.host_ids = {"database": self.database_id, "service": self.service_id}
-        self.register_outputs(
-            {"database_id": self.database_id, "service_id": self.service_id, "balancer_id": self.balancer_id}
-        )
+        self.register_outputs({"host_ids": self.host_ids, "balancer_id": self.balancer_id})
+
+    def _beside(self, database: aws.ec2.SecurityGroup, args: SecurityGroupsArgs) -> aws.ec2.SecurityGroup:
+        """Make the group of service hosts, and say what they and the database hosts open to each other."""
+        service = self._group("service", "Hosts beside the database", args.vpc_id)
+        self._ingress(service, "service-cache-database", CACHE_PORT, "cache of database hosts", group=database)
+        self._egress(database, "database-cache", CACHE_PORT, "cache of database hosts", group=service)
+        if args.has_repository_host:  # it fetches backups from the hosts, and they bring it their write-ahead log
+            port = CLUSTER_PORTS["pgbackrest"]
+            for kind, one, other in (("database", database, service), ("service", service, database)):
+                self._egress(one, f"{kind}-repository", port, "pgBackRest and its repository", group=other)
+                self._ingress(other, f"{kind}-repository", port, "pgBackRest and its repository", group=one)
+        for source in dict.fromkeys((*args.clients, args.operator)):
+            self._ingress(service, f"service-cache-{slug(source)}", CACHE_PORT, "cache", cidr=source)
+        return service
 
     def _outward(self, kind: str, group: aws.ec2.SecurityGroup, args: SecurityGroupsArgs) -> None:
         if args.has_internet:

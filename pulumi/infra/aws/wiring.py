@@ -73,6 +73,7 @@ def security_groups(stack: Stack, network: Network) -> SecurityGroups:
             operator=str(settings.operator_network),
             operator_ssh=given.reach.kind != "instance_connect_endpoint",
             clients=[str(client) for client in settings.clients],
+            has_service_hosts=bool(stack.topology.service_hosts),
             has_repository_host=stack.topology.repository_host is not None,
             s3_prefix_list_id=network.s3_prefix_list_id,
             has_internet=given.network.egress != "none",
@@ -125,7 +126,7 @@ def instance_profiles(stack: Stack, backups: BackupStore) -> dict[str, InstanceP
                 tags=stack.tags,
             ),
         )
-        for kind in ("database", "service")
+        for kind in dict.fromkeys(plan.kind for plan in stack.topology.hosts)
     }
 
 

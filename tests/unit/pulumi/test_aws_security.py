@@ -73,6 +73,14 @@ def test_database_hosts_open_exactly_these_connections(production: Recording) ->
     }
 
 
+def test_without_service_hosts_nothing_is_made_for_them() -> None:
+    recording = record("staging", services=[])
+    kinds = ("aws:ec2/securityGroup:SecurityGroup", INGRESS, EGRESS, "aws:iam/role:Role")
+    names = {resource.name for kind in kinds for resource in recording.of_type(kind)}
+    assert {"access-database", "reach-database-ssh-in", "database-role"} <= names
+    assert not [name for name in names if "service" in name or "cache" in name]
+
+
 def test_the_group_that_aws_makes_itself_allows_nothing(production: Recording) -> None:
     group = only(production, "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
     assert not group.get("ingress")
