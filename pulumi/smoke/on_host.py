@@ -11,6 +11,7 @@ import json
 import sys
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -62,6 +63,11 @@ def signed(request: Request, keys: Mapping[str, str], region: str, now: datetime
         "x-amz-date": stamp,
         "x-amz-security-token": keys["Token"],
     }
+    if request.body:
+        # Without it S3 takes nothing into a bucket with a default retention (API reference, PutObject, Content-MD5).
+        checksum = hashlib.md5(request.body, usedforsecurity=False).digest()
+        headers["content-md5"] = b64encode(checksum).decode()
+        headers["content-type"] = "text/plain"  # urllib would add another one, which nobody signed
     names = ";".join(sorted(headers))
     lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
     canonical = "\n".join([request.method, quote(request.path), request.query, lines, names, digest])

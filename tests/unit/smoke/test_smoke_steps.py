@@ -1,7 +1,11 @@
 """Each step of the first proof: what it takes for held, and what it does not."""
 
 import json
+import re
+import urllib.error
+import urllib.request
 from datetime import UTC, datetime
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from smoke.commands import Done, StepError, real
 from tests.unit.smoke.recorded import RIGHTS, TAGGED, Recorded, refusal
 
 REGION = "eu-central-1"
+MD5_OF_SMOKE = "z4SyJu09cL143OxsvR/lMg=="  # printf 'smoke\n' | openssl md5 -binary | base64
 
 
 def with_answers(answers: dict[str, Any]) -> Recorded:
@@ -191,9 +196,31 @@ def test_the_host_signs_as_the_sdk_does(method: str, path: str, query: str, body
     theirs = AWSRequest(method=method, url=url, data=body)
     theirs.context["timestamp"] = ours["x-amz-date"]
     auth = S3SigV4Auth(Credentials("AKIDEXAMPLE", "secret", "token"), "s3", REGION)
-    theirs.headers["X-Amz-Security-Token"] = "token"
-    theirs.headers["X-Amz-Date"] = ours["x-amz-date"]
-    theirs.headers["X-Amz-Content-SHA256"] = ours["x-amz-content-sha256"]
+    for name in ours.keys() - {"authorization", "host"}:
+        theirs.headers[name] = ours[name]
     canonical = auth.canonical_request(theirs)
     signature = auth.signature(auth.string_to_sign(theirs, canonical), theirs)
     assert ours["authorization"].endswith(f"Signature={signature}")
+
+
+def test_what_the_host_puts_has_a_signed_checksum_and_no_header_that_is_not_signed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent: list[urllib.request.Request] = []
+
+    def refuse(request: urllib.request.Request, **_: Any) -> None:
+        sent.append(request)
+        raise urllib.error.HTTPError(request.full_url, 403, "no", Message(), None)
+
+    monkeypatch.setattr(on_host, "credentials", lambda: {"AccessKeyId": "a", "SecretAccessKey": "b", "Token": "c"})
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    on_host.main("b-1", REGION, "arn:aws:kms:x", "main")
+    assert json.loads(capsys.readouterr().out.removeprefix("smoke-result=")) == dict.fromkeys(RIGHTS, 403)
+    puts = [request for request in sent if request.get_method() == "PUT"]
+    assert len(puts) == 2
+    for request in puts:
+        assert request.get_header("Content-md5") == MD5_OF_SMOKE
+        assert request.has_header("Content-type")  # else urllib adds one
+    for request in sent:
+        (signed,) = re.findall(r"SignedHeaders=([^,]+),", str(request.get_header("Authorization")))
+        assert {name.lower() for name in request.headers} - {"authorization"} == set(signed.split(";"))
