@@ -30,15 +30,20 @@ SMALL: dict[str, Any] = {
     "backup_lock_days": "14",
     "ssh_known_hosts_file": f".ansible/{NAME}/known_hosts",
 }
+# What is left out has its default. The connections too: those of a large host need more memory than the small one has.
 LEFT_OUT = (
     "alarm_emails",
     "backup_second_region",
     "bastion",
     "clients",
     "database_host_sizes",
+    "direct_connections",
     "internet_gateway_id",
+    "max_connections",
+    "pooler_connections",
     "private_zone",
     "replacing_hosts",
+    "reserved_connections",
     "retiring_hosts",
     "ssh_proxy_command",
     "vpc_id",

@@ -238,12 +238,23 @@ def test_the_small_stack_is_small_and_apart(project: Path) -> None:
     assert "secretsprovider" not in content
 
 
-def test_the_small_host_has_no_size_of_a_host_of_the_large_stack(project: Path) -> None:
+def test_the_small_host_has_no_size_and_no_connections_of_the_large_stack(project: Path) -> None:
     file = project / "Pulumi.production.yaml"
+    usual = settings.write("production").connections
+    settings.file().unlink()
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    content["config"]["freelance-platform:database_host_sizes"] = {"db2": {"cores": 16, "memory_mib": 65536}}
+    large = {
+        "database_memory_mib": 131072,
+        "database_host_sizes": {"db2": {"cores": 16, "memory_mib": 131072}},
+        "max_connections": 3000,
+        "pooler_connections": 400,
+        "direct_connections": 200,
+        "reserved_connections": 20,
+    }
+    content["config"] |= {f"freelance-platform:{key}": value for key, value in large.items()}
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    assert settings.write("production").database_host_sizes == {}
+    small = settings.write("production")
+    assert (small.database_host_sizes, small.connections) == ({}, usual)
 
 
 def test_prices_of_the_small_stack_are_in_the_file_that_is_shipped() -> None:
