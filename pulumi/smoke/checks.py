@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from smoke import record
 from smoke.commands import ROOT, Run, StepError, answer, must
-from smoke.settings import NAME
+from smoke.settings import NAME, tags
 
 FOLDER = Path(".ansible") / NAME
 POLICIES = "pulumi/policy"
@@ -16,7 +17,9 @@ INVENTORY = FOLDER / "pulumi_stack.yml"
 ON_HOST = Path(__file__).with_name("on_host.py")
 # Source: EC2 user guide, GetConsoleOutput: what an instance printed may be there some minutes after its first boot.
 KEYS_SECONDS_MAX, KEYS_AGAIN_SECONDS = 900, 20
-HOST_KEY = re.compile(r"\b(ssh-ed25519 AAAA[A-Za-z0-9+/=]+)")
+# All 68 letters: a console that is read while it is written may end in the middle of a key.
+HOST_KEY = re.compile(r"\b(ssh-ed25519 AAAAC3NzaC1lZDI1NTE5[A-Za-z0-9+/]{48})")
+TARGET_GROUP = "aws:lb/targetGroup:TargetGroup"
 CLUSTER = "main"
 LOCKED = "nobody without s3:BypassGovernanceRetention (no host and not the deployer has it)"
 
@@ -39,17 +42,19 @@ def goes_up(run: Run) -> str:
 
 
 def has_no_changes(run: Run) -> str:
-    """Preview again."""
-    must(run, ["pulumi", "preview", "--stack", NAME, "--expect-no-changes", "--diff"], shown=True)
+    """Preview again, with what AWS has: without `--refresh` the program would be compared with its own record."""
+    must(run, ["pulumi", "preview", "--stack", NAME, "--refresh", "--expect-no-changes", "--diff"], shown=True)
     return "AWS keeps what was declared: a second preview is empty"
 
 
+def tag_filters() -> list[str]:
+    """Return EC2's filters for what is the small stack's."""
+    return [f"Name=tag:{key},Values={value}" for key, value in tags().items()]
+
+
 def instances(run: Run, region: str) -> list[Mapping[str, Any]]:
-    """Return the stack's instances."""
-    filters = [
-        f"Name=tag:Environment,Values={NAME}",
-        "Name=instance-state-name,Values=pending,running,stopping,stopped",
-    ]
+    """Return the stack's instances, those that are terminated left out."""
+    filters = [*tag_filters(), "Name=instance-state-name,Values=pending,running,stopping,stopped"]
     argv = ["aws", "ec2", "describe-instances", "--region", region, "--output", "json", "--filters", *filters]
     found = answer(run, argv)
     return [instance for reservation in found["Reservations"] for instance in reservation["Instances"]]
@@ -57,19 +62,22 @@ def instances(run: Run, region: str) -> list[Mapping[str, Any]]:
 
 def knows_host_keys(run: Run, region: str) -> str:
     """Write the keys that the hosts show on their consoles into known_hosts."""
-    lines = []
-    for instance in instances(run, region):
-        argv = ["aws", "ec2", "get-console-output", "--latest", "--output", "text", "--region", region]
-        for _ in range(KEYS_SECONDS_MAX // KEYS_AGAIN_SECONDS):
-            shown = run([*argv, "--instance-id", instance["InstanceId"]])
-            if found := HOST_KEY.search(shown.stdout):
-                lines.append(f"{instance['PrivateIpAddress']} {found[1]}\n")
-                break
-            time.sleep(KEYS_AGAIN_SECONDS)
-        else:
-            raise StepError(f"{instance['InstanceId']} showed no host key on its console in {KEYS_SECONDS_MAX} s")
+    found = instances(run, region)
+    if not found:
+        raise StepError("EC2 knows no instance with the small stack's tags")
+    lines = [f"{instance['PrivateIpAddress']} {host_key(run, region, instance)}\n" for instance in found]
     (ROOT / FOLDER / "known_hosts").write_text("".join(lines), encoding="utf-8")
     return f"{len(lines)} host keys read from consoles"
+
+
+def host_key(run: Run, region: str, instance: Mapping[str, Any]) -> str:
+    """Return the key that an instance shows on its console. Raises StepError when it shows none in time."""
+    argv = ["aws", "ec2", "get-console-output", "--latest", "--output", "text", "--region", region]
+    for _ in range(KEYS_SECONDS_MAX // KEYS_AGAIN_SECONDS):
+        if found := HOST_KEY.search(must(run, [*argv, "--instance-id", instance["InstanceId"]])):
+            return found[1]
+        time.sleep(KEYS_AGAIN_SECONDS)
+    raise StepError(f"{instance['InstanceId']} showed no host key on its console in {KEYS_SECONDS_MAX} s")
 
 
 def answers_ping(run: Run) -> str:
@@ -108,16 +116,16 @@ def profile_is_narrow(run: Run) -> str:
 
 def lock_holds(run: Run, region: str) -> str:
     """Try to delete the version that the host wrote, without bypassing the lock, whose mode is GOVERNANCE."""
-    bucket = contract(run)["clusters"][CLUSTER]["repository"]["bucket"]
-    found = versions(run, bucket, region)
-    if not found:
+    bucket, name = contract(run)["clusters"][CLUSTER]["repository"]["bucket"], f"{CLUSTER}/smoke"
+    version = next((version for key, version in versions(run, bucket, region) if key == name), None)
+    if version is None:
         raise StepError(f"{bucket} has no version of what the host wrote")
-    name, version = found[0]
     argv = ["aws", "s3api", "delete-object", "--bucket", bucket, "--key", name, "--version-id", version]
     done = run([*argv, "--region", region])
     if not done.status:
         raise StepError(f"version {version} of {name} was deleted: the lock does not hold")
-    if "AccessDenied" not in done.stderr:
+    # IAM's refusal has the same code, and would be taken for the lock's.
+    if "AccessDenied" not in done.stderr or "not authorized to perform" in done.stderr:
         raise StepError(f"deletion failed for another reason: {done.stderr.strip()}")
     return f"{LOCKED} deletes a locked version"
 
@@ -133,18 +141,15 @@ def versions(run: Run, bucket: str, region: str) -> list[tuple[str, str]]:
 
 def targets_are_registered(run: Run, region: str) -> str:
     """Look at the balancer: no pooler runs yet, so targets are known and not healthy."""
-    groups = answer(run, ["aws", "elbv2", "describe-target-groups", "--region", region, "--output", "json"])
-    address = contract(run)["clusters"][CLUSTER]["hosts"][0]["address"]
-    ours = {instance["InstanceId"] for instance in instances(run, region)} | {address}
-    known = 0
-    for group in groups["TargetGroups"]:
-        argv = ["aws", "elbv2", "describe-target-health", "--target-group-arn", group["TargetGroupArn"]]
-        health = answer(run, [*argv, "--region", region, "--output", "json"])["TargetHealthDescriptions"]
-        mine = [each for each in health if each["Target"]["Id"] in ours]
-        unused = [each["TargetHealth"].get("Reason", "") for each in mine if each["TargetHealth"]["State"] == "unused"]
-        if unused:
-            raise StepError(f"{group['TargetGroupName']}: the balancer does not use its target: {', '.join(unused)}")
-        known += bool(mine)
-    if not known:
-        raise StepError("no target group knows the host")
-    return f"{known} target groups know the host"
+    groups = record.resources(record.read(run), TARGET_GROUP)
+    if not groups:
+        raise StepError("no target group is in the record")
+    for group in groups:
+        argv = ["aws", "elbv2", "describe-target-health", "--target-group-arn", group["id"]]
+        targets = answer(run, [*argv, "--region", region, "--output", "json"])["TargetHealthDescriptions"]
+        name, health = group["outputs"]["name"], [each["TargetHealth"] for each in targets]
+        if not health:
+            raise StepError(f"{name} knows no host")
+        if unused := [each.get("Reason", "") for each in health if each["State"] == "unused"]:
+            raise StepError(f"{name}: the balancer does not use its target: {', '.join(unused)}")
+    return f"{len(groups)} target groups know the host"

@@ -1,22 +1,35 @@
-"""Takes the small stack away: its protections first, then all it made, then its record. May be run again."""
+"""Takes the small stack away: its protections first, then all it made, then its record. May be run again.
+
+What is changed or deleted is in the stack's record, by which it is ours; tags only tell what is left at the end.
+"""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable
-from typing import Any
 
-from smoke import checks, settings
+from smoke import checks, record, settings
 from smoke.commands import Run, StepError, answer, must
 from smoke.settings import NAME, SMALL
 
 LOCK_DAYS = SMALL["backup_lock_days"]
+BALANCER, BUCKET, INSTANCE = "aws:lb/loadBalancer:LoadBalancer", "aws:s3/bucket:Bucket", "aws:ec2/instance:Instance"
 FLAGS = ("protect", "retainOnDelete")
+UNPROTECTED = "Key=deletion_protection.enabled,Value=false"
+# How the provider deletes, as it reads it in the record (hashicorp/terraform-provider-aws, internal/service).
+DELETION = {
+    # It sets these again before it terminates an instance.
+    "disableApiStop": False,
+    "disableApiTermination": False,
+    # A snapshot of each volume would stay, and cost.
+    "finalSnapshot": False,
+    # At once and for good: the next run wants the same names of secrets, and no value was ever in them.
+    "recoveryWindowInDays": 0,
+}
 # The tagging API lists what was deleted for a while: what is left is asked for so often before it is called left.
-# Source: VPC user guide, "Delete a NAT gateway": its entry is still visible for about an hour.
 LEFT_TRIES, LEFT_AGAIN_SECONDS = 20, 30
-# The provider sets these again, as the record has them, before it deletes an instance.
-OF_INSTANCES = ("disableApiStop", "disableApiTermination")
+# Listed for longer. Keys wait for their deletion; EC2 itself is asked which of the others live.
+# Source: VPC user guide, "Delete a NAT gateway": its entry is still visible for about an hour.
+FADING = (":instance/", ":key/", ":natgateway/")
 
 
 def cancel(run: Run) -> str:
@@ -27,50 +40,54 @@ def cancel(run: Run) -> str:
 
 def unprotect_state(run: Run) -> str:
     """Take all protections from the record: `destroy` asks no program, it reads them there."""
-    state: dict[str, Any] = json.loads(must(run, ["pulumi", "stack", "export", "--stack", NAME]))
-    resources = state["deployment"].get("resources") or []
+    state = record.read(run)
+    resources = record.resources(state)
     for resource in resources:
         for known in (resource.get("inputs", {}), resource.get("outputs", {})):
-            known.update(dict.fromkeys(known.keys() & OF_INSTANCES, False))
+            known.update({key: DELETION[key] for key in known.keys() & DELETION})
     marked = [resource for resource in resources if any(resource.get(flag) for flag in FLAGS)]
     for resource in marked:
         for flag in FLAGS:
             resource.pop(flag, None)
-    must(run, ["pulumi", "stack", "import", "--stack", NAME], given=json.dumps(state))
+    record.write(run, state)
     return f"{len(marked)} resources lost their protection"
 
 
 def unprotect_instances(run: Run, region: str) -> str:
-    """Allow termination and stop of the stack's instances."""
-    found = checks.instances(run, region)
-    for instance in found:
+    """Allow termination and stop of the stack's instances, where they live."""
+    ours = {resource["id"] for resource in record.resources(record.read(run), INSTANCE)}
+    found = ours & {instance["InstanceId"] for instance in checks.instances(run, region)}
+    for instance in sorted(found):
         for attribute in ("--no-disable-api-termination", "--no-disable-api-stop"):
             argv = ["aws", "ec2", "modify-instance-attribute", "--region", region]
-            must(run, [*argv, "--instance-id", instance["InstanceId"], attribute])
+            must(run, [*argv, "--instance-id", instance, attribute])
     return f"{len(found)} instances may be terminated"
 
 
 def unprotect_balancers(run: Run, region: str) -> str:
     """Allow deletion of the stack's balancers."""
-    tagged = [arn for arn in _tagged(run, region) if ":loadbalancer/" in arn]
-    for arn in tagged:
-        argv = ["aws", "elbv2", "modify-load-balancer-attributes", "--region", region, "--load-balancer-arn", arn]
-        must(run, [*argv, "--attributes", "Key=deletion_protection.enabled,Value=false"])
-    return f"{len(tagged)} balancers may be deleted"
+    found = record.resources(record.read(run), BALANCER)
+    for balancer in found:
+        argv = ["aws", "elbv2", "modify-load-balancer-attributes", "--region", region]
+        must(run, [*argv, "--load-balancer-arn", balancer["id"], "--attributes", UNPROTECTED])
+    return f"{len(found)} balancers may be deleted"
 
 
 def empty_buckets(run: Run, region: str) -> str:
     """Delete what is in the stack's buckets. Raises StepError for what the lock still holds."""
     held = []
-    for bucket in (arn.rsplit(":", 1)[1] for arn in _tagged(run, region) if ":s3:::" in arn):
-        for key, version in checks.versions(run, bucket, region):
-            argv = ["aws", "s3api", "delete-object", "--bucket", bucket, "--key", key, "--version-id", version]
-            if run([*argv, "--bypass-governance-retention", "--region", region]).status:
-                held.append(f"{bucket}/{key}")
+    for bucket in record.resources(record.read(run), BUCKET):
+        # With a bucket that can't lock S3 refuses it: "only applicable to Object Lock enabled buckets".
+        bypass = ["--bypass-governance-retention"] if bucket["outputs"].get("objectLockEnabled") else []
+        for key, version in checks.versions(run, bucket["id"], region):
+            argv = ["aws", "s3api", "delete-object", "--bucket", bucket["id"], "--key", key, "--version-id", version]
+            done = run([*argv, *bypass, "--region", region])
+            if done.status:
+                held.append(f"{bucket['id']}/{key}: {done.stderr.strip()}")
     if held:
         raise StepError(
-            f"still locked: {', '.join(held)}; run `make smoke-aws-clean` again when {LOCK_DAYS} days are over, or "
-            "now as somebody with s3:BypassGovernanceRetention"
+            f"{len(held)} versions are still there, the first is {held[0]}; run `make smoke-aws-clean` again when the "
+            f"lock's {LOCK_DAYS} days are over, or now as somebody with s3:BypassGovernanceRetention"
         )
     return "buckets are empty"
 
@@ -88,15 +105,6 @@ def destroy(run: Run, region: str) -> str:
     return "destroyed"
 
 
-def delete_secrets(run: Run, region: str) -> str:
-    """Delete for good what `destroy` only scheduled: the next run wants the same names. No value was ever in them."""
-    secrets = [arn for arn in _tagged(run, region) if ":secret:" in arn]
-    for arn in secrets:
-        argv = ["aws", "secretsmanager", "delete-secret", "--region", region, "--secret-id", arn]
-        must(run, [*argv, "--force-delete-without-recovery"])
-    return f"{len(secrets)} entries of secrets are gone"
-
-
 def forget(run: Run) -> str:
     """Remove the record and the file. Pulumi refuses while a resource is in it."""
     must(run, ["pulumi", "stack", "rm", "--yes", "--stack", NAME])
@@ -105,29 +113,37 @@ def forget(run: Run) -> str:
 
 
 def nothing_is_left(run: Run, region: str) -> str:
-    """Ask AWS for anything that still has the stack's tag. Keys wait for their deletion, instances fade."""
+    """Ask AWS for anything that still has the stack's tags."""
     for tried in range(LEFT_TRIES):
         if tried:
             time.sleep(LEFT_AGAIN_SECONDS)
-        left = [arn for arn in _tagged(run, region) if ":key/" not in arn and ":instance/" not in arn]
+        left = [arn for arn in tagged(run, region) if not any(kind in arn for kind in FADING)]
+        left += [instance["InstanceId"] for instance in checks.instances(run, region)]
+        left += living_gateways(run, region)
         if not left:
             return "nothing that costs is left (keys are deleted when their waiting time is over)"
-    raise StepError(
-        f"still there: {', '.join(left)}; a deleted NAT gateway is listed for an hour, so run `make smoke-aws-clean` "
-        "again before you look for it"
-    )
+    raise StepError(f"still there: {', '.join(left)}")
+
+
+def tagged(run: Run, region: str) -> list[str]:
+    """Return the ARNs of what has all of the small stack's tags, and of what had them a while ago."""
+    argv = ["aws", "resourcegroupstaggingapi", "get-resources", "--region", region, "--output", "json"]
+    filters = [f"Key={key},Values={value}" for key, value in settings.tags().items()]
+    found = answer(run, [*argv, "--tag-filters", *filters])
+    return [each["ResourceARN"] for each in found["ResourceTagMappingList"]]
+
+
+def living_gateways(run: Run, region: str) -> list[str]:
+    """Return the stack's NAT gateways but those that are deleted or were never made."""
+    argv = ["aws", "ec2", "describe-nat-gateways", "--region", region, "--output", "json"]
+    filters = [*checks.tag_filters(), "Name=state,Values=pending,available,deleting"]
+    return [each["NatGatewayId"] for each in answer(run, [*argv, "--filter", *filters])["NatGateways"]]
 
 
 def forget_settings() -> str:
     """Remove the file of a run that was killed before it had a stack."""
     settings.file().unlink(missing_ok=True)
     return f"no stack {NAME} is there: nothing to take away"
-
-
-def _tagged(run: Run, region: str) -> list[str]:
-    argv = ["aws", "resourcegroupstaggingapi", "get-resources", "--region", region, "--output", "json"]
-    found = answer(run, [*argv, "--tag-filters", f"Key=Environment,Values={NAME}"])
-    return [each["ResourceARN"] for each in found["ResourceTagMappingList"]]
 
 
 def steps(run: Run, region: str) -> dict[str, Callable[[], str]]:
@@ -139,7 +155,6 @@ def steps(run: Run, region: str) -> dict[str, Callable[[], str]]:
         "allow deletion of balancers": lambda: unprotect_balancers(run, region),
         "empty the buckets": lambda: empty_buckets(run, region),
         "destroy": lambda: destroy(run, region),
-        "delete entries of secrets": lambda: delete_secrets(run, region),
         "forget the stack": lambda: forget(run),
         "look for what is left": lambda: nothing_is_left(run, region),
     }

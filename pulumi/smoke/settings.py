@@ -50,6 +50,11 @@ LEFT_OUT = (
 )
 
 
+def tags() -> dict[str, str]:
+    """Return what all of the small stack is tagged with, and nothing of another project's stack of that name."""
+    return {"Project": stack_files.project_name(), "Environment": NAME}
+
+
 def file() -> Path:
     """Return where the small stack's settings are while it is there."""
     return stack_files.file_of(NAME)

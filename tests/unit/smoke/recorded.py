@@ -1,11 +1,21 @@
-"""Answers of `pulumi`, `aws` and `ansible` as they were written down, by the beginning of the command."""
+"""Answers of `pulumi`, `aws` and `ansible` as they were written down, by the beginning of the command.
+
+The account has things of others, too: another project's environment of the same name, and another environment of ours.
+"""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smoke.commands import Done
 
+Tags = Mapping[str, str]
+OURS: Tags = {"Project": "freelance-platform", "Environment": "smoke"}
+FOREIGN: tuple[Tags, ...] = (
+    {"Project": "other", "Environment": "smoke"},
+    {"Project": "freelance-platform", "Environment": "production"},
+)
 CONTRACT = {
     "clusters": {
         "main": {
@@ -14,17 +24,81 @@ CONTRACT = {
         }
     }
 }
-INSTANCE = {"InstanceId": "i-1", "PrivateIpAddress": "10.20.0.11"}
+KEY = f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5{'A' * 48}"
 RIGHTS = {"write": 200, "read": 200, "write_elsewhere": 403, "read_elsewhere": 403, "list_elsewhere": 403}
-TAGGED = [
-    "arn:aws:s3:::b-1",
-    "arn:aws:elasticloadbalancing:x:1:loadbalancer/net/n/1",
-    "arn:aws:kms:x:1:key/k",
-    "arn:aws:secretsmanager:x:1:secret:s",
-]
-STATE = {
-    "deployment": {"resources": [{"urn": "v", "protect": True, "retainOnDelete": True, "id": "vol-1"}, {"urn": "x"}]}
+BALANCER = "arn:aws:elasticloadbalancing:x:1:loadbalancer/net/n/1"
+SECRET = "arn:aws:secretsmanager:x:1:secret:s"
+TAGGED = ["arn:aws:s3:::b-1", BALANCER, "arn:aws:kms:x:1:key/k", SECRET]
+STATE: dict[str, Any] = {
+    "deployment": {
+        "resources": [
+            {
+                "urn": "v",
+                "type": "aws:ebs/volume:Volume",
+                "id": "vol-1",
+                "protect": True,
+                "retainOnDelete": True,
+                "inputs": {"finalSnapshot": True, "size": 10},
+                "outputs": {"finalSnapshot": True, "size": 10},
+            },
+            {
+                "urn": "i",
+                "type": "aws:ec2/instance:Instance",
+                "id": "i-1",
+                "outputs": {"disableApiStop": True, "disableApiTermination": True},
+            },
+            {
+                "urn": "s",
+                "type": "aws:secretsmanager/secret:Secret",
+                "id": SECRET,
+                "outputs": {"recoveryWindowInDays": 30},
+            },
+            {"urn": "b", "type": "aws:s3/bucket:Bucket", "id": "b-1", "outputs": {"objectLockEnabled": True}},
+            {"urn": "l", "type": "aws:s3/bucket:Bucket", "id": "b-logs", "outputs": {"objectLockEnabled": False}},
+            {"urn": "n", "type": "aws:lb/loadBalancer:LoadBalancer", "id": BALANCER},
+            {"urn": "t", "type": "aws:lb/targetGroup:TargetGroup", "id": "arn:t", "outputs": {"name": "pooled"}},
+            {"urn": "x", "type": "freelance:network:Network"},
+        ]
+    }
 }
+
+
+def with_tags(found: Mapping[str, Any], tags: Tags = OURS) -> dict[str, Any]:
+    """Return what AWS tells of a resource, with its tags as AWS writes them."""
+    return {**found, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+
+def instances(*own: str) -> dict[str, Any]:
+    """Return the account's instances, those of others too."""
+    told = [with_tags({"InstanceId": name, "PrivateIpAddress": "10.20.0.11"}) for name in own]
+    told += [with_tags({"InstanceId": f"i-foreign-{at}"}, tags) for at, tags in enumerate(FOREIGN)]
+    return {"Reservations": [{"Instances": [each]} for each in told]}
+
+
+def gateways(*own: str) -> dict[str, Any]:
+    """Return the account's NAT gateways, those of others too."""
+    told = [with_tags({"NatGatewayId": name}) for name in own]
+    return {"NatGateways": told + [with_tags({"NatGatewayId": "nat-foreign"}, tags) for tags in FOREIGN]}
+
+
+def tagged(*own: str) -> dict[str, Any]:
+    """Return what in the account has tags, that of others too."""
+    told = [with_tags({"ResourceARN": arn}) for arn in own]
+    told += [with_tags({"ResourceARN": f"{arn}-foreign"}, tags) for arn in TAGGED for tags in FOREIGN]
+    return {"ResourceTagMappingList": told}
+
+
+def filtered(found: Any, wanted: Tags) -> Any:
+    """Return an answer without what has other tags than those asked for, as AWS does it."""
+    if isinstance(found, list):
+        return [filtered(each, wanted) for each in found if fits(each, wanted)]
+    return {key: filtered(value, wanted) for key, value in found.items()} if isinstance(found, dict) else found
+
+
+def fits(found: Any, wanted: Tags) -> bool:
+    if not isinstance(found, dict) or "Tags" not in found:
+        return True
+    return wanted.items() <= {tag["Key"]: tag["Value"] for tag in found["Tags"]}.items()
 
 
 def refusal(code: str) -> Done:
@@ -43,8 +117,9 @@ def good() -> dict[str, Any]:
         "pulumi preview": "",
         "pulumi up": "",
         "pulumi stack output contract": CONTRACT,
-        "aws ec2 describe-instances": {"Reservations": [{"Instances": [INSTANCE]}]},
-        "aws ec2 get-console-output": "ci-info: ssh-ed25519 AAAAC3Nza root@db1\n",
+        "aws ec2 describe-instances": instances("i-1"),
+        "aws ec2 describe-nat-gateways": gateways(),
+        "aws ec2 get-console-output": f"ci-info: {KEY} root@db1\n",
         "ansible all": "db1 | SUCCESS",
         "ansible db1": 'db1 | CHANGED => {"stdout": "smoke-result=' + json.dumps(RIGHTS).replace('"', '\\"') + '"}',
         "aws s3api list-object-versions": {
@@ -52,22 +127,16 @@ def good() -> dict[str, Any]:
             "DeleteMarkers": None,
         },
         "aws s3api delete-object": refusal("AccessDenied"),
-        "aws elbv2 describe-target-groups": {
-            "TargetGroups": [{"TargetGroupArn": "arn:t", "TargetGroupName": "pooled"}]
-        },
         "aws elbv2 describe-target-health": {
-            "TargetHealthDescriptions": [{"Target": {"Id": "10.20.0.11"}, "TargetHealth": {"State": "unhealthy"}}]
+            "TargetHealthDescriptions": [{"Target": {"Id": "i-1"}, "TargetHealth": {"State": "unhealthy"}}]
         },
         "pulumi cancel": "",
         "pulumi stack export": STATE,
         "pulumi stack import": "",
         "aws ec2 modify-instance-attribute": "",
-        "aws resourcegroupstaggingapi get-resources": {
-            "ResourceTagMappingList": [{"ResourceARN": arn} for arn in TAGGED]
-        },
+        "aws resourcegroupstaggingapi get-resources": tagged(*TAGGED),
         "aws elbv2 modify-load-balancer-attributes": "",
         "pulumi destroy": "",
-        "aws secretsmanager delete-secret": "",
         "pulumi stack rm": "",
     }
 
@@ -92,6 +161,7 @@ class Recorded:
         found = self.answers[key]
         if isinstance(found, Done):
             return found
+        found = filtered(found, dict(re.findall(r"(?:Name=tag:|Key=)(\w+),Values=(\S+)", line)))
         return Done(status=0, stdout=found if isinstance(found, str) else json.dumps(found))
 
     def order(self, *beginnings: str) -> list[int]:

@@ -1,5 +1,7 @@
 """Each step of the first proof: what it takes for held, and what it does not."""
 
+import contextlib
+import copy
 import json
 import re
 import urllib.error
@@ -16,10 +18,38 @@ from botocore.credentials import Credentials  # type: ignore[import-untyped]  # 
 from smoke import checks, clean_up, on_host, preflight
 from smoke.commands import Done, StepError, real
 
-from tests.unit.smoke.recorded import RIGHTS, TAGGED, Recorded, refusal
+from tests.unit.smoke.recorded import (
+    BALANCER,
+    KEY,
+    RIGHTS,
+    SECRET,
+    STATE,
+    TAGGED,
+    Recorded,
+    gateways,
+    instances,
+    refusal,
+    tagged,
+)
 
 REGION = "eu-central-1"
 MD5_OF_SMOKE = "z4SyJu09cL143OxsvR/lMg=="  # printf 'smoke\n' | openssl md5 -binary | base64
+
+
+EMPTY: dict[str, Any] = {"deployment": {"manifest": {}}}  # the record of a stack that has nothing
+NOTHING = {
+    "aws resourcegroupstaggingapi get-resources": tagged(),
+    "aws ec2 describe-instances": instances(),
+    "aws ec2 describe-nat-gateways": gateways(),
+}
+
+
+@pytest.fixture(autouse=True)
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how many seconds each time; nothing waits for AWS here."""
+    seconds: list[float] = []
+    monkeypatch.setattr("time.sleep", seconds.append)
+    return seconds
 
 
 def with_answers(answers: dict[str, Any]) -> Recorded:
@@ -71,15 +101,27 @@ def test_host_keys_come_from_the_console_of_each_host(monkeypatch: pytest.Monkey
     monkeypatch.setattr(checks, "ROOT", tmp_path)
     (tmp_path / checks.FOLDER).mkdir(parents=True)
     assert checks.knows_host_keys(Recorded(), REGION) == "1 host keys read from consoles"
-    assert (tmp_path / checks.FOLDER / "known_hosts").read_text() == "10.20.0.11 ssh-ed25519 AAAAC3Nza\n"
+    assert (tmp_path / checks.FOLDER / "known_hosts").read_text() == f"10.20.0.11 {KEY}\n"
 
 
-def test_a_console_without_a_key_is_asked_again_and_then_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr("smoke.checks.time.sleep", waited.append)
+@pytest.mark.parametrize("shown", ["booting\n", f"ci-info: {KEY[:-1]}"])
+def test_a_console_without_a_whole_key_is_asked_again_and_then_reported(waited: list[float], shown: str) -> None:
     with pytest.raises(StepError, match="i-1 showed no host key"):
-        checks.knows_host_keys(with_answers({"aws ec2 get-console-output": "booting\n"}), REGION)
+        checks.knows_host_keys(with_answers({"aws ec2 get-console-output": shown}), REGION)
     assert sum(waited) == checks.KEYS_SECONDS_MAX
+
+
+def test_a_console_that_may_not_be_read_and_a_host_that_is_not_there_are_reported_at_once() -> None:
+    with pytest.raises(StepError, match="UnauthorizedOperation"):
+        checks.knows_host_keys(with_answers({"aws ec2 get-console-output": refusal("UnauthorizedOperation")}), REGION)
+    with pytest.raises(StepError, match="no instance with the small stack's tags"):
+        checks.knows_host_keys(with_answers({"aws ec2 describe-instances": instances()}), REGION)
+
+
+def test_the_second_preview_asks_what_aws_has() -> None:
+    run = Recorded()
+    checks.has_no_changes(run)
+    assert {"--refresh", "--expect-no-changes"} <= set(run.asked[0].split())
 
 
 @pytest.mark.parametrize("name", sorted(RIGHTS))
@@ -96,48 +138,74 @@ def test_a_version_that_can_be_deleted_is_reported() -> None:
         checks.lock_holds(with_answers({"aws s3api delete-object": ""}), REGION)
     with pytest.raises(StepError, match=r"another reason.*NoSuchBucket"):
         checks.lock_holds(with_answers({"aws s3api delete-object": refusal("NoSuchBucket")}), REGION)
-    with pytest.raises(StepError, match="no version"):
-        checks.lock_holds(with_answers({"aws s3api list-object-versions": ""}), REGION)
+    own_right = Done(status=254, stdout="", stderr="(AccessDenied) eve is not authorized to perform: s3:DeleteObject")
+    with pytest.raises(StepError, match=r"another reason.*not authorized"):
+        checks.lock_holds(with_answers({"aws s3api delete-object": own_right}), REGION)
+    for versions in ("", {"DeleteMarkers": [{"Key": "other", "VersionId": "v2"}]}):
+        with pytest.raises(StepError, match="no version"):
+            checks.lock_holds(with_answers({"aws s3api list-object-versions": versions}), REGION)
 
 
 def test_a_target_that_the_balancer_does_not_use_is_reported() -> None:
     assert checks.targets_are_registered(Recorded(), REGION) == "1 target groups know the host"
-    for target, state, message in (
-        ("10.20.0.11", {"State": "unused", "Reason": "Target.NotInUse"}, r"pooled: .*Target.NotInUse"),
-        ("10.9.9.9", {"State": "healthy"}, "no target group knows the host"),
-    ):
-        health = {"TargetHealthDescriptions": [{"Target": {"Id": target}, "TargetHealth": state}]}
+    of_host = {"Target": {"Id": "i-1"}, "TargetHealth": {"State": "unused", "Reason": "Target.NotInUse"}}
+    for health, message in (([of_host], r"pooled: .*Target.NotInUse"), ([], "pooled knows no host")):
+        answers = {"aws elbv2 describe-target-health": {"TargetHealthDescriptions": health}}
         with pytest.raises(StepError, match=message):
-            checks.targets_are_registered(with_answers({"aws elbv2 describe-target-health": health}), REGION)
+            checks.targets_are_registered(with_answers(answers), REGION)
+    with pytest.raises(StepError, match="no target group is in the record"):
+        checks.targets_are_registered(with_answers({"pulumi stack export": EMPTY}), REGION)
 
 
-def test_the_record_loses_both_marks_and_nothing_else() -> None:
+def test_the_record_loses_its_marks_and_what_outlives_a_deletion_and_nothing_else() -> None:
     run = Recorded()
     assert clean_up.unprotect_state(run) == "1 resources lost their protection"
     (written,) = map(json.loads, run.given)
-    assert written == {"deployment": {"resources": [{"urn": "v", "id": "vol-1"}, {"urn": "x"}]}}
+    wanted = {
+        "vol-1": {"finalSnapshot": False, "size": 10},  # no snapshots that cost
+        "i-1": {"disableApiStop": False, "disableApiTermination": False},
+        SECRET: {"recoveryWindowInDays": 0},  # gone for good: the next run finds its name free
+    }
+    before = copy.deepcopy(STATE)["deployment"]["resources"]
+    for resource in before:
+        for flag in ("protect", "retainOnDelete"):
+            resource.pop(flag, None)
+        for part in {"inputs", "outputs"} & resource.keys():
+            resource[part] = wanted.get(resource["id"], resource[part])
+    assert written == {"deployment": {"resources": before}}
 
 
-def test_only_what_has_the_small_stacks_tag_is_touched() -> None:
-    run = Recorded()
-    for step in (clean_up.unprotect_instances, clean_up.unprotect_balancers):
-        step(run, REGION)
-    for line in run.asked:
-        assert "Environment" in line or "i-1" in line or TAGGED[1] in line, line
+def test_what_others_have_under_the_same_name_or_project_is_neither_touched_nor_called_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("smoke.settings.file", lambda: tmp_path / "Pulumi.smoke.yaml")
+    gone = {"aws resourcegroupstaggingapi get-resources": tagged(), "aws ec2 describe-instances": instances()}
+    for answers in ({}, {"pulumi stack export": EMPTY}):
+        run = with_answers(answers)
+        for name, step in clean_up.steps(run, REGION).items():
+            if name == "look for what is left":
+                run.answers |= gone
+            with contextlib.suppress(StepError):
+                step()
+        assert "nothing that costs is left" in clean_up.nothing_is_left(run, REGION)
+        assert not [line for line in run.asked if "foreign" in line]
+        changed = {name for name in ("b-1", BALANCER, "i-1") if [line for line in run.asked if f" {name}" in line]}
+        assert changed == (set() if answers else {"b-1", BALANCER, "i-1"})
 
 
 def test_what_the_lock_still_holds_is_named_with_what_frees_it() -> None:
-    with pytest.raises(StepError, match=r"still locked: b-1/main/smoke; run `make smoke-aws-clean`"):
+    with pytest.raises(StepError, match=r"2 versions .*b-1/main/smoke: .*AccessDenied.*`make smoke-aws-clean` again"):
         clean_up.empty_buckets(Recorded(), REGION)
+
+
+def test_the_lock_is_bypassed_where_there_is_one_and_s3_would_refuse_it_elsewhere() -> None:
     run = with_answers({"aws s3api delete-object": ""})
     assert clean_up.empty_buckets(run, REGION) == "buckets are empty"
-    assert "--version-id v1 --bypass-governance-retention" in run.asked[-1]
-
-
-def test_entries_of_secrets_are_gone_for_good_so_that_the_next_run_finds_their_names_free() -> None:
-    run = Recorded()
-    assert clean_up.delete_secrets(run, REGION) == "1 entries of secrets are gone"
-    assert run.asked[-1].endswith(f"--secret-id {TAGGED[3]} --force-delete-without-recovery")
+    deleted = [line for line in run.asked if "delete-object" in line]
+    assert [("--bucket b-1 " in line, "--bypass-governance-retention" in line) for line in deleted] == [
+        (True, True),
+        (False, False),
+    ]
 
 
 def test_a_bucket_that_got_access_logs_meanwhile_is_emptied_before_the_second_try_to_destroy() -> None:
@@ -152,30 +220,38 @@ def test_a_bucket_that_got_access_logs_meanwhile_is_emptied_before_the_second_tr
 
     run = Filled()
     assert clean_up.destroy(run, REGION) == "destroyed at the second try"
-    assert [line.split()[1] for line in run.asked if "pulumi" in line] == ["destroy", "destroy"]
+    assert len([line for line in run.asked if line.startswith("pulumi destroy")]) == 2
     with pytest.raises(StepError, match="BucketNotEmpty"):
         clean_up.destroy(with_answers({"pulumi destroy": Done(status=255, stdout="", stderr="BucketNotEmpty")}), REGION)
 
 
-def test_what_aws_lists_for_a_while_after_its_deletion_is_not_called_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_aws_lists_for_a_while_after_its_deletion_is_not_called_left(waited: list[float]) -> None:
     class Fading(Recorded):
         def __call__(self, argv: Any, **options: Any) -> Done:
             if len(waited) == 2:
-                self.answers["aws resourcegroupstaggingapi get-resources"] = {"ResourceTagMappingList": []}
+                self.answers |= NOTHING
             return super().__call__(argv, **options)
 
-    waited: list[float] = []
-    monkeypatch.setattr("smoke.clean_up.time.sleep", waited.append)
     assert "nothing that costs is left" in clean_up.nothing_is_left(Fading(), REGION)
     assert waited == [clean_up.LEFT_AGAIN_SECONDS] * 2
 
 
-def test_what_is_left_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smoke.clean_up.time.sleep", lambda _: None)
-    with pytest.raises(StepError, match=r"still there: arn:aws:s3:::b-1, .*loadbalancer"):
-        clean_up.nothing_is_left(Recorded(), REGION)
-    only_key = {"ResourceTagMappingList": [{"ResourceARN": TAGGED[2]}]}
-    run = with_answers({"aws resourcegroupstaggingapi get-resources": only_key})
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ({"aws resourcegroupstaggingapi get-resources": tagged(*TAGGED)}, r"arn:aws:s3:::b-1, .*loadbalancer"),
+        ({"aws ec2 describe-instances": instances("i-1")}, "i-1"),
+        ({"aws ec2 describe-nat-gateways": gateways("nat-1")}, "nat-1"),
+    ],
+)
+def test_what_is_left_is_reported(answers: dict[str, Any], message: str) -> None:
+    with pytest.raises(StepError, match=f"still there: {message}"):
+        clean_up.nothing_is_left(with_answers(NOTHING | answers), REGION)
+
+
+def test_what_aws_lists_for_an_hour_or_until_its_day_is_not_called_left() -> None:
+    listed = tagged(*(f"arn:aws:ec2:x:1:{kind}/z" for kind in ("instance", "natgateway")), TAGGED[2])
+    run = with_answers(NOTHING | {"aws resourcegroupstaggingapi get-resources": listed})
     assert "nothing that costs is left" in clean_up.nothing_is_left(run, REGION)
 
 
