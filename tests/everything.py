@@ -99,7 +99,13 @@ def groups() -> dict[str, list[Step]]:
         "lint": lint(),
         "unit": [tool("unit", ["pytest", "tests/unit"])],
         # A stack's tests go on from each other, two stacks beside each other.
-        "engine": [tool("engine", ["pytest", "-n2", "--dist=loadfile", "tests/engine"], needs=["Pulumi engine"])],
+        "engine": [
+            tool(
+                "engine",
+                ["pytest", "-n2", "--dist=loadfile", "--no-loadscope-reorder", "tests/engine"],
+                needs=["Pulumi engine"],
+            )
+        ],
         "aws": [tool("aws", ["pytest", "tests/aws"])],
         "app": [tool("app", ["pytest", "tests/app"], needs=["packages image"])],
         "molecule": scenarios("default"),

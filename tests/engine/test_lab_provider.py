@@ -1,6 +1,7 @@
 """The lab's provider under the real engine, as far as no host is needed; tests/lab has the rest."""
 
 import json
+from pathlib import Path
 
 import pytest
 from engine_workspace import Engine, make_engine
@@ -10,9 +11,9 @@ LOST = {"name": "nobody-has-this", "size_gib": 1, "attached": True}
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def lab(home: Path) -> Engine:
     """An engine with a stack `lab` in which a protected volume is, whose file this machine does not have."""
-    engine = make_engine(tmp_path_factory.mktemp("lab"), stack="lab")
+    engine = make_engine(home, stack="lab")
     engine.write_config({})
     engine.run("stack", "init")
     exported = json.loads(engine.run("stack", "export").stdout)

@@ -7,7 +7,6 @@ every rule, the tests of their lives show: they run under the pack.
 import datetime
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,9 +52,9 @@ def exception(rule: str, resource: str, until: str = "2099-12-31") -> dict[str, 
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def small(home: Path) -> Engine:
     """A project of its own whose program each test writes."""
-    engine = make_engine(tmp_path_factory.mktemp("policy"), stack="dev")
+    engine = make_engine(home, stack="dev")
     for link in engine.project.iterdir():
         if link.name != ".venv":
             link.unlink()
@@ -64,8 +63,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     (engine.project / "__main__.py").write_text("")
     engine.run("stack", "init")
     engine.run("config", "set", "aws:region", "eu-central-1")
-    yield engine
-    shutil.rmtree(engine.home, ignore_errors=True)
+    return engine
 
 
 @pytest.mark.parametrize("command", [("preview",), ("up", "--yes")], ids=" ".join)

@@ -7,8 +7,7 @@ looked for as it is, in base64 and escaped, in every output, log, and file of th
 import base64
 import json
 import os
-import shutil
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -53,9 +52,8 @@ def secret_values() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory, secret_values: dict[str, str]) -> Iterator[Engine]:
+def engine(home: Path, secret_values: dict[str, str]) -> Engine:
     """An engine with an empty stack, and each secret where it lies when somebody deploys."""
-    home = tmp_path_factory.mktemp("pulumi")
     engine = make_engine(home, "staging")
     del engine.environment["PULUMI_CONFIG_PASSPHRASE_FILE"]
     engine.environment.update({name: value for name, value in secret_values.items() if name.isupper()})
@@ -64,8 +62,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, secret_values: dict[str, st
     lab.mkdir()
     (lab / "secrets.yml").write_text(json.dumps({name: secret_values[name] for name in SECRETS}))
     engine.run("stack", "init", settings={"ssh_private_key_file": str(home / "operator")})
-    yield engine
-    shutil.rmtree(home, ignore_errors=True)
+    return engine
 
 
 @pytest.fixture(scope="module")
