@@ -15,11 +15,13 @@ PROJECT = "name: small\nruntime: {name: python, options: {toolchain: pip, virtua
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def small(home: Path) -> Engine:
     """A project of its own with an empty program."""
     if not subprocess.run([ROOT / "lab/engine/build"], capture_output=True, text=True, check=True).stdout:
         pytest.skip("an official engine with its own language host is on PATH: ours is not used")
-    engine = make_engine(tmp_path_factory.mktemp("host"), stack="dev")
+    engine = make_engine(home, stack="dev")
+    # Programs of one length follow each other within a second: a compiled one would be taken for the next.
+    engine.environment["PYTHONDONTWRITEBYTECODE"] = "1"
     for link in engine.project.iterdir():
         if link.name != ".venv":
             link.unlink()

@@ -73,13 +73,12 @@ CASES: dict[str, tuple[Mapping[str, object], list[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def unchanged(engine: Engine) -> Callable[[], bool]:
+def unchanged(production: Engine) -> Callable[[], bool]:
     """A stack with all its resources, and whether its state and what the provider was asked are still the same."""
 
     def seen() -> tuple[dict[str, object], list[dict[str, str]]]:
-        return {resource["urn"]: resource for resource in engine.state()}, engine.journal()  # in whatever order
+        return {resource["urn"]: resource for resource in production.state()}, production.journal()  # in whatever order
 
-    engine.up()
     before = seen()
     assert all(before)
     return lambda: seen() == before
@@ -87,9 +86,9 @@ def unchanged(engine: Engine) -> Callable[[], bool]:
 
 @pytest.mark.parametrize(("settings", "messages"), CASES.values(), ids=CASES.keys())
 def test_preview_refuses(
-    engine: Engine, unchanged: Callable[[], bool], settings: Mapping[str, object], messages: list[str]
+    production: Engine, unchanged: Callable[[], bool], settings: Mapping[str, object], messages: list[str]
 ) -> None:
-    refused = engine.run("preview", settings=settings, check=False)
+    refused = production.run("preview", settings=settings, check=False)
     shown = refused.stdout + refused.stderr
     assert refused.returncode != 0, shown
     for message in messages:
@@ -100,20 +99,25 @@ def test_preview_refuses(
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"database_hosts": "three"}, "database_hosts"), ({"network": None}, "network"), ({"zones": "a"}, "zones")],
-    ids=["a text for a number", "a setting that is missing", "a text for a list"],
+    [
+        ({"database_hosts": "three"}, "database_hosts"),
+        ({"network": None}, "network"),
+        ({"zones": "a"}, "zones"),
+        ({"database_host_sizes": ["db2"]}, "database_host_sizes"),
+    ],
+    ids=["a text for a number", "a setting that is missing", "a text for a list", "a list for an object"],
 )
 def test_the_schema_of_the_project_refuses(
-    engine: Engine, unchanged: Callable[[], bool], settings: Mapping[str, object], message: str
+    production: Engine, unchanged: Callable[[], bool], settings: Mapping[str, object], message: str
 ) -> None:
-    refused = engine.run("preview", settings=settings, check=False)
+    refused = production.run("preview", settings=settings, check=False)
     assert refused.returncode != 0
     assert message in refused.stdout + refused.stderr
     assert unchanged()
 
 
-def test_up_refuses_too_and_changes_no_resource(engine: Engine, unchanged: Callable[[], bool]) -> None:
-    refused = engine.run("up", "--yes", "--skip-preview", settings={"database_hosts": 2}, check=False)
+def test_up_refuses_too_and_changes_no_resource(production: Engine, unchanged: Callable[[], bool]) -> None:
+    refused = production.run("up", "--yes", "--skip-preview", settings={"database_hosts": 2}, check=False)
     assert refused.returncode != 0
     assert "database_hosts: 2" in refused.stdout + refused.stderr
     assert unchanged()
