@@ -67,7 +67,7 @@ def engine(home: Path, secret_values: dict[str, str]) -> Engine:
 @pytest.fixture(scope="module")
 def texts(engine: Engine) -> dict[str, str]:
     """What each command of a stack's life printed, and each file that the engine wrote, by name."""
-    found = {}
+    found: dict[str, str] = {}
     for name, command in COMMANDS.items():
         done = engine.run(*command, check=False)
         assert (done.returncode == 0) == (name != "refused destroy"), done.stdout[-2000:] + done.stderr[-2000:]
