@@ -16,9 +16,9 @@ from smoke.commands import Done, Run
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def small(home: Path) -> Engine:
     """An engine with an empty small stack, whose settings are those that `make smoke-aws` writes for production."""
-    engine = make_engine(tmp_path_factory.mktemp("pulumi"), settings.NAME)
+    engine = make_engine(home, settings.NAME)
     config = completed(settings.config("production"))
     (engine.project / f"Pulumi.{settings.NAME}.yaml").write_text(yaml.safe_dump({"config": config}), encoding="utf-8")
     engine.run("stack", "init")
