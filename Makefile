@@ -74,7 +74,7 @@ cost: ## What a stack costs a month, and an equal managed database: make cost ST
 	@source activate.sh && PYTHONPATH=pulumi python -m cost show $(STACK)
 prices: ## Read the prices of a stack's regions from AWS (your credentials)
 	@source activate.sh && PYTHONPATH=pulumi python -m cost refresh $(STACK)
-deployer-policy: ## Write the IAM policies that deploying a stack needs: make deployer-policy STACK=production
+deployer-policy: ## Write the IAM policies of who deploys a stack, proves it and runs its playbooks: make deployer-policy STACK=production
 	@source activate.sh && PYTHONPATH=pulumi python -m deployer $(STACK)
 docs: ## Write the roles' READMEs and the tables of docs/policies.md from what they describe
 	@source activate.sh && python lab/role_readme.py && python pulumi/policy/write_docs.py

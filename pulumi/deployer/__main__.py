@@ -1,8 +1,8 @@
 """Write the policies that a stack needs: `make deployer-policy`, or for a stack of your own with STACK=…
 
 The deployer's allow all types of all example stacks and options, so that another setting needs no other policy; names,
-tags and regions are the stack's. Who runs its playbooks, the operator, has a policy of their own, and so has the first
-proof of the stack (`make smoke-aws`): it has other names and does more.
+tags and regions are the stack's. Who runs its playbooks, the operator, has a policy of their own, so has the daily copy
+of the state, and so has the first proof of the stack (`make smoke-aws`): it has other names and does more.
 """
 
 import argparse
@@ -27,6 +27,7 @@ EXAMPLE = "production"
 NAME = "aws-deployer-policy"
 PROOF = "aws-smoke-policy"
 OPERATOR = "aws-operator-policy"
+STATE_COPY = "aws-state-copy-policy"
 # Settings by which the program declares or asks for something else.
 OPTIONS: tuple[dict[str, str], ...] = (
     {"alarm_emails": '["dba@example.com"]'},
@@ -47,12 +48,13 @@ def main() -> int:
     given = parser.parse_args()
     folder = given.folder or (ROOT / "docs" if given.stack == EXAMPLE else ROOT / ".ansible" / given.stack)
     try:
-        content = made_for(given.stack, everything()) | for_operator(given.stack) | for_first_proof(given.stack)
+        content = made_for(given.stack, everything()) | for_operator(given.stack)
+        content |= for_first_proof(given.stack) | for_state_copy(given.stack)
     except (UncoveredError, SettingsError, OSError) as error:
         print(f"deployer: {error}", file=sys.stderr)
         return 1
     folder.mkdir(parents=True, exist_ok=True)
-    for old in [path for name in (NAME, PROOF, OPERATOR) for path in folder.glob(f"{name}*.json")]:
+    for old in [path for name in (NAME, PROOF, OPERATOR, STATE_COPY) for path in folder.glob(f"{name}*.json")]:
         old.unlink()
     for name, text in content.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -74,6 +76,11 @@ def made_for(stack: str, others: Sequence[Declaration]) -> dict[str, str]:
 def for_operator(stack: str) -> dict[str, str]:
     """Return file name -> text for who runs the stack's playbooks. Raises SettingsError."""
     return files(OPERATOR, playbooks.statements(scope_of(declaration(stack))))
+
+
+def for_state_copy(stack: str) -> dict[str, str]:
+    """Return file name -> text for who copies the records of all the project's stacks. Raises SettingsError."""
+    return files(STATE_COPY, state.copied(scope_of(declaration(stack))))
 
 
 def for_first_proof(stack: str) -> dict[str, str]:

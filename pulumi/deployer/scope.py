@@ -73,7 +73,7 @@ def scope_of(declared: Declaration) -> Scope:
 
     def names(kind: str, key: str) -> tuple[str, ...]:
         given = {str(resource.inputs[key]) for resource in declared.resources if resource.type == kind}
-        return tuple(sorted(name.replace(ACCOUNT, "*") for name in given))
+        return tuple(sorted(name.replace(ACCOUNT, "?" * len(ACCOUNT)) for name in given))
 
     roles = [resource.inputs for resource in declared.resources if resource.type == "aws:iam/role:Role"]
     trusted = [json.loads(role["assumeRolePolicy"])["Statement"] for role in roles]

@@ -30,6 +30,15 @@ def read(scope: Scope) -> Iterator[Statement]:
     yield _key(scope, "DecryptState", "Decrypt")
 
 
+def copied(scope: Scope) -> Iterator[Statement]:
+    """Yield what a copy of all records into the second bucket needs, and to see their versions."""
+    places = {"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions"}
+    yield allow("FindStates", places, _objects(scope))
+    yield allow("ReadStates", {"s3:GetObject", "s3:GetObjectVersion"}, _objects(scope, "*"))
+    yield allow("CopyStates", {"s3:PutObject"}, [f"arn:{scope.partition}:s3:::{scope.project}-state-copy-*/*"])
+    yield _key(scope, "CopyEncrypted", "Decrypt", "GenerateDataKey")
+
+
 def _find(scope: Scope) -> Statement:
     return allow("FindState", {"s3:GetBucketLocation", "s3:ListBucket"}, _objects(scope))
 

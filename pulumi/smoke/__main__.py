@@ -91,7 +91,10 @@ def clean(stack: str, run: Run) -> list[Row]:
     preflight.check_tools(run)
     preflight.check_backend()
     preflight.account(run, region)
-    steps = clean_up.steps if preflight.is_there(run, settings.NAME) else clean_up.steps_without_stack
+    steps = clean_up.steps_without_stack
+    if preflight.is_there(run, settings.NAME):
+        preflight.check_stack_is_ours(run)
+        steps = clean_up.steps
     rows: list[Row] = []
     perform(steps(run, region), rows, go_on=True)
     return rows

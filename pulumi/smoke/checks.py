@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from infra.topology import CLUSTER
+
 from smoke import record
 from smoke.commands import ROOT, Run, StepError, answer, must
 from smoke.settings import NAME, tags
@@ -20,7 +22,6 @@ KEYS_SECONDS_MAX, KEYS_AGAIN_SECONDS = 900, 20
 # All 68 letters: a console that is read while it is written may end in the middle of a key.
 HOST_KEY = re.compile(r"\b(ssh-ed25519 AAAAC3NzaC1lZDI1NTE5[A-Za-z0-9+/]{48})")
 TARGET_GROUP = "aws:lb/targetGroup:TargetGroup"
-CLUSTER = "main"
 LOCKED = "nobody without s3:BypassGovernanceRetention (no host and not the deployer has it)"
 
 

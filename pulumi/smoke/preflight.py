@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from smoke import record
 from smoke.commands import Run, StepError, answer, must
 
 AWS_CLI_MIN = (2, 12)  # Source: AWS CLI changelog 2.12.0, `ec2-instance-connect open-tunnel`
@@ -63,6 +64,16 @@ def account(run: Run, region: str) -> Account:
 def is_there(run: Run, stack: str) -> bool:
     """Whether the backend has a stack of this name."""
     return f'"{stack}"' in must(run, ["pulumi", "stack", "ls", "--json"])
+
+
+def check_stack_is_ours(run: Run) -> None:
+    """Refuse to take a stack away that the proof can't have made: it has one host."""
+    hosts = record.resources(record.read(run), "aws:ec2/instance:Instance")
+    if len(hosts) > 1:
+        raise StepError(
+            f"stack {record.NAME} has {len(hosts)} instances, and the proof makes one: it is another's. Give it "
+            f"another name (`pulumi stack rename --stack {record.NAME}`), or take it away as docs/aws.md says"
+        )
 
 
 def check_name_is_free(run: Run, stack: str) -> None:

@@ -10,7 +10,7 @@ SIDE = "s3:x-amz-server-side-encryption"
 
 
 def policy(bucket_arn: str, statements: Sequence[Statement]) -> str:
-    """Return a bucket's policy as text: TLS alone, whatever else it says."""
+    """Return a bucket's policy as text: TLS alone, whatever else it says (FSBP S3.5)."""
     tls_only = iam_policies.tls_only("s3:*", [bucket_arn, f"{bucket_arn}/*"])
     return json.dumps(iam_policies.policy([tls_only, *statements]))
 

@@ -37,5 +37,5 @@ def refuse(sid: str, action: str, resource: object, condition: Mapping[str, Any]
 
 
 def tls_only(action: str, resource: object) -> Statement:
-    """Refuse whoever comes without TLS (FSBP S3.5)."""
+    """Refuse whoever comes without TLS."""
     return refuse("TlsOnly", action, resource, {"Bool": {"aws:SecureTransport": "false"}})

@@ -1,6 +1,7 @@
 """The deployer may do what the program needs and nothing else, and the policies that are checked in say so."""
 
 import dataclasses
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,16 @@ import pytest
 from botocore.loaders import Loader  # type: ignore[import-untyped]  # it has no types
 from deployer import __main__ as command
 from deployer import policies, table
-from deployer.__main__ import NAME, OPERATOR, PROOF, deploying, for_first_proof, for_operator
+from deployer.__main__ import (
+    NAME,
+    OPERATOR,
+    PROOF,
+    STATE_COPY,
+    deploying,
+    for_first_proof,
+    for_operator,
+    for_state_copy,
+)
 from deployer.scope import scope_of
 from dry_run import Declaration, Resource
 
@@ -65,9 +75,10 @@ def of_table() -> Iterator[str]:
 
 def test_the_policies_that_are_checked_in_are_what_the_program_needs_now(made: dict[str, str]) -> None:
     """`make deployer-policy` writes them."""
-    files = [path for name in (NAME, OPERATOR, PROOF) for path in (ROOT / "docs").glob(f"{name}*.json")]
+    files = [path for name in (NAME, OPERATOR, PROOF, STATE_COPY) for path in (ROOT / "docs").glob(f"{name}*.json")]
     found = {path.name: path.read_text(encoding="utf-8") for path in files}
-    assert found == made | for_operator("production") | for_first_proof("production")
+    others = for_operator("production") | for_state_copy("production") | for_first_proof("production")
+    assert found == made | others
 
 
 def test_each_type_and_lookup_of_each_example_stack_is_covered(
@@ -211,10 +222,24 @@ def test_the_record_of_another_stack_in_the_same_bucket_is_read_and_not_written(
     assert may("GetObject", f"stacks/{PROJECT}/staging.json")  # `pulumi stack ls` reads each
 
 
+def test_the_copy_of_the_state_reads_each_record_and_writes_the_copy_alone() -> None:
+    (text,) = for_state_copy("production").values()
+    copying = json.loads(text)["Statement"]
+    state, copy = (f"arn:aws:s3:::{PROJECT}-state-{which}123456789012" for which in ("", "copy-"))
+    for bucket in (state, copy):
+        assert allows(copying, "s3:ListBucket", bucket)
+        assert allows(copying, "s3:ListBucketVersions", bucket)
+    for path in ("meta.yaml", "stacks/other/staging.json", f"locks/organization/{PROJECT}/staging/1.json"):
+        assert allows(copying, "s3:GetObject", f"{state}/.pulumi/{path}")
+        assert allows(copying, "s3:PutObject", f"{copy}/.pulumi/{path}")
+        assert not allows(copying, "s3:PutObject", f"{state}/.pulumi/{path}")
+        assert not allows(copying, "s3:DeleteObject", f"{copy}/.pulumi/{path}")
+
+
 def test_the_command_writes_what_is_new_and_takes_away_what_is_old(
     every: list[Declaration], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in (NAME, OPERATOR, PROOF):
+    for name in (NAME, OPERATOR, PROOF, STATE_COPY):
         (tmp_path / f"{name}-9.json").write_text("{}")
     monkeypatch.setattr(command, "everything", lambda: every)
     monkeypatch.setattr(sys, "argv", ["deployer", "production", "--folder", str(tmp_path)])

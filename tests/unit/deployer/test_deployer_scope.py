@@ -1,6 +1,7 @@
 """A deployer reaches its own stack alone: neither another project's things nor those of another environment."""
 
 import json
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from deployer import document, policies
 from deployer.__main__ import EXAMPLE, OPTIONS, for_first_proof
 from deployer.scope import scope_of
 from deployer.table import needs
+from dry_run import ACCOUNT as OF_DRY_RUNS
 from dry_run import Declaration, declaration_of, example_stacks
 from infra import stack_files
 
@@ -168,6 +170,15 @@ def test_no_two_stacks_share_a_name_of_iam_or_of_a_key(stacks: dict[str, Declara
         names = [name for declared in stacks.values() for name in of_kind(declared, kind, "name")]
         assert names
         assert len(set(names)) == len(names)
+
+
+def test_a_stack_whose_name_goes_on_from_anothers_keeps_its_buckets_to_itself() -> None:
+    config, secret = stack_files.from_files("production")
+    other = declaration_of("production-backup", config, secret)
+    theirs = [name.replace(OF_DRY_RUNS, ACCOUNT) for name in of_kind(other, "aws:s3/bucket:Bucket", "bucket")]
+    assert theirs
+    ours = scope_of(declaration_of("production", config, secret)).buckets
+    assert not [(name, pattern) for name in theirs for pattern in ours if fnmatchcase(name, pattern)]
 
 
 def test_names_of_the_longest_stack_fit_into_iam() -> None:

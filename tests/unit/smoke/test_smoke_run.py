@@ -207,6 +207,16 @@ def test_cleaning_takes_away_a_stack_that_is_there() -> None:
     run.order(*CLEANED)
 
 
+def test_a_stack_of_that_name_with_more_hosts_than_the_proof_makes_is_left_alone() -> None:
+    run = Recorded()
+    run.answers["pulumi stack ls"] = [{"name": "smoke"}]
+    two = [{"urn": f"i{at}", "type": "aws:ec2/instance:Instance", "id": f"i-{at}"} for at in (1, 2)]
+    run.answers["pulumi stack export"] = {"deployment": {"resources": two}}
+    with pytest.raises(StepError, match=r"stack smoke has 2 instances(?s:.*)pulumi stack rename"):
+        smoke.clean("production", run)
+    assert not [line for line in run.asked if line.startswith(("pulumi stack import", "pulumi destroy"))]
+
+
 def test_cleaning_again_when_no_stack_is_left_says_so_and_is_no_failure(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
