@@ -12,7 +12,16 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "pulumi"))  # the contract's 
 from engine_workspace import Engine, make_stack
 
 # Two workers take files in this order; short ones come last, so that both end at about the same time.
-LONGEST_FIRST = ("production", "hosts", "staging", "scaling", "production_cn", "refusals", "secrets_stay_out")
+LONGEST_FIRST = (
+    "production",
+    "hosts",
+    "staging",
+    "scaling",
+    "production_cn",
+    "refusals",
+    "secrets_stay_out",
+    "options",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
