@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from smoke import record
 from smoke.commands import Run, StepError, answer, must
+from smoke.settings import NAME
 
 AWS_CLI_MIN = (2, 12)  # Source: AWS CLI changelog 2.12.0, `ec2-instance-connect open-tunnel`
 TOOLS = ("pulumi", "aws", "ansible")
@@ -71,8 +72,8 @@ def check_stack_is_ours(run: Run) -> None:
     hosts = record.resources(record.read(run), "aws:ec2/instance:Instance")
     if len(hosts) > 1:
         raise StepError(
-            f"stack {record.NAME} has {len(hosts)} instances, and the proof makes one: it is another's. Give it "
-            f"another name (`pulumi stack rename --stack {record.NAME}`), or take it away as docs/aws.md says"
+            f"stack {NAME} has {len(hosts)} instances, and the proof makes one: it is another's. Give it "
+            f"another name (`pulumi stack rename --stack {NAME}`), or take it away as docs/aws.md says"
         )
 
 
