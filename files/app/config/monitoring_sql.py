@@ -160,10 +160,11 @@ WHERE NOT indisvalid AND relkind = 'i' AND NOT EXISTS (
 """
 
 # Of every endpoint. A replica that has replayed all that it received is behind all the same when it receives no more.
+# After a switch of segments it is ahead of that: it skips the 16 MiB of padding that are still on their way.
 HEALTH = """
 SELECT session_user::text AS role, pg_is_in_recovery() AS is_replica,
     current_setting('transaction_read_only') = 'on' AS read_only,
-    CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+    CASE WHEN pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()
             AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
         WHEN pg_is_in_recovery() THEN extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())
     END::float8 AS replay_lag_seconds
