@@ -24,8 +24,9 @@ pathlib.Path(sys.argv[1]).write_text("ready")
 signal.pause()
 """
 PARENT = """
-import sys
+import signal, sys
 from smoke.commands import real
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who is started in the background ignores it otherwise
 try:
     real([sys.executable, "-c", *sys.argv[2:]], shown=sys.argv[1] == "shown")
 except KeyboardInterrupt:
