@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from infra.aws.iam_policies import policy
+
 # Source: IAM user guide, "IAM and AWS STS quotas": characters of a managed policy, white space not counted.
 CHARACTERS_MAX = 6144
 Statement = dict[str, Any]
@@ -30,11 +32,6 @@ def policies(wanted: Iterable[Statement]) -> list[dict[str, Any]]:
             packed.append([])
         packed[-1].append(statement)
     return [policy(each) for each in packed]
-
-
-def policy(statements: Sequence[Statement]) -> dict[str, Any]:
-    """Return the policy document."""
-    return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def size(statements: Sequence[Statement]) -> int:

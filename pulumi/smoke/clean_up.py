@@ -12,7 +12,7 @@ from smoke.commands import Run, StepError, answer, must
 from smoke.settings import NAME, SMALL
 
 LOCK_DAYS = SMALL["backup_lock_days"]
-BALANCER, BUCKET, INSTANCE = "aws:lb/loadBalancer:LoadBalancer", "aws:s3/bucket:Bucket", "aws:ec2/instance:Instance"
+BALANCER, BUCKET = "aws:lb/loadBalancer:LoadBalancer", "aws:s3/bucket:Bucket"
 FLAGS = ("protect", "retainOnDelete")
 UNPROTECTED = "Key=deletion_protection.enabled,Value=false"
 # How the provider deletes, as it reads it in the record (hashicorp/terraform-provider-aws, internal/service).
@@ -55,7 +55,7 @@ def unprotect_state(run: Run) -> str:
 
 def unprotect_instances(run: Run, region: str) -> str:
     """Allow termination and stop of the stack's instances, where they live."""
-    ours = {resource["id"] for resource in record.resources(record.read(run), INSTANCE)}
+    ours = {resource["id"] for resource in record.resources(record.read(run), record.INSTANCE)}
     found = ours & {instance["InstanceId"] for instance in checks.instances(run, region)}
     for instance in sorted(found):
         for attribute in ("--no-disable-api-termination", "--no-disable-api-stop"):

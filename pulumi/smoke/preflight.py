@@ -69,7 +69,7 @@ def is_there(run: Run, stack: str) -> bool:
 
 def check_stack_is_ours(run: Run) -> None:
     """Refuse to take a stack away that the proof can't have made: it has one host."""
-    hosts = record.resources(record.read(run), "aws:ec2/instance:Instance")
+    hosts = record.resources(record.read(run), record.INSTANCE)
     if len(hosts) > 1:
         raise StepError(
             f"stack {NAME} has {len(hosts)} instances, and the proof makes one: it is another's. Give it "

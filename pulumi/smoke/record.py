@@ -8,6 +8,7 @@ from smoke.commands import Run, StepError, answer, must
 from smoke.settings import NAME
 
 Resource = dict[str, Any]
+INSTANCE = "aws:ec2/instance:Instance"
 
 
 def read(run: Run) -> dict[str, Any]:

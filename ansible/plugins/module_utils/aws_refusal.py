@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import botocore  # type: ignore[import-untyped]  # it has no types, nor have its parts
-import botocore.exceptions  # type: ignore[import-untyped]  # the same
-import botocore.session  # type: ignore[import-untyped]  # the same
+import botocore  # type: ignore[import-untyped]  # it has no types
+import botocore.exceptions  # type: ignore[import-untyped]  # it has no types
+import botocore.session  # type: ignore[import-untyped]  # it has no types
 
 WHO = "`aws sts get-caller-identity` says who asks"
 CREDENTIALS = "log in (`aws sso login`, `aws configure`) or set AWS_PROFILE, then run again"

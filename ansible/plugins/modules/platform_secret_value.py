@@ -12,8 +12,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
-    import boto3  # type: ignore[import-untyped]  # it has no types, nor has the next
-    import botocore.exceptions as aws_errors  # type: ignore[import-untyped]  # the same
+    import boto3  # type: ignore[import-untyped]  # it has no types
+    import botocore.exceptions as aws_errors  # type: ignore[import-untyped]  # it has no types
     from ansible.module_utils.aws_refusal import explain
 except ImportError:  # an environment without AWS needs neither
     boto3 = None
@@ -32,7 +32,6 @@ options:
 EXAMPLES = r"""
 - name: Fill an entry
   platform_secret_value: {arn: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b", value: "{{ made }}"}
-  no_log: true  # the value is an argument
 """
 RETURN = r"""
 filled: {type: bool, returned: success, description: Whether the entry had a value before.}

@@ -12,7 +12,7 @@ for folder in (ROOT / "pulumi", ROOT):
     sys.path.insert(0, str(folder))
 
 from deployer.__main__ import everything, made_for  # noqa: E402 - after the paths above
-from dry_run import Declaration, example_stacks  # noqa: E402 - the same
+from dry_run import Declaration, example_stacks  # noqa: E402 - after the paths above
 
 
 def pytest_configure(config: pytest.Config) -> None:

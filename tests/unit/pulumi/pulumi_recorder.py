@@ -16,11 +16,11 @@ for folder in ("pulumi", "tests/engine"):
     sys.path.insert(0, str(ROOT / folder))
 
 import example_stacks  # noqa: E402 - after the paths above
-import pulumi  # noqa: E402 - the same
-from aws_inventions import ANSWERS, TYPES, Place, answer, made_by_aws, new_id  # noqa: E402 - the same
-from golden_files import ID_DIGITS  # noqa: E402 - the same
-from infra import stack_files  # noqa: E402 - the same
-from pulumi.runtime import mocks, rpc  # noqa: E402 - the same
+import pulumi  # noqa: E402 - after the paths above
+from aws_inventions import ANSWERS, TYPES, Place, answer, made_by_aws, new_id  # noqa: E402 - after the paths above
+from golden_files import ID_DIGITS  # noqa: E402 - after the paths above
+from infra import stack_files  # noqa: E402 - after the paths above
+from pulumi.runtime import mocks, rpc  # noqa: E402 - after the paths above
 
 PROJECT = "freelance-platform"
 STACK_TYPE = "pulumi:pulumi:Stack"
