@@ -97,12 +97,19 @@ def test_a_replica_that_has_the_write_serves_the_writer_however_far_it_is_behind
         assert seen(person, person, cookies) == ("after", FROM_THE_REPLICA)
 
 
-def test_a_replica_that_skips_the_padding_of_a_segment_is_not_late(replica: Standby) -> None:
-    replica.catch_up()
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param("pg_logical_emit_message(false, 'tests', ''), pg_switch_wal()", id="padding of a segment"),
+        pytest.param("pg_logical_emit_message(false, 'tests', repeat('x', 20000))", id="first pages of a record"),
+    ],
+)
+@pytest.mark.usefixtures("person")
+def test_a_replica_that_has_all_there_is_to_replay_is_not_late(replica: Standby, written: str) -> None:
     time.sleep(1.1)
     ages: list[float] = []
     for _ in range(5):
-        replica.server.sql("postgres", "SELECT pg_logical_emit_message(false, 'tests', ''); SELECT pg_switch_wal();")
+        replica.server.sql("postgres", f"SELECT {written};")
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
             ages += [float(row["replay_lag_seconds"]) for row in measuring.rows(REPLICA, monitoring_sql.HEALTH)]

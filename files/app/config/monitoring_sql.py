@@ -160,13 +160,20 @@ WHERE NOT indisvalid AND relkind = 'i' AND NOT EXISTS (
 """
 
 # Of every endpoint. A replica that has replayed all that it received is behind all the same when it receives no more.
-# After a switch of segments it is ahead of that: it skips the 16 MiB of padding that are still on their way.
+# After a switch of segments it is ahead of that: it skips the 16 MiB of padding that are still on their way. And it
+# waits for the rest of a record that nobody hurries to write: the leader's WAL writer, which sleeps up to 5 s, sends
+# whole pages (XLogBackgroundFlush). A record has at most 33 of them (XLR_MAX_BLOCK_ID).
 HEALTH = """
 SELECT session_user::text AS role, pg_is_in_recovery() AS is_replica,
     current_setting('transaction_read_only') = 'on' AS read_only,
-    CASE WHEN pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()
-            AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
+    CASE WHEN EXISTS (SELECT FROM pg_stat_wal_receiver) AND (
+            unreplayed_bytes <= 0 OR mod(received_bytes, page_bytes) = 0 AND unreplayed_bytes <= 33 * page_bytes
+        ) THEN 0
         WHEN pg_is_in_recovery() THEN extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())
     END::float8 AS replay_lag_seconds
-FROM pg_database WHERE datname = current_database()
+FROM (
+    SELECT current_setting('wal_block_size')::int AS page_bytes,
+        pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0') AS received_bytes,
+        pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) AS unreplayed_bytes
+) AS wal
 """
