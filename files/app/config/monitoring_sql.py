@@ -162,7 +162,8 @@ WHERE NOT indisvalid AND relkind = 'i' AND NOT EXISTS (
 # Of every endpoint. A replica that has replayed all that it received is behind all the same when it receives no more.
 # After a switch of segments it is ahead of that: it skips the 16 MiB of padding that are still on their way. And it
 # waits for the rest of a record that nobody hurries to write: the leader's WAL writer, which sleeps up to 5 s, sends
-# whole pages (XLogBackgroundFlush). A record has at most 33 of them (XLR_MAX_BLOCK_ID).
+# whole pages (XLogBackgroundFlush). The limit is that of the page images in one record (XLR_MAX_BLOCK_ID): who waits
+# for the rest of a longer one counts as late, and a replay that stands still so near to a page's end is not seen.
 HEALTH = """
 SELECT session_user::text AS role, pg_is_in_recovery() AS is_replica,
     current_setting('transaction_read_only') = 'on' AS read_only,
