@@ -29,6 +29,8 @@ BACKUP_FILES = [
     "/etc/cron.d/freelance-backup",
     "/etc/freelance-backup.json",
     "/usr/local/lib/freelance-backup/freelance_dumps.py",
+    "/usr/local/lib/freelance-backup/freelance_physical.py",
+    "/usr/local/lib/freelance-jobs/freelance_jobs.py",
     "/usr/local/sbin/freelance-backup",
 ]
 CACHE_FILES = ["/etc/valkey/users.acl", "/etc/valkey/valkey.conf"]

@@ -6,30 +6,21 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import syslog
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-LAST_LINES = 20
+from freelance_jobs import JobError, log, run_tool
+
 # A name that `dump` gives: what it holds, when it was started (UTC), its form.
 NAME = re.compile(r"(?P<what>(?:full_backup|schema)_.+|globals)_(?P<when>\d{8}_\d{6})(?P<form>\.dump|\.sql|\.sql\.gz)")
 
 
-class BackupError(Exception):
-    """A job failed; `status` becomes the exit status."""
-
-    def __init__(self, message: str, status: int = 1) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """The configuration file (JSON): exactly these keys."""
+    """The configuration file (JSON): these keys and no other."""
 
     stanza: str
     databases: list[str]
@@ -49,32 +40,21 @@ class Config:
     cluster_command: list[str]  # empty: this host acts alone
     member: str
     lag_mib_max: int
+    repositories: int  # of pgBackRest, numbered from 1
+    schedules: dict[str, str]  # of this host's jobs, for what was missed
+    mail_to: str  # empty: nobody
+    drill: dict[str, Any] = dataclasses.field(default_factory=dict)  # absent: no rehearsal here
+    shipping: dict[str, Any] = dataclasses.field(default_factory=dict)  # absent: dumps stay on their host
 
     @classmethod
     def load(cls, path: str) -> "Config":
-        """Read a file; an unknown or missing key raises BackupError."""
+        """Read a file; an unknown or missing key raises JobError."""
         values: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         known = {field.name for field in dataclasses.fields(cls)}
-        if wrong := known.symmetric_difference(values):
-            raise BackupError(f"{path}: missing or unknown keys: {', '.join(sorted(wrong))}")
+        optional = {"drill", "shipping"}
+        if wrong := (known - optional - values.keys()) | (values.keys() - known):
+            raise JobError(f"{path}: missing or unknown keys: {', '.join(sorted(wrong))}")
         return cls(**values)
-
-
-def run(argv: Sequence[str], more_environment: Mapping[str, str] | None = None) -> str:
-    """Run a program and return what it printed; a failure raises BackupError with its last lines."""
-    environment = {**os.environ, **(more_environment or {})}
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        lines = (done.stdout + done.stderr).strip().splitlines()[-LAST_LINES:]
-        raise BackupError("\n".join([f"{argv[0]} ended with exit status {done.returncode}:", *lines]), done.returncode)
-    return done.stdout
-
-
-def log(priority: int, message: str) -> None:
-    """Say it to the journal line by line, and to whoever runs the job by hand."""
-    for line in message.splitlines():
-        syslog.syslog(priority, line)
-    print(message, file=sys.stderr if priority <= syslog.LOG_WARNING else sys.stdout)
 
 
 def local(config: Config, role: str) -> list[str]:
@@ -85,11 +65,11 @@ def local(config: Config, role: str) -> list[str]:
 def ask(config: Config, database: str, query: str) -> str:
     """Ask this host's server one thing."""
     asking = ["psql", "-XAtq", *local(config, config.dump_role), f"--dbname={database}", f"--command={query}"]
-    return run(asking).strip()
+    return run_tool(asking).strip()
 
 
 def refuse_without_room(config: Config) -> None:
-    """Raise BackupError when the disk has too little room: twice the largest dump, else half of the databases."""
+    """Raise JobError when the disk has too little room: twice the largest dump, else half of the databases."""
     folder = Path(config.dump_dir)
     largest = max((path.stat().st_size for path in folder.glob("full_backup_*.dump")), default=0)
     wanted, what = 2 * largest, "twice the largest dump"
@@ -97,7 +77,7 @@ def refuse_without_room(config: Config) -> None:
         size = "SELECT pg_database_size(current_database())"
         wanted, what = sum(int(ask(config, one, size)) for one in config.databases) // 2, "half of the databases' size"
     if (free := shutil.disk_usage(folder).free) < wanted:
-        raise BackupError(f"{folder}: {free} bytes free, {wanted} wanted ({what}): make room or lower the retention")
+        raise JobError(f"{folder}: {free} bytes free, {wanted} wanted ({what}): make room or lower the retention")
 
 
 def dump_database(config: Config, database: str, command: Sequence[str]) -> None:
@@ -108,19 +88,20 @@ def dump_database(config: Config, database: str, command: Sequence[str]) -> None
     """
     has_leader = bool(config.leader_name) and ask(config, database, "SELECT pg_is_in_recovery()") == "t"
     try:
-        run([*command, *local(config, config.dump_role)])
+        run_tool([*command, *local(config, config.dump_role)])
         return
-    except BackupError as error:
+    except JobError as error:
         if not has_leader:
             raise
         log(syslog.LOG_WARNING, f"dump of {database} failed on this replica, it is taken from the leader: {error}")
     leader = [f"--host={config.leader_name}", f"--port={config.leader_port}", f"--username={config.dump_role}"]
     trust = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": config.leader_ca_file, "PGCONNECT_TIMEOUT": "10"}
-    run([*command, *leader, "--no-password"], {**trust, "PGPASSFILE": config.leader_password_file})
+    environment = {**trust, "PGPASSFILE": config.leader_password_file}
+    run_tool([*command, *leader, "--no-password"], environment=environment)
 
 
-def dump(config: Config, started: float) -> int:
-    """Dump each database, its schema and the cluster's globals; return the bytes written.
+def dump(config: Config, started: float) -> list[str]:
+    """Dump each database, its schema and the cluster's globals; return the files' names.
 
     Nothing half written gets its final name.
     """
@@ -131,18 +112,18 @@ def dump(config: Config, started: float) -> int:
     refuse_without_room(config)
     names = [f"globals_{stamp}.sql"]
     # Roles and their passwords are the superuser's to read, and nothing else is.
-    run(["pg_dumpall", "--globals-only", *local(config, "postgres"), f"--file={folder / names[0]}.partial"])
+    run_tool(["pg_dumpall", "--globals-only", *local(config, "postgres"), f"--file={folder / names[0]}.partial"])
     for database in config.databases:
         one = ["pg_dump", f"--dbname={database}"]
         full, schema = f"full_backup_{database}_{stamp}.dump", f"schema_{database}_{stamp}.sql"
         partial = f"{folder / full}.partial"
         dump_database(config, database, [*one, "--format=custom", "--compress=zstd", f"--file={partial}"])
-        run(["pg_restore", "--list", partial])
+        run_tool(["pg_restore", "--list", partial])
         dump_database(config, database, [*one, "--schema-only", f"--file={folder / schema}.partial"])
         names += [full, schema]
     for name in names:
         (folder / f"{name}.partial").rename(folder / name)
-    return sum((folder / name).stat().st_size for name in names)
+    return names
 
 
 def prune(config: Config, now: float) -> None:

@@ -1,11 +1,13 @@
-"""The backup program's decisions: who acts, what is recorded."""
+"""The backup program's decisions: who acts, what is done beside a dump, what is caught up on."""
 
+import dataclasses
 import importlib.util
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -68,6 +70,20 @@ def config(tmp_path: Path) -> Any:
         cluster_command=[],
         member="db1",
         lag_mib_max=16,
+        repositories=1,
+        schedules={"dump": "0 2 * * *", "full": "30 3 * * 0", "incr": "30 */6 * * *"},
+        mail_to="",
+    )
+
+
+@pytest.fixture
+def runner(config: Any) -> Any:
+    return backup.Runner(
+        program="freelance-backup",
+        metric_prefix="freelance_backup",
+        status_dir=Path(config.status_dir),
+        metrics_dir=Path(config.metrics_dir),
+        mail_to="",
     )
 
 
@@ -86,58 +102,102 @@ def test_a_replica_acts_only_while_it_streams_with_little_lag(replicas: Any) -> 
 
 
 def test_a_cluster_without_leader_and_replicas_is_an_error() -> None:
-    with pytest.raises(backup.BackupError, match="no member can act"):
+    with pytest.raises(backup.JobError, match="no member can act"):
         backup.acting_member([member("db1", "Replica", "stopped", "unknown")], 16)
 
 
-def test_a_failed_run_is_recorded_and_keeps_the_time_of_the_last_success(
-    config: Any, monkeypatch: pytest.MonkeyPatch
+def members_are(monkeypatch: pytest.MonkeyPatch, *found: dict[str, Any]) -> None:
+    monkeypatch.setattr(backup, "run_tool", lambda _: json.dumps(found))
+
+
+def test_a_host_that_is_not_chosen_lets_old_dumps_go_and_no_more(
+    config: Any, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup, "dump", lambda *_: 7)
-    assert backup.perform(config, "dump", here=True) == 0
-    good = json.loads(Path(config.status_dir, "dump.json").read_text(encoding="utf-8"))
-
-    def fail(*_: object) -> int:
-        raise backup.BackupError("pg_dump ended", 3)
-
-    monkeypatch.setattr(backup, "dump", fail)
-    assert backup.perform(config, "dump", here=True) == 3
-    bad = json.loads(Path(config.status_dir, "dump.json").read_text(encoding="utf-8"))
-    assert (good["exit_status"], bad["exit_status"]) == (0, 3)
-    assert bad["last_success_timestamp_seconds"] == good["last_success_timestamp_seconds"]
-    assert 'freelance_backup_exit_status{job="dump"} 3' in Path(
-        config.metrics_dir, "freelance_backup_dump.prom"
-    ).read_text(encoding="utf-8")
+    done: list[str] = []
+    monkeypatch.setattr(backup, "prune", lambda *_: done.append("prune"))
+    monkeypatch.setattr(backup, "dump", lambda *_: done.append("dump"))
+    members_are(monkeypatch, member("db2", "Replica"))
+    elsewhere = dataclasses.replace(config, cluster_command=["patronictl"], member="db3")
+    assert backup.perform(elsewhere, runner, "dump") == 0
+    assert done == ["prune"]
 
 
-def test_a_tool_that_fails_is_quoted() -> None:
-    with pytest.raises(backup.BackupError, match=r"(?s)exit status 4.*the reason") as caught:
-        backup.run(["sh", "-c", "echo the reason >&2; exit 4"])
-    assert caught.value.status == 4
+def test_who_cannot_ask_the_cluster_fails_at_night_and_waits_when_it_catches_up(
+    config: Any, runner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members_are(monkeypatch)
+    lost = dataclasses.replace(config, cluster_command=["patronictl"])
+    assert backup.perform(lost, runner, "dump", patient=True) == 75
+    assert not Path(config.status_dir, "dump.json").exists()
+    assert backup.perform(lost, runner, "dump") == 1
 
 
-@pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"job": "dump"}', '{"last_success_timestamp_seconds": "x"}'])
-def test_an_outcome_of_another_time_or_shape_does_not_stop_the_next_one(config: Any, text: str) -> None:
-    path = Path(config.status_dir, "dump.json")
-    path.write_text(text, encoding="utf-8")
-    done = {"exit_status": 3, "bytes": 0, "duration_seconds": 1, "finished_timestamp_seconds": 7}
-    backup.record(config, "dump", done)
-    assert json.loads(path.read_text(encoding="utf-8"))["last_success_timestamp_seconds"] == 0
+@pytest.fixture
+def dumped(config: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    done: list[str] = []
+    Path(config.dump_dir, "one.dump").write_text("12345", encoding="utf-8")
+    monkeypatch.setattr(backup, "dump", lambda *_: ["one.dump"])
+    monkeypatch.setattr(backup, "prune", lambda *_: done.append("prune"))
+    return done
 
 
-def test_a_host_that_acts_no_more_takes_its_failure_back_and_nothing_else(config: Any) -> None:
-    failed = {"exit_status": 3, "bytes": 0, "duration_seconds": 1, "finished_timestamp_seconds": 7}
-    backup.record(config, "dump", failed)
-    backup.stand_aside(config, "dump", "db2")
-    left = json.loads(Path(config.status_dir, "dump.json").read_text(encoding="utf-8"))
-    assert (left["exit_status"], left["acting"], left["finished_timestamp_seconds"]) == (0, "db2", 7)
-    metrics = Path(config.metrics_dir, "freelance_backup_dump.prom").read_text(encoding="utf-8")
-    assert 'freelance_backup_exit_status{job="dump"} 0' in metrics
-    good = {**failed, "exit_status": 0, "finished_timestamp_seconds": 9}
-    backup.record(config, "dump", good)
-    before = Path(config.status_dir, "dump.json").read_text(encoding="utf-8")
-    backup.stand_aside(config, "dump", "db2")
-    assert Path(config.status_dir, "dump.json").read_text(encoding="utf-8") == before
+def outcome(config: Any, job: str) -> Any:
+    return json.loads(Path(config.status_dir, f"{job}.json").read_text(encoding="utf-8"))
+
+
+def test_a_dump_stays_here_unless_shipping_is_configured(config: Any, runner: Any, dumped: list[str]) -> None:
+    assert backup.perform(config, runner, "dump") == 0
+    assert (dumped, outcome(config, "dump")["bytes"]) == (["prune"], 5)
+
+
+def test_a_dump_that_cannot_be_shipped_fails_and_nothing_old_goes(
+    config: Any, runner: Any, dumped: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped: list[Any] = []
+
+    def ship(_: Any, names: list[str]) -> None:
+        shipped.append(names)
+        raise backup.JobError("no route", 3)
+
+    monkeypatch.setitem(sys.modules, "freelance_shipping", SimpleNamespace(ship=ship))
+    shipping = dataclasses.replace(config, shipping={"x": 1})
+    assert backup.perform(shipping, runner, "dump") == 3
+    assert (shipped, dumped) == ([["one.dump"]], [])
+
+
+def test_a_drill_needs_its_configuration_and_gives_its_figures(
+    config: Any, runner: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert backup.perform(config, runner, "drill") == 1
+    assert "no drill is configured" in capsys.readouterr().err
+    module = SimpleNamespace(rehearse=lambda _: {"drill_rto_seconds": 2.5})
+    monkeypatch.setitem(sys.modules, "freelance_drill", module)
+    assert backup.perform(dataclasses.replace(config, drill={"x": 1}), runner, "drill") == 0
+    assert outcome(config, "drill")["drill_rto_seconds"] == 2.5
+
+
+def test_missed_jobs_run_once_and_what_the_repository_holds_since_is_left(
+    config: Any, runner: Any, dumped: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, float]] = []
+
+    def is_held(_: Any, job: str, due: float) -> bool:
+        asked.append((job, due))
+        return job == "incr"
+
+    monkeypatch.setattr(backup, "is_held", is_held)
+    monkeypatch.setattr(backup, "back_up", lambda *_: {"bytes": 7})
+    assert backup.catch_up(config, runner) == 0
+    assert asked == [], "new here: nothing was missed"
+    for job in config.schedules:
+        runner.answered(job, time.time() - 8 * 86_400)
+    assert backup.catch_up(config, runner) == 0
+    assert [job for job, _ in asked] == ["dump", "full", "incr"]
+    assert (dumped, outcome(config, "full")["bytes"]) == (["prune"], 7)
+    assert not Path(config.status_dir, "incr.json").exists()
+    asked.clear()
+    assert backup.catch_up(config, runner) == 0
+    assert asked == []
 
 
 @pytest.mark.parametrize("change", [{"databses": []}, None])
@@ -152,3 +212,12 @@ def test_an_unknown_or_missing_key_is_refused_by_name(tmp_path: Path, change: di
     )
     assert checked.returncode == 78
     assert ("databses" if change else "stanza") in checked.stderr
+
+
+def test_a_schedule_that_never_comes_due_is_refused(config: Any, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    values = {**dataclasses.asdict(config), "schedules": {"full": "61 3 * * 0"}}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    assert backup.main(["--config", str(path), "check-config"]) == 78
+    path.write_text(json.dumps({**values, "schedules": config.schedules}), encoding="utf-8")
+    assert backup.main(["--config", str(path), "check-config"]) == 0

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-MODULE = Path(__file__).parents[3] / "roles/backup_cron/files/freelance_dumps.py"
+ROLES = Path(__file__).parents[3] / "roles"
+MODULE = ROLES / "backup_cron/files/freelance_dumps.py"
+sys.path.append(str(ROLES / "job_runner/files"))
 DAY = 86_400
 TODAY = "20261124_020000"
 
@@ -52,6 +54,9 @@ def config(tmp_path: Path) -> Any:
         cluster_command=[],
         member="db1",
         lag_mib_max=16,
+        repositories=1,
+        schedules={},
+        mail_to="",
     )
 
 
@@ -64,10 +69,10 @@ class Tools:
         self.fails_at: list[str] = []
         self.calls: list[tuple[list[str], Mapping[str, str]]] = []
 
-    def __call__(self, argv: Sequence[str], more_environment: Mapping[str, str] | None = None) -> str:
-        self.calls.append((list(argv), more_environment or {}))
+    def __call__(self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> str:
+        self.calls.append((list(argv), environment or {}))
         if argv[0] == "pg_dump" and set(self.fails_at) & set(argv):
-            raise dumps.BackupError("canceling statement due to conflict with recovery")
+            raise dumps.JobError("canceling statement due to conflict with recovery")
         for word in argv:
             if word.startswith("--file="):
                 Path(word.removeprefix("--file=")).write_text("x", encoding="utf-8")
@@ -81,7 +86,7 @@ class Tools:
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch) -> Tools:
     found = Tools()
-    monkeypatch.setattr(dumps, "run", found)
+    monkeypatch.setattr(dumps, "run_tool", found)
     monkeypatch.setattr(dumps, "log", lambda *_: None)
     return found
 
@@ -91,7 +96,8 @@ def names(config: Any) -> list[str]:
 
 
 def test_databases_are_dumped_by_the_role_that_reads_and_globals_by_the_superuser(config: Any, tools: Tools) -> None:
-    assert dumps.dump(config, time.time()) == 3
+    assert sorted(dumps.dump(config, time.time())) == names(config)
+    assert len(names(config)) == 3
     assert len(tools.of("pg_dump")) == 2
     assert all("--username=backup" in argv for argv in tools.of("pg_dump") + tools.of("psql"))
     assert [word for word in tools.of("pg_dumpall")[0] if word.startswith("--username")] == ["--username=postgres"]
@@ -115,7 +121,7 @@ def test_elsewhere_it_is_not_tried_again_and_leaves_nothing_half_written(
 ) -> None:
     tools.answers["SELECT pg_is_in_recovery()"] = "t" if in_recovery else "f"
     tools.fails_at = ["--host=/run/postgresql"]
-    with pytest.raises(dumps.BackupError, match="conflict with recovery"):
+    with pytest.raises(dumps.JobError, match="conflict with recovery"):
         dumps.dump(dataclasses.replace(config, leader_name=leader), time.time())
     assert len(tools.of("pg_dump")) == 1
     assert [name for name in names(config) if not name.endswith(".partial")] == []
@@ -123,13 +129,13 @@ def test_elsewhere_it_is_not_tried_again_and_leaves_nothing_half_written(
 
 def test_a_leader_that_fails_too_fails_the_job(config: Any, tools: Tools) -> None:
     tools.fails_at = ["--host=/run/postgresql", "--host=direct.test"]
-    with pytest.raises(dumps.BackupError, match="conflict with recovery"):
+    with pytest.raises(dumps.JobError, match="conflict with recovery"):
         dumps.dump(config, time.time())
 
 
 def test_a_first_dump_is_refused_when_the_disk_holds_less_than_half_of_the_database(config: Any, tools: Tools) -> None:
     tools.answers["SELECT pg_database_size(current_database())"] = str(2**62)
-    with pytest.raises(dumps.BackupError, match=r"half of the databases' size.*make room"):
+    with pytest.raises(dumps.JobError, match=r"half of the databases' size.*make room"):
         dumps.dump(config, time.time())
     assert tools.of("pg_dump") == []
 
@@ -137,7 +143,7 @@ def test_a_first_dump_is_refused_when_the_disk_holds_less_than_half_of_the_datab
 def test_a_dump_is_refused_when_the_disk_holds_no_two_of_the_largest(config: Any, tools: Tools) -> None:
     with Path(config.dump_dir, f"full_backup_shop_{TODAY}.dump").open("wb") as huge:
         huge.truncate(2**42)  # a hole: it takes no room
-    with pytest.raises(dumps.BackupError, match=r"twice the largest dump.*make room"):
+    with pytest.raises(dumps.JobError, match=r"twice the largest dump.*make room"):
         dumps.dump(config, time.time())
     assert tools.of("pg_dump") == []
 

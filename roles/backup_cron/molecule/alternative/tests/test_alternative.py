@@ -66,7 +66,10 @@ def test_files_age_by_the_declared_days_and_count(host, as_postgres):
 def test_cron_has_the_dump_at_its_time_and_no_other_job(host):
     crontab = host.file("/etc/cron.d/freelance-backup").content_string.splitlines()
     jobs = [line for line in crontab if " postgres " in line and not line.startswith("#")]
-    assert jobs == ["15 4 * * 6 postgres /usr/local/sbin/freelance-backup dump >/dev/null 2>&1"]
+    assert jobs == [
+        "15 4 * * 6 postgres /usr/local/sbin/freelance-backup dump >/dev/null 2>&1",
+        "*/15 * * * * postgres /usr/local/sbin/freelance-backup catch-up >/dev/null 2>&1",
+    ]
 
 
 def test_without_a_leader_to_fall_back_to_there_is_no_password(host):

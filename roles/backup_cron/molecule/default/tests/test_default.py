@@ -116,13 +116,74 @@ def test_the_password_for_the_leader_is_for_the_jobs_alone(host):
     assert (passwords.user, passwords.mode) == ("postgres", 0o600)
 
 
-@pytest.mark.parametrize("kind", ["full", "diff"])
+@pytest.mark.parametrize("kind", ["full", "diff", "incr"])
 def test_a_physical_backup_lands_in_the_repository(as_postgres, job, kind):
     done, outcome = job(kind)
     assert done.rc == outcome["exit_status"] == 0, done.stderr
     [held] = json.loads(as_postgres("pgbackrest --stanza=main --output=json info").stdout)
     assert held["backup"][-1]["type"] == kind
     assert outcome["bytes"] == held["backup"][-1]["info"]["repository"]["delta"]
+
+
+@pytest.fixture
+def segments(host):
+    """Paths of the archived segments, in order; the repository is as it was afterwards."""
+    host.run_test("cp -a /var/lib/pgbackrest /srv/repository")
+    yield host.check_output("find /var/lib/pgbackrest/archive -name '00*-*' -type f | sort").split()
+    host.run_test("rm -rf /var/lib/pgbackrest && mv /srv/repository /var/lib/pgbackrest")
+
+
+def test_what_the_repository_holds_is_verified(job):
+    done, outcome = job("verify")
+    assert done.rc == outcome["exit_status"] == 0, done.stdout + done.stderr
+    assert outcome["bytes"] > 0
+
+
+@pytest.mark.parametrize("number", [0, 2], ids=["the first", "a later one"])
+def test_a_damaged_segment_is_named(host, segments, job, number):
+    host.run_test(f"printf damage | dd of={segments[number]} conv=notrunc seek=9 bs=1 status=none")
+    done, outcome = job("verify")
+    assert done.rc == outcome["exit_status"] != 0
+    assert segments[number].rpartition("/")[2] in host.run("journalctl -t freelance-backup -n 40").stdout
+
+
+def test_a_lost_segment_is_told_by_its_neighbours(host, segments, job):
+    host.run_test(f"rm {segments[2]}")
+    done, outcome = job("verify")
+    assert done.rc == outcome["exit_status"] != 0
+    before, after = (segments[number].rpartition("/")[2][:24] for number in (1, 3))
+    assert f"WAL is missing after {before} and before {after}" in done.stderr
+
+
+def test_a_lost_file_of_a_backup_is_named(host, segments, job):  # noqa: ARG001 - it restores the repository
+    file = host.check_output("find /var/lib/pgbackrest/backup/main/*F/pg_data/base -type f | sort | head -1")
+    host.run_test(f"rm {file}")
+    done, _ = job("verify")
+    assert done.rc != 0
+    assert f"file missing '{file.removeprefix('/var/lib/pgbackrest/backup/main/')}'" in done.stderr
+
+
+def test_a_job_that_was_missed_runs_at_the_next_chance_and_none_twice(host, as_postgres):
+    for name in ("dump", "full", "diff", "incr", "verify"):
+        as_postgres(f"touch -d '1 minute ago' {STATUS}/{name}.answered")
+    assert as_postgres("freelance-backup catch-up").stdout == ""
+    as_postgres(f"touch -d '2 days ago' {STATUS}/dump.answered")
+    before = int(host.check_output("date +%s"))
+    done = as_postgres("freelance-backup catch-up")
+    assert (done.rc, "dump: was missed" in done.stdout) == (0, True), done.stdout + done.stderr
+    outcome = json.loads(host.file(f"{STATUS}/dump.json").content_string)
+    assert outcome["last_success_timestamp_seconds"] >= before
+    assert as_postgres("freelance-backup catch-up").stdout == ""
+
+
+def test_a_missed_backup_that_the_repository_holds_since_is_not_taken_again(as_postgres, job):
+    job("full")
+    held = json.loads(as_postgres("pgbackrest --stanza=main --output=json info").stdout)[0]["backup"]
+    for name in ("diff", "incr"):
+        as_postgres(f"touch -d '30 days ago' {STATUS}/{name}.answered")
+    done = as_postgres("freelance-backup catch-up")
+    assert done.stdout.count("the repository holds a backup since") == 2, done.stdout + done.stderr
+    assert json.loads(as_postgres("pgbackrest --stanza=main --output=json info").stdout)[0]["backup"] == held
 
 
 def test_the_node_exporter_can_read_the_outcome(host, job):
@@ -196,7 +257,12 @@ def test_a_host_that_is_not_chosen_does_nothing(host, as_postgres):
 def test_two_runs_of_one_job_never_overlap(as_postgres):
     held = as_postgres(f"flock {STATUS}/dump.lock freelance-backup dump")
     assert held.rc == 75
-    assert "still holds the lock" in held.stderr
+    assert "still holds the lock" in held.stdout
+
+
+def test_physical_jobs_wait_for_each_other(as_postgres):
+    held = as_postgres(f"flock {STATUS}/physical.lock freelance-backup verify")
+    assert (held.rc, "still holds the lock physical" in held.stdout) == (75, True)
 
 
 def test_root_is_refused(host):
@@ -208,7 +274,7 @@ def test_cron_runs_the_job_by_itself(host):
     crontab = host.file("/etc/cron.d/freelance-backup")
     assert crontab.mode == 0o644
     assert "0 2 * * * postgres /usr/local/sbin/freelance-backup dump" in crontab.content_string
-    every_minute = "sed 's/^0 2 /* * /; /full$\\|diff$/d' /etc/cron.d/freelance-backup > /etc/cron.d/every-minute"
+    every_minute = "sed -n 's/^0 2 /* * /; /^[A-Z]\\|dump/p' /etc/cron.d/freelance-backup > /etc/cron.d/every-minute"
     started = int(host.check_output("date +%s"))
     host.run_test(every_minute)
     try:

@@ -1,0 +1,129 @@
+"""The physical layer: each repository gets its backup, and whatever can't be restored is told by name."""
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+ROLES = Path(__file__).parents[3] / "roles"
+sys.path += [str(ROLES / "job_runner/files"), str(ROLES / "backup_cron/files")]
+
+physical = importlib.import_module("freelance_physical")
+
+SEGMENT = "17-1/0000000100000000/000000010000000000000003-ba9417c9d7a5b4fdf17f7a907ca42c507a7634a2.zst"
+WHOLE = """\
+P00 DETAIL: archiveId: 17-1, wal start: 000000010000000000000001, wal stop: 000000010000000000000022
+P00 DETAIL: archiveId: 17-1, wal start: 000000020000000000000022, wal stop: 000000020000000000000030
+P00 DETAIL: archiveId: 18-2, wal start: 000000020000000000000042, wal stop: 000000020000000000000050
+stanza: main
+status: ok
+"""
+
+
+class PgBackRest:
+    """Stands in for pgBackRest: answers by its last word, fails where it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.verified: str | Exception = WHOLE
+        self.fails_at = ""
+        self.backups: list[dict[str, Any]] = []
+
+    def __call__(self, argv: Sequence[str]) -> str:
+        self.calls.append(list(argv))
+        if self.fails_at and self.fails_at in argv:
+            raise physical.JobError("unreachable", 49)
+        if argv[-1] == "verify":
+            if isinstance(self.verified, Exception):
+                raise self.verified
+            return self.verified
+        if "repo-ls" in argv:
+            return json.dumps({".": {}, SEGMENT.replace("3-", "4-"): {}, SEGMENT: {}, "17-1/00000002.history": {}})
+        return json.dumps([{"backup": self.backups}])
+
+
+@pytest.fixture
+def pgbackrest(monkeypatch: pytest.MonkeyPatch) -> PgBackRest:
+    found = PgBackRest()
+    found.backups = [backup("full", 100), backup("incr", 200)]
+    monkeypatch.setattr(physical, "run_tool", found)
+    return found
+
+
+def backup(kind: str, start: int) -> dict[str, Any]:
+    return {"type": kind, "timestamp": {"start": start}, "info": {"repository": {"delta": start}}}
+
+
+def config(repositories: int = 1) -> Any:
+    return SimpleNamespace(stanza="main", repositories=repositories)
+
+
+def test_each_repository_gets_its_backup_also_when_the_first_is_gone(pgbackrest: PgBackRest) -> None:
+    assert physical.back_up(config(2), "diff") == {"bytes": 400}
+    pgbackrest.calls.clear()
+    pgbackrest.fails_at = "--repo=1"
+    with pytest.raises(physical.JobError, match="repository 1: unreachable") as caught:
+        physical.back_up(config(2), "diff")
+    assert caught.value.status == 49
+    assert ["pgbackrest", "--stanza=main", "--repo=2", "--type=diff", "backup"] in pgbackrest.calls
+
+
+def test_a_whole_repository_is_verified(pgbackrest: PgBackRest) -> None:
+    assert physical.verify(config()) == {"bytes": 300}
+    assert pgbackrest.calls[0][2] == "--repo=1"
+
+
+@pytest.mark.parametrize(
+    ("found", "named"),
+    [
+        (f"P01   INFO: invalid checksum '{SEGMENT}'\nstatus: error", f"invalid checksum '{SEGMENT}'"),
+        (f"P01   INFO: invalid result {SEGMENT}: [29] zlib\nstatus: error", f"invalid result {SEGMENT}"),
+        ("P01   INFO: file missing '20261129-1F/pg_data/x'\nstatus: error", "file missing '20261129-1F/pg_data/x'"),
+        ("status: error\nbackup: 1F, status: in-progress", "status: in-progress"),
+        ("", "can't be restored"),
+        (
+            WHOLE.replace("wal start: 000000020000000000000022", "wal start: 000000010000000000000024"),
+            "WAL is missing after 000000010000000000000022 and before 000000010000000000000024",
+        ),
+    ],
+    ids=["checksum", "unreadable", "missing file", "another error", "no answer", "gap"],
+)
+def test_what_cannot_be_restored_is_named(pgbackrest: PgBackRest, found: str, named: str) -> None:
+    pgbackrest.verified = found
+    with pytest.raises(physical.JobError) as caught:
+        physical.verify(config())
+    assert named in str(caught.value)
+
+
+def test_of_many_damaged_files_some_are_named_and_all_are_counted(pgbackrest: PgBackRest) -> None:
+    pgbackrest.verified = "".join(f"P01   INFO: file missing '{number}'\n" for number in range(100))
+    with pytest.raises(physical.JobError) as caught:
+        physical.verify(config())
+    assert str(caught.value).endswith("file missing '19'\n100 in all")
+
+
+def test_what_ends_it_without_a_name_is_the_oldest_segment(pgbackrest: PgBackRest) -> None:
+    pgbackrest.verified = physical.JobError("zlib threw error", 29)
+    with pytest.raises(physical.JobError, match=SEGMENT) as caught:
+        physical.verify(config())
+    assert caught.value.status == 29
+
+
+@pytest.mark.usefixtures("pgbackrest")
+@pytest.mark.parametrize(
+    ("job", "due", "held"),
+    [("full", 99, True), ("full", 101, False), ("diff", 100, True), ("diff", 150, False), ("incr", 200, True),
+     ("incr", 201, False), ("verify", 0, False), ("dump", 0, False)],
+)  # fmt: skip
+def test_a_backup_that_does_more_takes_the_place_of_a_missed_one(job: str, due: float, held: bool) -> None:
+    assert physical.is_held(config(), job, due) is held
+
+
+def test_a_repository_that_cannot_be_asked_holds_nothing(pgbackrest: PgBackRest) -> None:
+    pgbackrest.fails_at = "--repo=2"
+    assert not physical.is_held(config(2), "full", 0)
