@@ -41,7 +41,7 @@ FILES = {
         "/var/backups/freelance-application",
         "/var/backups/postgresql",
         "/var/backups/postgresql/*",
-        "/var/spool/pgbackrest/archive/*/out/*.error",
+        "/var/spool/pgbackrest/archive/*/out/*",
     ],
     "etcd": ["/etc/default/etcd", "/etc/etcd/*", "/var/lib/etcd", "/var/lib/etcd/*"],
     "repository": ["/etc/pgbackrest/*", "/var/lib/pgbackrest"],
@@ -98,6 +98,17 @@ QUERIES = {
         "postgres",
         "select last_archived_wal, extract(epoch from now() - last_archived_time)::int as age_seconds,"
         " failed_count, last_failed_time > last_archived_time as failing from pg_stat_archiver",
+    ],
+    # Segments that are complete and not in the repository; what is being written now, where this host leads.
+    "archive_queue": [
+        "postgres",
+        "select count(*) as segments, coalesce(extract(epoch from now() - min(modification)), 0)::int"
+        " as oldest_age_seconds, case when not pg_is_in_recovery() then pg_walfile_name(pg_current_wal_lsn()) end"
+        " as current_wal from pg_ls_archive_statusdir() where name like '%.ready'",
+    ],
+    "checksums": [
+        "postgres",
+        "select coalesce(datname, 'shared') as database, checksum_failures as failures from pg_stat_database",
     ],
     "overrides": ["postgres", "select name from pg_file_settings where sourcefile ~ 'auto[.]conf$'"],
     "extensions": [APP, "select extname, nspname from pg_extension e join pg_namespace n on n.oid = extnamespace"],
@@ -207,6 +218,7 @@ def of(environment: Environment, name: str) -> dict[str, Any]:
             "/etc/freelance-application.json",
             "/var/lib/freelance-application/*.json",
             "/var/lib/freelance-backup/*.json",
+            "/var/lib/freelance-maintenance/*.json",
             f"{TRANSPARENT_HUGE_PAGES}/enabled",
             f"{TRANSPARENT_HUGE_PAGES}/defrag",
         ],
