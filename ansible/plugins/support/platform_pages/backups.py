@@ -1,0 +1,173 @@
+"""The page of backups, of what look_at_backups.py has said on each host."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from platform_pages.drawing import LEFT, TOP, WARNING, Canvas, epoch, lasted, moment, size
+
+COLOURS = {"full": "#1b5e20", "diff": "#1565c0", "incr": "#6a1b9a", "dump": "#ef6c00"}
+ROW_HEIGHT = 28
+
+
+def overview(looks: Sequence[Mapping[str, Any]], now: float, drill_days_max: float) -> dict[str, Any]:
+    """Put in order what hosts say: rows of words for tables, a timeline, and problems that a person has to know of."""
+    answers = [look["info"] for look in looks if look["info"] is not None]
+    problems = [] if answers else ["no host can ask the repository: " + (_errors(looks) or "no host has answered")]
+    # Whoever reaches the most repositories is believed.
+    info: Sequence[Mapping[str, Any]] = min(answers, key=lambda answer: len(_unreachable(answer)), default=[])
+    problems += _unreachable(info) if answers else []
+    backups = [backup for stanza in info for backup in stanza["backup"]]
+    backups.sort(key=lambda backup: backup["timestamp"]["stop"], reverse=True)
+    problems += [
+        f"{backup['label']}: it holds pages with a wrong checksum" for backup in backups if backup.get("error")
+    ]
+    archived = max((look["archived"] for look in looks if look["archived"]), default=None)
+    dumps = [{**dump, "host": look["host"]} for look in looks for dump in look["dumps"]]
+    jobs, failed = _jobs(looks, now)
+    drill, bad = _drill(looks, now, drill_days_max)
+    return {
+        "made": moment(now),
+        "windows": [_window(repo, info, archived) for stanza in info for repo in stanza["repo"]],
+        "sets": [_set(backup, now) for backup in backups],
+        "jobs": jobs,
+        "drill": drill,
+        "dumps": [
+            [dump["name"], dump["host"], size(dump["bytes"]), moment(dump["finished"])]
+            for dump in sorted(dumps, key=lambda dump: float(dump["finished"]), reverse=True)
+        ],
+        "timeline": timeline(backups, dumps, now),
+        "problems": problems + failed + bad,
+    }
+
+
+def _errors(looks: Sequence[Mapping[str, Any]]) -> str:
+    return "; ".join(f"{look['host']}: {look['error']}" for look in looks if look["error"])
+
+
+def _unreachable(info: Sequence[Mapping[str, Any]]) -> list[str]:
+    repositories = [repo for stanza in info for repo in stanza["repo"] if repo["status"]["code"]]
+    named = [f"repository {repo['key']}: {repo['status']['message']}" for repo in repositories]
+    nothing = [] if info else ["pgBackRest knows no stanza"]
+    return (
+        named
+        + nothing
+        + [
+            f"no backup can be restored: {stanza['status']['message']}"
+            for stanza in info
+            if stanza["status"]["code"] and not any(repo["status"]["code"] for repo in stanza["repo"])
+        ]
+    )
+
+
+def _window(repository: Mapping[str, Any], info: Sequence[Mapping[str, Any]], archived: float | None) -> list[str]:
+    key = repository["key"]
+    if repository["status"]["code"]:
+        return [str(key), "can't be asked", "unknown", "unknown"]
+    stops = [
+        backup["timestamp"]["stop"]
+        for stanza in info
+        for backup in stanza["backup"]
+        if backup["database"]["repo-key"] == key
+    ]
+    segments = [
+        archive["max"]
+        for stanza in info
+        for archive in stanza["archive"]
+        if archive["database"]["repo-key"] == key and archive["max"]
+    ]
+    first = moment(min(stops)) if stops else "nothing can be restored yet"
+    last = moment(archived) if archived and segments else "unknown"
+    return [str(key), first, last, max(segments, default="none")]
+
+
+def _set(backup: Mapping[str, Any], now: float) -> list[str]:
+    start, stop = backup["timestamp"]["start"], backup["timestamp"]["stop"]
+    held = backup["info"]["repository"]
+    return [
+        backup["label"],
+        backup["type"],
+        str(backup["database"]["repo-key"]),
+        moment(stop),
+        lasted(now - stop),
+        lasted(stop - start),
+        size(backup["info"]["size"]),
+        # Block incremental backups say what they add, and nothing of the sum.
+        size(held["delta"]),
+    ]
+
+
+def _jobs(looks: Sequence[Mapping[str, Any]], now: float) -> tuple[list[list[str]], list[str]]:
+    outcomes = [
+        {"job": name, **left}
+        for look in looks
+        for name, left in look["status"].items()
+        if isinstance(left, dict) and "exit_status" in left and "finished_timestamp_seconds" in left
+    ]
+    problems = [
+        f"{look['host']}: the status file of {name} can't be read"
+        for look in looks
+        for name, left in look["status"].items()
+        if left is None
+    ]
+    newest: dict[str, Any] = {}
+    for outcome in sorted(outcomes, key=lambda each: float(each["finished_timestamp_seconds"])):
+        newest[outcome["job"]] = outcome
+    rows = []
+    for job, last in sorted(newest.items()):
+        success = last.get("last_success_timestamp_seconds")
+        finished = float(last["finished_timestamp_seconds"])
+        state = "good" if last["exit_status"] == 0 else f"failed ({last['exit_status']})"
+        took = lasted(last["duration_seconds"]) if "duration_seconds" in last else ""
+        host = str(last.get("host", ""))
+        rows.append(
+            [job, host, state, moment(finished), lasted(now - finished), took, moment(success) if success else ""]
+        )
+        if last["exit_status"]:
+            problems.append(f"{job}: the last run has failed on {host}; see journalctl there")
+    return rows, problems
+
+
+def _drill(looks: Sequence[Mapping[str, Any]], now: float, days_max: float) -> tuple[dict[str, str], list[str]]:
+    records = [look["status"]["drill-record"] for look in looks if look["status"].get("drill-record")]
+    if not records:
+        return {}, []
+    last = max(records, key=lambda record: epoch(record["finished"]))
+    finished = epoch(last["finished"])
+    words = {"when": moment(finished), "result": "good" if last["ok"] else "failed", "set": str(last["backup_label"])}
+    words |= {"restored to": str(last.get("target_time", ""))}
+    for name in ("rto_seconds", "rpo_seconds"):
+        if last.get(name) is not None:
+            words[name[:3].upper()] = lasted(float(last[name]))
+    if last.get("bytes_per_second"):
+        words["rate"] = f"{size(float(last['bytes_per_second']))}/s"
+    problems = [] if last["ok"] else [f"the last restore drill has failed: {last.get('checks')}"]
+    if now - finished > days_max * 86400:
+        problems.append(f"the last restore drill is {lasted(now - finished)} old; at most {days_max} d")
+    return words, problems
+
+
+def timeline(backups: Sequence[Mapping[str, Any]], dumps: Sequence[Mapping[str, Any]], now: float) -> str:
+    """Draw when each set and dump was made."""
+    marks = [
+        (
+            each["type"],
+            each["timestamp"]["stop"],
+            f"{each['label']}, {moment(each['timestamp']['stop'])}",
+            each.get("error"),
+        )
+        for each in backups
+    ]
+    marks += [
+        ("dump", each["finished"], f"{each['name']}, {moment(each['finished'])}, {size(each['bytes'])}", False)
+        for each in dumps
+    ]
+    first = min((float(mark[1]) for mark in marks), default=now - 86400)
+    canvas = Canvas("Backups by time", ROW_HEIGHT * len(COLOURS), first, now)
+    for row, (kind, colour) in enumerate(COLOURS.items()):
+        y = TOP + ROW_HEIGHT * (row + 0.5)
+        canvas.text(4, y + 4, kind)
+        canvas.line((LEFT, y), (canvas.x(canvas.last), y), colour)
+        for name, at, words, broken in marks:
+            if name == kind:
+                canvas.dot(canvas.x(float(at)), y, WARNING if broken else colour, words)
+    return str(canvas)

@@ -1,0 +1,59 @@
+"""Runs on a host, as root, with the standard library alone: prints what it knows of backups as JSON. Changes nothing.
+
+Arguments: name of the host, stanza ("-": this host asks no repository), folder of status files, folder of dumps.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SECONDS_MAX = 60
+ARCHIVED = (
+    "select extract(epoch from last_archived_time)::bigint from pg_stat_archiver"
+    " where not pg_is_in_recovery() and last_archived_time is not null"
+)
+
+
+def as_postgres(*argv: str) -> tuple[int, str]:
+    """Run a program as the database's system user; return its status, and its output or what it complains of."""
+    command = ["runuser", "-u", "postgres", "--", "env", "-C", "/", *argv]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 1, str(error)
+    return done.returncode, done.stdout if done.returncode == 0 else done.stderr.strip()
+
+
+def read(folder: str) -> dict[str, Any]:
+    """Return the JSON files of a folder by their names; None for one that is none."""
+    found: dict[str, Any] = {}
+    for path in sorted(Path(folder).glob("*.json")):
+        try:
+            found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            found[path.stem] = None
+    return found
+
+
+def main(host: str, stanza: str, status_dir: str, dump_dir: str) -> dict[str, Any]:
+    """Collect everything of this host."""
+    seen: dict[str, Any] = {"host": host, "info": None, "error": "", "archived": None, "status": read(status_dir)}
+    if stanza != "-":
+        status, said = as_postgres("pgbackrest", f"--stanza={stanza}", "--output=json", "info")
+        if status == 0:
+            seen["info"] = json.loads(said)
+        else:
+            seen["error"] = said
+        status, said = as_postgres("psql", "-XAtqc", ARCHIVED)
+        seen["archived"] = int(said) if status == 0 and said.strip() else None
+    files = [path for path in sorted(Path(dump_dir).glob("*")) if path.is_file()]
+    seen["dumps"] = [
+        {"name": path.name, "bytes": path.stat().st_size, "finished": path.stat().st_mtime} for path in files
+    ]
+    return seen
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:5])))

@@ -1,0 +1,142 @@
+"""The page of backups, of an answer recorded from pgBackRest 2.55 and of hosts in trouble."""
+
+import copy
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+from platform_pages import backups
+from platform_pages.drawing import lasted, size
+from platform_pages.table import columns
+
+ROOT = Path(__file__).resolve().parents[3]
+INFO = json.loads((Path(__file__).parent / "pgbackrest_info.json").read_text(encoding="utf-8"))
+NOW = 1_795_930_204.0  # two hours after the recorded backup
+DUMP = {"name": "full_backup_自由职业<1>.dump", "bytes": 2048, "finished": NOW - 60}
+
+
+def look(**told: Any) -> dict[str, Any]:
+    """Make what a host says."""
+    return {"host": "db1", "info": INFO, "error": "", "archived": NOW - 30, "status": {}, "dumps": [], **told}
+
+
+def rendered(overview: dict[str, Any]) -> tuple[str, str]:
+    """Return the page and the table of the terminal."""
+    loader = jinja2.FileSystemLoader(ROOT / "ansible/playbooks/templates")
+    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701 - as Ansible
+    environment.filters["columns"] = columns
+    play = yaml.safe_load((ROOT / "ansible/playbooks/show_backups.yml").read_text(encoding="utf-8"))[1]
+    values = {"backups": overview, "backups_heads": play["vars"]["backups_heads"]}
+    values |= {"platform_environment": "lab", "environment_directory": ".lab"}
+    page, words = (environment.get_template(f"backups.{kind}.j2").render(values) for kind in ("html", "txt"))
+    return page, words
+
+
+def drawings(page: str) -> list[ET.Element]:
+    """Return the drawings of a page; one that is not well-formed raises."""
+    return [ET.fromstring(text) for text in re.findall(r"(?s)<svg.*?</svg>", page)]  # noqa: S314 - our own
+
+
+def test_window_set_job_and_dump_are_told() -> None:
+    status = {"dump": {"host": "db1", "exit_status": 0, "duration_seconds": 0.5, "finished_timestamp_seconds": NOW}}
+    told = backups.overview([look(status=status, dumps=[DUMP])], NOW, 8)
+    assert told["problems"] == []
+    assert told["windows"] == [["1", "2026-11-29 03:30", "2026-11-29 05:29", INFO[0]["archive"][0]["max"]]]
+    (held,) = told["sets"]
+    assert held == ["20261129-033002F", "full", "1", "2026-11-29 03:30", "2.0 h", "2.0 s", "22.4 MiB", "2.7 MiB"]
+    assert told["jobs"][0][:3] == ["dump", "db1", "good"]
+    page, words = rendered(told)
+    assert "none yet" in words
+    assert "20261129-033002F  full" in words
+    (drawing,) = drawings(page)
+    said = [title.text for title in drawing.iter("{http://www.w3.org/2000/svg}title")]
+    assert any("自由职业<1>" in str(text) for text in said)
+
+
+def test_words_of_hosts_are_escaped_and_the_page_needs_nothing_from_elsewhere() -> None:
+    page, _ = rendered(backups.overview([look(dumps=[DUMP], status={"<b>": None})], NOW, 8))
+    assert "自由职业&lt;1&gt;" in page
+    assert "<b>" not in page
+    assert not re.search(r"<script|src=|href=|url\(|@import", page)
+
+
+@pytest.mark.parametrize(
+    ("looks", "problem"),
+    [
+        ([], "no host can ask the repository: no host has answered"),
+        ([look(info=None, error="timed out")], "no host can ask the repository: db1: timed out"),
+        ([look(status={"full": None})], "db1: the status file of full can't be read"),
+        (
+            [look(status={"full": {"host": "db1", "exit_status": 56, "finished_timestamp_seconds": NOW}})],
+            "full: the last run has failed on db1; see journalctl there",
+        ),
+        (
+            [look(status={"drill-record": {"finished": NOW - 9 * 86400, "ok": True, "backup_label": "x"}})],
+            "the last restore drill is 9.0 d old; at most 8 d",
+        ),
+        (
+            [
+                look(
+                    status={"drill-record": {"finished": NOW, "ok": False, "backup_label": "x", "checks": {"a": False}}}
+                )
+            ],
+            "the last restore drill has failed: {'a': False}",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_on_a_page_that_still_renders(looks: list[dict[str, Any]], problem: str) -> None:
+    told = backups.overview(looks, NOW, 8)
+    assert told["problems"] == [problem]
+    page, words = rendered(told)
+    assert f"PROBLEM: {problem}" in words
+    assert len(drawings(page)) == 1
+
+
+def test_a_repository_that_is_out_of_reach_is_named_and_the_other_is_shown() -> None:
+    info = copy.deepcopy(INFO)
+    info[0]["repo"].append({"key": 2, "cipher": "none", "status": {"code": 99, "message": "host is down"}})
+    told = backups.overview([look(info=info)], NOW, 8)
+    assert told["problems"] == ["repository 2: host is down"]
+    assert [window[:2] for window in told["windows"]] == [["1", "2026-11-29 03:30"], ["2", "can't be asked"]]
+    # A host that reaches both is believed.
+    assert backups.overview([look(info=info), look()], NOW, 8)["problems"] == []
+
+
+def test_an_empty_stanza_restores_nothing() -> None:
+    info = copy.deepcopy(INFO)
+    info[0] |= {"backup": [], "archive": [], "status": {"code": 2, "message": "no valid backups"}}
+    told = backups.overview([look(info=info, archived=None)], NOW, 8)
+    assert told["windows"] == [["1", "nothing can be restored yet", "unknown", "none"]]
+    assert told["problems"] == ["no backup can be restored: no valid backups"]
+    rendered(told)
+
+
+def test_a_good_drill_shows_its_figures() -> None:
+    record = {"finished": "2026-11-29T05:00:00+00:00", "ok": True, "backup_label": "20261129-033002F"}
+    record |= {
+        "target_time": "2026-11-29 04:59",
+        "rto_seconds": 30,
+        "rpo_seconds": 1.5,
+        "bytes_per_second": 3 * 1024**2,
+    }
+    told = backups.overview([look(status={"drill-record": record})], NOW, 8)
+    assert told["problems"] == []
+    assert {"when": "2026-11-29 05:00", "RTO": "30.0 s", "RPO": "1.5 s", "rate": "3.0 MiB/s"}.items() <= told[
+        "drill"
+    ].items()
+
+
+def test_sizes_and_times_are_written_for_people() -> None:
+    assert [size(amount) for amount in (0, 1023, 1024, 5 * 1024**5, 2**70)] == [
+        "0 B",
+        "1023 B",
+        "1.0 KiB",
+        "5.0 PiB",
+        "1048576.0 PiB",
+    ]
+    assert [lasted(seconds) for seconds in (0.5, 300, 10_000, 200_000)] == ["0.5 s", "5.0 min", "2.8 h", "2.3 d"]
