@@ -8,7 +8,7 @@ from typing import Any
 # Ansible loads a filter by its path, and takes each file beside it for a filter too.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
 
-from platform_pages import backups
+from platform_pages import backups, capacity
 from platform_pages.table import columns
 
 
@@ -17,4 +17,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name the filters."""
-        return {"backups_overview": backups.overview, "columns": columns}
+        return {"backups_overview": backups.overview, "capacity_plan": capacity.plan, "columns": columns}

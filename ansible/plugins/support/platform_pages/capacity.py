@@ -1,0 +1,129 @@
+"""The monthly plan of capacity, of the samples that look_at_capacity.py has taken on each host."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from platform_pages.drawing import BOTTOM, LEFT, TOP, WARNING, Canvas, moment, size
+
+DAY_S = 86400
+MONTH_S = 30 * DAY_S
+DAYS_MIN = 3
+# What is further away is nothing to plan by.
+HORIZON_S = 5 * 365 * DAY_S
+PLOT_HEIGHT = 120
+BYTES, COUNT, MILLISECONDS = "bytes", "count", "ms"
+
+Point = tuple[float, float]
+Series = dict[str, Any]  # points: list of Point; limit: float or None; unit
+
+
+def series(samples: Iterable[Mapping[str, Any]]) -> dict[str, Series]:
+    """Put samples of all hosts in order of time, one series for each thing that grows."""
+    made: dict[str, Series] = {}
+
+    def add(name: str, unit: str, at: float, value: float, limit: float | None = None) -> None:
+        one = made.setdefault(name, {"points": [], "limit": None, "unit": unit})
+        one["points"].append((at, float(value)))
+        one["limit"] = limit
+
+    before: dict[str, Mapping[str, Any]] = {}
+    for taken in sorted(samples, key=lambda each: float(each["at"])):
+        at, host = float(taken["at"]), taken["host"]
+        for name, (used, limit) in taken["gauges"].items():
+            unit = BYTES if name == "memory" or name.startswith("disk ") else COUNT
+            # Whoever leads: there is one of them.
+            add(name if name == "connections" else f"{host} {name}", unit, at, used, limit)
+        for kind in ("databases", "tables"):
+            for name, amount in (taken.get(kind) or {}).items():
+                add(f"{kind.removesuffix('s')} {name}", BYTES, at, amount)
+        if statements := taken.get("statements"):
+            mean = _mean_ms(before.get(host), statements)
+            if mean is not None:
+                add("queries, mean time", MILLISECONDS, at, mean)
+            add("queries slower than 1 s on average", COUNT, at, statements["slow"])
+            before[host] = statements
+    return made
+
+
+def _mean_ms(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> float | None:
+    """Return the mean time of the queries since the sample before; None where the counters began anew."""
+    if before is None or not now["calls"] or not before["calls"]:
+        return None
+    calls, spent = now["calls"] - before["calls"], now["total_ms"] - before["total_ms"]
+    return spent / calls if calls > 0 and spent >= 0 else None
+
+
+def slope(points: Sequence[Point]) -> float | None:
+    """Return the growth per second by least squares, or None with fewer than three days of samples."""
+    if len({int(at // DAY_S) for at, _ in points}) < DAYS_MIN:
+        return None
+    return statistics.linear_regression([at for at, _ in points], [value for _, value in points]).slope
+
+
+def reached(points: Sequence[Point], limit: float | None, now: float) -> str:
+    """Return the day on which a limit is reached, if its value goes on to grow as it did."""
+    if limit is None:
+        return ""
+    if points[-1][1] >= limit:
+        return "reached"
+    growth = slope(points)
+    if growth is None:
+        return "no trend yet"
+    # The line through the samples, not the last of them, is what goes on.
+    line = statistics.linear_regression([at for at, _ in points], [value for _, value in points])
+    if growth <= 0 or (at := (limit - line.intercept) / growth) - now > HORIZON_S:
+        return "not within 5 years"
+    return moment(max(at, now))[:10]
+
+
+def written(value: float, unit: str) -> str:
+    """Write a value for people."""
+    return size(value) if unit == BYTES else f"{value:.1f} ms" if unit == MILLISECONDS else f"{value:.0f}"
+
+
+def plot(name: str, one: Series) -> str:
+    """Draw the samples and the limit of one series."""
+    points, limit, unit = one["points"], one["limit"], one["unit"]
+    canvas = Canvas(name, PLOT_HEIGHT, points[0][0], points[-1][0])
+    top = max([value for _, value in points] + ([limit] if limit else [])) or 1
+
+    def y(value: float) -> float:
+        return TOP + PLOT_HEIGHT * (1 - value / top)
+
+    canvas.text(4, TOP + 10, written(top, unit))
+    canvas.text(4, TOP + PLOT_HEIGHT, "0")
+    if limit:
+        canvas.line((LEFT, y(limit)), (canvas.x(canvas.last), y(limit)), WARNING)
+    drawn = [(canvas.x(at), y(value)) for at, value in points]
+    canvas.path(drawn, "#1565c0")
+    for (x, height), (at, value) in zip(drawn, points, strict=True):
+        canvas.dot(x, height, "#1565c0", f"{moment(at)}: {written(value, unit)}", radius=BOTTOM / 10)
+    return str(canvas)
+
+
+def plan(looks: Sequence[Sequence[Mapping[str, Any]]], now: float) -> dict[str, Any]:
+    """Lay out the plan: rows of words, a plot for each row, and how much there is to go by."""
+    samples = [taken for look in looks for taken in look]
+    days = len({int(float(taken["at"]) // DAY_S) for taken in samples})
+    rows, plots = [], []
+    for name, one in sorted(series(samples).items()):
+        points, limit, unit = one["points"], one["limit"], one["unit"]
+        growth = slope(points)
+        rows.append(
+            [
+                name,
+                written(points[-1][1], unit),
+                written(limit, unit) if limit is not None else "",
+                f"{100 * points[-1][1] / limit:.0f} %" if limit else "",
+                written(growth * MONTH_S, unit) if growth is not None else "no trend yet",
+                reached(points, limit, now),
+            ]
+        )
+        plots.append({"name": name, "drawing": plot(name, one)})
+    notes = []
+    if days < DAYS_MIN:
+        notes.append(f"There is no trend yet: samples of {days} day(s), at least {DAYS_MIN} are needed.")
+    if not any(taken.get("databases") for look in looks for taken in look[-1:]):
+        notes.append("No host leads: nothing new is known of the databases.")
+    return {"made": moment(now), "rows": rows, "plots": plots, "note": " ".join(notes)}

@@ -1,0 +1,131 @@
+"""Runs on a host, as root, with the standard library alone: takes a sample of what may run out, prints all samples.
+
+Arguments: host's name, "write" or "read" (without a sample), file of the samples (a JSON object per line, kept for 400
+days), application's database, port of the pooler, folders whose volumes count (joined by commas). It continues as the
+system user postgres.
+"""
+
+import csv
+import io
+import json
+import os
+import pwd
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+SECONDS_MAX = 60
+KEPT_S = 400 * 86400
+SERVER = (
+    "select json_build_object('connections', (select count(*) from pg_stat_activity where backend_type ="
+    " 'client backend'), 'connections_max', current_setting('max_connections')::int, 'databases', (select"
+    " json_object_agg(datname, pg_database_size(oid)) from pg_database where not datistemplate))"
+    " where not pg_is_in_recovery()"
+)
+# Partitions count as their table.
+TABLES = (
+    "select json_object_agg(name, bytes) from (select"
+    " coalesce(pg_partition_root(c.oid), c.oid)::regclass::text as name, sum(pg_total_relation_size(c.oid)) as bytes"
+    " from pg_class c join pg_namespace n on n.oid = relnamespace"
+    " where relkind in ('r', 'm') and nspname !~ '^pg_' and nspname <> 'information_schema'"
+    " group by 1 order by 2 desc limit 10) t"
+)
+STATEMENTS = (
+    "select json_build_object('calls', sum(calls), 'total_ms', sum(total_exec_time), 'slow', count(*)"
+    " filter (where mean_exec_time > 1000)) from pg_stat_statements"
+)
+
+
+def psql(*arguments: str) -> str:
+    """Return what psql prints; nothing where it can't be asked."""
+    try:
+        done = subprocess.run(
+            ["psql", "-Xq", *arguments], capture_output=True, text=True, timeout=SECONDS_MAX, check=False, cwd="/"
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def answer(database: str, query: str) -> dict[str, Any]:
+    """Return the object that a query gives."""
+    said = psql("-At", "-d", database, "-c", query)
+    return json.loads(said) if said else {}
+
+
+def of_host(folders: list[str]) -> dict[str, list[float]]:
+    """Return used and total bytes of memory and volumes."""
+    memory = {
+        name: int(kib) * 1024 for name, kib in re.findall(r"(?m)^(\w+):\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    }
+    found: dict[str, list[float]] = {"memory": [memory["MemTotal"] - memory["MemAvailable"], memory["MemTotal"]]}
+    for folder in folders:
+        if Path(folder).is_dir():
+            volume = os.statvfs(folder)
+            total = volume.f_blocks * volume.f_frsize
+            # As df has it: what root keeps back counts as used up.
+            found[f"disk {folder}"] = [total - volume.f_bavail * volume.f_frsize, total]
+    return found
+
+
+def of_pool(port: str) -> dict[str, list[float]]:
+    """Return the pooler's connections to the server and their limit, by the name that it offers."""
+    console = ["-h", "/run/pgbouncer", "-p", port, "-U", "pgbouncer", "-d", "pgbouncer", "--csv", "-c"]
+    rows = csv.DictReader(io.StringIO(psql(*console, "show databases")))
+    return {
+        f"pool {row['name']}": [int(row["current_connections"]), int(row["max_connections"])]
+        for row in rows
+        if row["name"] != "pgbouncer"
+    }
+
+
+def sample(host: str, database: str, port: str, folders: list[str]) -> dict[str, Any]:
+    """Take one sample: name -> [used, limit], and of the leader what the cluster's databases hold and do."""
+    gauges = of_host(folders) | of_pool(port)
+    taken: dict[str, Any] = {"at": time.time(), "host": host, "gauges": gauges}
+    if server := answer("postgres", SERVER):
+        gauges["connections"] = [server["connections"], server["connections_max"]]
+        taken["databases"] = server["databases"]
+        taken["tables"] = answer(database, TABLES)
+        taken["statements"] = answer(database, STATEMENTS)
+    return taken
+
+
+def kept(file: Path, now: float) -> list[dict[str, Any]]:
+    """Return the samples of a file that are not too old; a line that was cut short is none."""
+    found = []
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        try:
+            one = json.loads(line)
+        except ValueError:
+            continue
+        if now - one["at"] < KEPT_S:
+            found.append(one)
+    return found
+
+
+def main(host: str, mode: str, path: str, *of_sample: str) -> list[dict[str, Any]]:
+    """Return all samples, the new one last."""
+    file = Path(path)
+    database, port, folders = of_sample
+    samples = kept(file, time.time())
+    if mode == "write":
+        samples.append(sample(host, database, port, folders.split(",")))
+        whole = file.with_suffix(".new")
+        whole.write_text("".join(json.dumps(one) + "\n" for one in samples), encoding="utf-8")
+        whole.replace(file)
+    return samples
+
+
+if __name__ == "__main__":
+    user = pwd.getpwnam("postgres")
+    # The folder is this user's: root writes nothing where somebody else may lay links.
+    if os.getuid() == 0:
+        os.initgroups(user.pw_name, user.pw_gid)
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    os.umask(0o022)
+    print(json.dumps(main(*sys.argv[1:7])))

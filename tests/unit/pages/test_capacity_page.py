@@ -1,0 +1,130 @@
+"""The plan of capacity: trends, the day on which a limit is reached, and what is said where there is none."""
+
+import json
+import os
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+from platform_pages import capacity, look_at_capacity
+from platform_pages.table import columns
+
+ROOT = Path(__file__).resolve().parents[3]
+DAY = 86400.0
+NOW = 1_795_953_600.0  # 2026-11-29 12:00 UTC
+
+
+def sample(days_ago: float, used: float = 1.0, **more: Any) -> dict[str, Any]:
+    return {"at": NOW - days_ago * DAY, "host": "db1", "gauges": {"disk /data": [used, 100.0]}, **more}
+
+
+def rows(*looks: list[dict[str, Any]]) -> dict[str, list[str]]:
+    return {row[0]: row[1:] for row in capacity.plan(looks, NOW)["rows"]}
+
+
+def test_a_steady_growth_names_the_day_on_which_the_limit_is_reached() -> None:
+    growing = [sample(10 - day, 50 + 4 * day) for day in range(11)]
+    # 90 of 100 bytes today, four more each day: two days and a half.
+    assert rows(growing) == {"db1 disk /data": ["90 B", "100 B", "90 %", "120 B", "2026-12-02"]}
+
+
+@pytest.mark.parametrize(
+    ("used", "told"),
+    [
+        ([10, 10, 10, 10], "not within 5 years"),
+        ([40, 30, 20, 10], "not within 5 years"),
+        ([10, 10.001, 10.002, 10.003], "not within 5 years"),
+        ([97, 98, 99, 100], "reached"),
+        # Up and down again: the line through them has long passed the limit.
+        ([0, 99, 200, 99], "2026-11-29"),
+    ],
+)
+def test_what_does_not_grow_or_is_full_is_told(used: list[float], told: str) -> None:
+    assert rows([sample(3 - day, value) for day, value in enumerate(used)])["db1 disk /data"][-1] == told
+
+
+def test_two_days_are_no_trend() -> None:
+    plan = capacity.plan([[sample(1), sample(0.9), sample(0, databases={"app": 5})]], NOW)
+    assert plan["note"] == "There is no trend yet: samples of 2 day(s), at least 3 are needed."
+    assert plan["rows"][-1][-2:] == ["no trend yet", "no trend yet"]
+
+
+def test_without_any_sample_the_page_says_so() -> None:
+    plan = capacity.plan([[]], NOW)
+    assert plan["rows"] == []
+    assert plan["note"].endswith("No host leads: nothing new is known of the databases.")
+
+
+def test_a_database_goes_on_when_another_host_leads() -> None:
+    first = [sample(2, databases={"app": 100}, tables={"orders": 40})]
+    second = [
+        {"at": NOW - day * DAY, "host": "db2", "gauges": {}, "databases": {"app": 300 - 100 * day}} for day in (1, 0)
+    ]
+    found = rows(first, second)
+    assert found["database app"] == ["300 B", "", "", "2.9 KiB", ""]
+    assert found["table orders"][0] == "40 B"
+
+
+def test_queries_are_timed_between_samples_and_not_over_a_reset() -> None:
+    counters = [(100, 1000.0), (200, 3000.0), (10, 50.0), (20, 80.0)]
+    samples = [
+        sample(3 - day, statements={"calls": calls, "total_ms": spent, "slow": day})
+        for day, (calls, spent) in enumerate(counters)
+    ]
+    points = capacity.series(samples)["queries, mean time"]["points"]
+    assert [value for _, value in points] == [20.0, 3.0]
+    empty = {"calls": None, "total_ms": None, "slow": 0}
+    assert "queries, mean time" not in capacity.series([sample(1, statements=empty), sample(0, statements=empty)])
+
+
+def test_the_page_is_whole_and_escaped() -> None:
+    named = [sample(day, tables={"订单<1>": 10 - day}, databases={"app": 1}) for day in (3, 2, 1, 0)]
+    plan = capacity.plan([named], NOW)
+    loader = jinja2.FileSystemLoader(ROOT / "ansible/playbooks/templates")
+    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701 - as Ansible
+    environment.filters["columns"] = columns
+    play = yaml.safe_load((ROOT / "ansible/playbooks/show_capacity.yml").read_text(encoding="utf-8"))[1]
+    values = {"capacity": plan, "capacity_heads": play["vars"]["capacity_heads"]}
+    values |= {"platform_environment": "lab", "environment_directory": ".lab"}
+    page, words = (environment.get_template(f"capacity.{kind}.j2").render(values) for kind in ("html", "txt"))
+    drawings = [ET.fromstring(text) for text in re.findall(r"(?s)<svg.*?</svg>", page)]  # noqa: S314 - our own
+    titles = [drawing.findtext("{http://www.w3.org/2000/svg}title") for drawing in drawings]
+    assert titles == ["database app", "db1 disk /data", "table 订单<1>"]
+    assert "订单<1>" not in page
+    assert not re.search(r"<script|src=|href=|url\(|@import", page)
+    assert "table 订单<1>   10 B" in words
+    assert "no trend" not in words
+
+
+def test_a_run_adds_one_line_and_drops_what_is_old_or_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_at_capacity, "psql", lambda *_: "")
+    monkeypatch.setattr("time.time", lambda: NOW)
+    file = tmp_path / "capacity.jsonl"
+    file.write_text(f'{json.dumps(sample(401))}\n{json.dumps(sample(1))}\n{{"at": 17', encoding="utf-8")
+    arguments = (str(file), "app", "6432", f"{tmp_path},{tmp_path}/none")
+    assert look_at_capacity.main("db1", "read", *arguments) == [sample(1)]
+    old, new = look_at_capacity.main("db1", "write", *arguments)
+    assert old == sample(1)
+    assert set(new["gauges"]) == {"memory", f"disk {tmp_path}"}
+    assert all(0 < used <= total for used, total in new["gauges"].values())
+    assert [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] == [old, new]
+    assert os.listdir(tmp_path) == ["capacity.jsonl"]  # noqa: PTH208 - names alone
+
+
+def test_a_leader_tells_of_its_databases_and_a_pooler_of_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {
+        "show databases": "name,current_connections,max_connections\nmain,3,50\npgbouncer,0,0",
+        look_at_capacity.SERVER: '{"connections": 7, "connections_max": 460, "databases": {"app": 9}}',
+        look_at_capacity.TABLES: '{"orders": 4}',
+    }
+    monkeypatch.setattr(look_at_capacity, "psql", lambda *argv: said.get(argv[-1], ""))
+    taken = look_at_capacity.sample("db1", "app", "6432", [])
+    assert taken["gauges"]["pool main"] == [3, 50]
+    assert taken["gauges"]["connections"] == [7, 460]
+    assert (taken["databases"], taken["tables"], taken["statements"]) == ({"app": 9}, {"orders": 4}, {})
