@@ -119,3 +119,19 @@ def drill(records: Iterable[Mapping[str, Any]], days_max: float, now: float) -> 
     if now - good > days_max * DAY_S:
         problems.append(f"the last good drill is {(now - good) / DAY_S:.1f} days old; at most {days_max}")
     return problems
+
+
+POSTPONED = 75  # a job that waits for a backup or a migration; its next chance counts
+
+
+def upkeep(job: str, outcomes: Iterable[Mapping[str, Any]], due: float | None) -> list[str]:
+    """Judge a maintenance job: its newest run, and whether it succeeded since `due`, when it had to at the latest."""
+    found = list(outcomes)
+    newest = max(found, key=lambda each: float(each["finished_timestamp_seconds"]), default=None)
+    problems = []
+    if newest and newest["exit_status"] not in {0, POSTPONED}:
+        problems.append(f"{job}: the last run has failed with status {newest['exit_status']}")
+    success_s = max((each.get("last_success_timestamp_seconds") or 0 for each in found), default=0)
+    if due is not None and success_s < due:
+        problems.append(f"{job}: it was due at {due:.0f} and has not succeeded since; last at {success_s:.0f}")
+    return problems
