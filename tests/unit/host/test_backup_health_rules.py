@@ -1,5 +1,6 @@
 """Each rule of the backups' health: what it lets pass and what it tells."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,3 +131,18 @@ def test_every_kind_of_host_knows_the_limits_and_what_they_need_is_looked_at(env
     asked = plan.of(environment, "db1")
     assert {"archive_queue", "checksums", "archiver"} <= set(asked["queries"])
     assert "/var/lib/freelance-backup/*.json" in asked["contents"]
+
+
+def test_an_environment_sets_a_limit_of_its_own_and_keeps_the_others(environment: Environment) -> None:
+    inventory = Path(environment.name)
+    values = inventory / "group_vars/all.yml"
+    before = values.read_text(encoding="utf-8")
+    try:
+        values.write_text(
+            f"{before}\nenvironment_thresholds: {{backup_age_hours_max: {{diff: 3}}}}\n", encoding="utf-8"
+        )
+        limits = Environment(environment.name).declared("db1")["platform_thresholds"]
+    finally:
+        values.write_text(before, encoding="utf-8")
+    assert (limits["backup_age_hours_max"]["diff"], limits["backup_age_hours_max"]["full"]) == (3, 192)
+    assert limits["drill_days_max"] == 8
