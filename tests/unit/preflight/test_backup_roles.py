@@ -13,13 +13,17 @@ SECRET = "0123456789" * 3
 FILES = {"certificate_file": "/x.crt", "key_file": "/x.key", "ca_file": "/ca.crt"}
 S3 = {"type": "s3", "bucket": "freelance", "region": "eu-central-1", "kms_key_arn": "arn:aws:kms:eu:1:key/1"}
 
+SECOND = S3 | {"bucket": "freelance-second", "region": "eu-west-1"}
+HOST = {"type": "host", "host": "service1"}
+BUCKETS = {"hosts": ["db1"], "cipher_passphrase": SECRET}
+
 
 def prefixed(role: str, values: dict[str, Any]) -> dict[str, Any]:
     return {f"{role}_{name}": value for name, value in values.items()}
 
 
 BASES: dict[str, dict[str, Any]] = {
-    "wal_archive": {"stanza": "main", "repository": {"type": "host", "host": "service1"}, "host": "db1", **FILES},
+    "wal_archive": {"stanza": "main", "repositories": [HOST], "host": "db1", **FILES},
     "backup_repository": {"stanza": "main", "hosts": ["db1"], "cipher_passphrase": SECRET, **FILES},
     "backup_cron": {"stanza": "main", "jobs": ["dump"]},
     "job_runner": {},
@@ -34,14 +38,16 @@ BASES: dict[str, dict[str, Any]] = {
 # role, what is wrong with it, what the refusal has to say.
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("wal_archive", {}, []),
-    ("wal_archive", {"repository": {"type": "host"}}, ["names no host", "no command that pretends"]),
-    ("wal_archive", {"repository": S3}, ["wal_archive_hosts=[]", "at least 20", "initialise_secrets.yml"]),
-    ("wal_archive", {"repository": S3, "hosts": ["db1"], "cipher_passphrase": SECRET}, []),
-    (
-        "wal_archive",
-        {"repository": S3 | {"kms_key_arn": ""}, "hosts": ["db1"], "cipher_passphrase": SECRET},
-        ["kms_key_arn"],
-    ),
+    ("wal_archive", {"repositories": [{"type": "host"}]}, ["names no host", "no command that pretends"]),
+    ("wal_archive", {"repositories": [S3]}, ["wal_archive_hosts=[]", "at least 20", "initialise_secrets.yml"]),
+    ("wal_archive", {"repositories": [S3], **BUCKETS}, []),
+    ("wal_archive", {"repositories": [S3 | {"kms_key_arn": ""}], **BUCKETS}, ["kms_key_arn"]),
+    ("wal_archive", {"repositories": [S3, SECOND], **BUCKETS}, []),
+    ("wal_archive", {"repositories": [HOST, S3], **BUCKETS}, []),
+    ("wal_archive", {"repositories": []}, ["wal_archive_repositories=[]", "one or two", "pretends"]),
+    ("wal_archive", {"repositories": [S3, S3 | {"region": "x"}], **BUCKETS}, ["no two alike", "another bucket"]),
+    ("wal_archive", {"repositories": [HOST, HOST | {"host": "service2"}]}, ["only as the first"]),
+    ("wal_archive", {"repositories": [S3 | {"key_type": "shared"}], **BUCKETS}, ["s3_key has 0", "key_type=auto"]),
     ("wal_archive", {"compress_level": 99}, ["wal_archive_compress_level=99", "1 to 22"]),
     ("backup_repository", {}, []),
     ("backup_repository", {"hosts": []}, ["backup_repository_hosts=[]", "contract"]),

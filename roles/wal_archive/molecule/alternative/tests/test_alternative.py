@@ -1,4 +1,4 @@
-"""The configuration for a bucket: what pgBackRest reads, and that nothing pretends to be archived."""
+"""What holds for two buckets alone; test_archive.py has what holds for any repository."""
 
 import os
 import subprocess
@@ -9,55 +9,57 @@ import pytest
 CONFIG = "/etc/pgbackrest/pgbackrest.conf"
 
 
-def test_every_setting_is_known_to_pgbackrest(host):
-    said = host.run(
-        "cd / && sudo -u postgres pgbackrest --stanza=main --repo1-type=posix --repo1-path=/nonexistent info"
-    )
-    assert (said.rc, "missing stanza path" in said.stdout, "WARN" in said.stdout) == (0, True, False), said.stdout
+def pgbackrest(host, arguments):
+    return host.run(f"cd / && sudo -u postgres pgbackrest --stanza=main {arguments}")
 
 
-def test_a_segment_is_never_acknowledged_while_the_bucket_is_out_of_reach(host):
-    host.run("install -d -o postgres /tmp/pg/pg_wal /tmp/pg/global")
-    host.run("sudo -u postgres sh -c 'head -c 16777216 /dev/zero > /tmp/pg/pg_wal/000000010000000000000001'")
-    push = host.run(
-        "cd /tmp/pg && sudo -u postgres timeout 60 pgbackrest --stanza=main --pg1-path=/tmp/pg --archive-timeout=5 "
-        "archive-push pg_wal/000000010000000000000001"
-    )
-    assert push.rc != 0, push.stdout
+def test_no_setting_is_unknown_to_pgbackrest(host):
+    said = pgbackrest(host, "info")
+    assert (said.rc, "WARN" in said.stdout + said.stderr) == (0, False), said.stdout + said.stderr
 
 
-def test_the_bucket_is_encrypted_twice_and_no_key_lies_on_the_host(host):
-    lines = set(host.file(CONFIG).content_string.splitlines())
-    assert {
-        "repo1-type=s3",
-        "repo1-path=/main",
-        "repo1-s3-bucket=freelance-backup",
-        "repo1-s3-key-type=auto",
-        "repo1-s3-kms-key-id=arn:aws-cn:kms:cn-north-1:123456789012:key/0a1b",
-        "repo1-cipher-type=aes-256-cbc",
-        "repo1-retention-full=30",
-    } <= lines
-    assert not [line for line in lines if line.startswith(("repo1-s3-key=", "repo1-s3-key-secret"))]
+def test_what_lies_in_each_bucket_is_encrypted_twice_with_its_own_key(host):
+    for number, key in enumerate(("cn-north-1:123456789012:key/0a1b", "cn-northwest-1:123456789012:key/2c3d"), start=1):
+        assert pgbackrest(host, f"--repo={number} repo-ls --filter=backup.info backup/main").stdout.strip()
+        bucket = ("freelance-backup", "freelance-second")[number - 1]
+        answer = host.check_output(
+            "curl --silent --fail --cacert /etc/ssl/platform/ca.crt --dump-header - --output /tmp/backup.info "
+            f"-H 'Authorization: AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/cn-north-1/s3/aws4_request' "
+            f"https://wal-archive-alternative-1:9443/{bucket}/main/backup/main/backup.info"
+        )
+        assert f"x-amz-server-side-encryption-aws-kms-key-id: arn:aws-cn:kms:{key}" in answer, answer
+        assert host.file("/tmp/backup.info").content.startswith(b"Salted__")
+
+
+def test_no_key_and_no_passphrase_is_in_a_command_line_a_log_or_an_open_file(host):
     assert host.file(CONFIG).mode == 0o640
+    for secret in ("secret-of-this-scenario", "only-of-this-scenario"):
+        assert secret not in host.check_output("ps axww -o args")
+        assert secret not in host.check_output("journalctl --no-pager | grep -v 'sudo\\['")
+        assert host.run(f"grep -rl {secret} /var/log/pgbackrest").stdout == ""
 
 
-def test_the_other_database_hosts_are_read_and_may_read(host):
-    lines = host.file(CONFIG).content_string.splitlines()
-    assert [line for line in lines if line.startswith("tls-server-auth")] == [
-        "tls-server-auth=db2=main",
-        "tls-server-auth=db3=main",
-    ]
-    assert {"pg2-host=db2", "pg3-host=db3", "pg1-path=/var/lib/postgresql/17/main"} <= set(lines)
-    assert not [line for line in lines if "wal-archive-alternative-1" in line]
+def test_a_certificate_of_another_authority_is_refused(host):
+    said = pgbackrest(host, "--repo=1 --repo1-storage-ca-file=/etc/ssl/certs/ca-certificates.crt --io-timeout=5 info")
+    assert "unable to verify certificate" in said.stdout + said.stderr, said.stdout + said.stderr
 
 
-def test_the_server_listens(host):
-    assert ":8432" in host.check_output("ss -Htln")
+def test_no_segment_is_acknowledged_while_the_buckets_are_out_of_reach(host):
+    wal = "/tmp/pg/pg_wal/000000010000000000000001"
+    host.run("install -d -o postgres /tmp/pg /tmp/pg/pg_wal /tmp/pg/global")
+    host.run(f"sudo -u postgres sh -c 'head -c 16777216 /dev/zero > {wal}'")
+    host.run_test("systemctl stop nginx")
+    try:
+        push = pgbackrest(host, f"--pg1-path=/tmp/pg --no-archive-async --io-timeout=5 archive-push {wal}")
+        assert push.rc != 0, push.stdout
+    finally:
+        host.run_test("systemctl start nginx")
+        host.run("rm -r /tmp/pg")
 
 
-def play(*options):
+def play(*options, playbook="../../lab/molecule/converge_role.yml"):
     """Play the role once more; returns the finished command."""
-    playbook = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "../../lab/molecule/converge_role.yml"
+    playbook = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / playbook
     inventory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory"
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
     return subprocess.run(
@@ -80,3 +82,22 @@ def test_a_load_that_a_run_was_kept_from_is_made_up_for(host, path, restarts):
     assert "changed=2" in mended.stdout, mended.stdout  # what was found, and its handler
     assert (host.check_output("systemctl show -P MainPID pgbackrest") != before) == restarts
     assert "changed=0" in play("--check").stdout
+
+
+def test_the_repositories_of_another_cluster_are_refused_and_left_alone(host):
+    """A new cluster in the place of the old one: the same version, another system identifier."""
+    data = "/var/lib/postgresql/17/main"
+    before = pgbackrest(host, "--output=json info").stdout
+    host.run_test("systemctl stop postgresql@17-main")
+    host.run_test(f"mv {data} {data}.kept")
+    try:
+        host.run_test(f"sudo -u postgres /usr/lib/postgresql/17/bin/initdb --pgdata={data}")
+        refused = play(playbook="molecule/alternative/converge.yml")
+        assert "holds another cluster: repository 1, 2" in " ".join(refused.stdout.split()), refused.stdout[-3000:]
+        assert refused.returncode != 0
+        assert pgbackrest(host, "--output=json info").stdout == before
+    finally:
+        host.run_test("systemctl stop postgresql@17-main")
+        host.run_test(f"rm -r {data}")
+        host.run_test(f"mv {data}.kept {data}")
+        host.run_test("systemctl start postgresql@17-main")
