@@ -1,0 +1,112 @@
+"""What `verify` of wal_archive concludes from what repositories hold, and which repositories the contract's become."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+RUNNING = 7713430527827088178
+CONCLUSIONS = ("stanza_missing", "foreign", "upgraded", "full_missing")
+
+
+def database(repository: int, number: int, system_id: int, version: str) -> dict[str, Any]:
+    return {"id": number, "repo-key": repository, "system-id": system_id, "version": version}
+
+
+def full(repository: int, number: int = 1, kind: str = "full") -> dict[str, Any]:
+    return {"type": kind, "database": {"id": number, "repo-key": repository}}
+
+
+def info(codes: list[int], databases: list[dict[str, Any]], backups: list[dict[str, Any]]) -> str:
+    states = [{"key": number, "status": {"code": code}} for number, code in enumerate(codes, start=1)]
+    return json.dumps([{"name": "main", "repo": states, "db": databases, "backup": backups}])
+
+
+OLD = database(1, 1, 11, "16")
+OURS = database(1, 1, RUNNING, "17")
+# What info says, and: is a stanza missing, which are another cluster's, was it upgraded, which have no full backup.
+CASES: dict[str, tuple[str, list[Any]]] = {
+    "nothing yet": (info([1], [], []), [True, [], False, [1]]),
+    "made, without a backup": (info([2], [OURS], []), [False, [], False, [1]]),
+    "in order": (info([0], [OURS], [full(1)]), [False, [], False, []]),
+    "only a differential is left": (info([0], [OURS], [full(1, kind="diff")]), [False, [], False, [1]]),
+    "a second one was added": (info([0, 1], [OURS], [full(1)]), [True, [], False, [2]]),
+    "two in order": (info([0, 0], [OURS, database(2, 1, RUNNING, "17")], [full(1), full(2)]), [False, [], False, []]),
+    "a major upgrade": (info([0], [OLD], [full(1)]), [False, [], True, [1]]),
+    "upgraded, its first full failed": (
+        info([0], [database(1, 2, RUNNING, "17"), OLD], [full(1)]),
+        [False, [], False, [1]],
+    ),
+    "upgraded": (info([0], [OLD, database(1, 2, RUNNING, "17")], [full(1), full(1, 2)]), [False, [], False, []]),
+    "another cluster": (info([0], [database(1, 1, 12, "17")], [full(1)]), [False, [1], True, [1]]),
+    "a newer cluster": (info([0], [database(1, 1, 12, "18")], [full(1)]), [False, [1], True, [1]]),
+    "another cluster in the second": (
+        info([0, 0], [OURS, database(2, 1, 12, "17")], [full(1), full(2)]),
+        [False, [2], True, [1, 2]],
+    ),
+}
+BUCKET = {"bucket": "one", "region": "eu-central-1", "kms_key_arn": "arn:1"}
+SECOND = {"bucket": "two", "region": "eu-west-1", "kms_key_arn": "arn:2"}
+CONTRACTS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "host": ({"type": "host", "host": "service1", "retention_days": 30}, [{"type": "host", "host": "service1"}]),
+    "bucket": ({"type": "s3", "retention_days": 30, "second": None, **BUCKET}, [{"type": "s3", **BUCKET}]),
+    "two": (
+        {"type": "s3", "retention_days": 30, "second": SECOND, **BUCKET},
+        [{"type": "s3", **BUCKET}, {"type": "s3", **SECOND}],
+    ),
+}
+
+
+def told(folder: Path, vars_file: str, cases: dict[str, tuple[dict[str, Any], str]]) -> dict[str, Any]:
+    """Evaluate an expression for each case in one run of Ansible: starting it takes longer than a case."""
+    tasks = [
+        {"copy": {"dest": str(folder / name), "content": f"{{{{ {shown} | to_json }}}}", "mode": "0600"}, "vars": given}
+        for name, (given, shown) in cases.items()
+    ]
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    (folder / "play.json").write_text(json.dumps([play | {"vars_files": [str(ROOT / vars_file)]}]), encoding="utf-8")
+    played = subprocess.run(
+        ["ansible-playbook", "-i", "localhost,", str(folder / "play.json")],
+        cwd=ROOT,
+        env=os.environ | {"ANSIBLE_INVENTORY_ENABLED": "host_list"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert played.returncode == 0, played.stdout[-3000:] + played.stderr[-3000:]
+    return {name: json.loads((folder / name).read_text(encoding="utf-8")) for name in cases}
+
+
+@pytest.fixture(scope="module")
+def conclusions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    internal = {name: f"__wal_archive_{name}" for name in CONCLUSIONS}
+    numbers = f"{internal['foreign']} | map(attribute='repo-key') | list"
+    shown = f"[{internal['stanza_missing']}, {numbers}, {internal['upgraded']}, {internal['full_missing']}]"
+    cases = {
+        name: ({"__wal_archive_info": {"stdout": said}, "__wal_archive_identity": {"stdout": f"{RUNNING} 17"}}, shown)
+        for name, (said, _) in CASES.items()
+    }
+    return told(tmp_path_factory.mktemp("states"), "roles/wal_archive/vars/main.yml", cases)
+
+
+@pytest.fixture(scope="module")
+def wired(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    cases = {
+        name: ({"platform_repository": given}, "wal_archive_repositories") for name, (given, _) in CONTRACTS.items()
+    }
+    return told(tmp_path_factory.mktemp("wired"), "ansible/playbooks/group_vars/database.yml", cases)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_state_leads_to_what_it_needs(conclusions: dict[str, Any], name: str) -> None:
+    assert conclusions[name] == CASES[name][1]
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_the_contracts_repository_and_its_second_become_the_list(wired: dict[str, Any], name: str) -> None:
+    assert wired[name] == CONTRACTS[name][1]
