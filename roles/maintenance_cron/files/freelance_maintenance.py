@@ -1,0 +1,216 @@
+#!/usr/bin/python3 -B
+"""Run one job of upkeep: `analyze`, `vacuum` or `reindex` (on the leader), `statements` or `report` (on every host).
+
+Started by cron as the user postgres, under a lock. All but `statements` run inside a window of hours and under a limit
+of load, and the first three never during a backup or a migration: they are postponed (exit status 75) and `catch-up`
+tries again. Partitions and statistics views are the application's own jobs: see /etc/cron.d/freelance-application.
+"""
+
+import argparse
+import datetime
+import fcntl
+import os
+import sys
+import syslog
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+# Beside this file in the repository, in a folder of its own on a host.
+sys.path += [str(Path(__file__).resolve().parent), "/usr/local/lib/freelance-maintenance"]
+
+import freelance_reports
+import freelance_upkeep as upkeep
+import freelance_upkeep_server as server
+from freelance_jobs import JobError, Postponed, Runner, log
+from freelance_upkeep import Action, Limits
+from freelance_upkeep_server import Config
+
+UPKEEP = ("analyze", "vacuum", "reindex")
+KEPT = ("statements", "report")
+EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
+
+
+def busy_file(paths: Sequence[str]) -> str:
+    """Name a lock of another job on this host that is held; empty: none is."""
+    for path in map(Path, paths):
+        try:
+            with path.open(encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            continue
+        except BlockingIOError:
+            return str(path)
+    return ""
+
+
+def not_now(config: Config, now: bool) -> str:
+    """Tell why the hour or the load forbids work; empty: nothing does. `now`: somebody wants it whatever they are."""
+    if now:
+        return ""
+    hour = datetime.datetime.now().astimezone().hour
+    if not upkeep.in_window(hour, config.window_start_hour, config.window_end_hour):
+        return f"outside the window, {config.window_start_hour} to {config.window_end_hour} o'clock"
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    if load > config.load_per_core_max:
+        return f"load {load:.2f} for each core, {config.load_per_core_max} allowed"
+    return ""
+
+
+def obstacle(config: Config, now: bool) -> str:
+    """Tell why upkeep of the database has to wait; empty: it may run."""
+    if held := busy_file(config.busy_files):
+        return f"a backup is running: {held} is held"
+    return server.busy_on_server(config) or not_now(config, now)
+
+
+def planned(config: Config, job: str, database: str) -> Iterator[Action]:
+    """Give a database's actions one by one: an index is measured when its turn has come."""
+    limits = Limits(**config.limits)
+    if job != "reindex":
+        plan = upkeep.analyze if job == "analyze" else upkeep.vacuum
+        yield from plan(server.tables(config, database), limits)
+        return
+    indexes = server.indexes(config, database)
+    yield from upkeep.leftovers(indexes)
+    yield from upkeep.reindex_collated(indexes)
+    for index in upkeep.to_measure(indexes, limits):
+        yield from upkeep.reindex_bloated(index, server.density_percent(config, database, index), limits)
+
+
+def act(config: Config, database: str, action: Action) -> None:
+    """Run one statement. What a rebuild that failed has left is removed at once."""
+    log(syslog.LOG_INFO, f"{database}: {action.statement}  -- {action.why}")
+    # A rebuild waits for transactions that see the old index, and nobody waits for it meanwhile.
+    patient = {"lock_timeout": f"{config.rebuild_wait_seconds}s"} if " INDEX " in action.statement else None
+    try:
+        server.ask(config, database, action.statement, patient)
+    except JobError:
+        if action.statement.startswith("REINDEX"):
+            for left in upkeep.leftovers(server.indexes(config, database)):
+                server.ask(config, database, left.statement, patient)
+        raise
+
+
+def work(config: Config, job: str, now: bool) -> Mapping[str, float]:
+    """Do what is to be done in each database. One failure keeps nothing else from being done, but fails the job."""
+    done, failures = 0, list[str]()
+    for database in config.databases:
+        failed = len(failures)
+        for action in planned(config, job, database):
+            if why := obstacle(config, now):
+                raise Postponed(f"{why} ({done} done before)")
+            try:
+                act(config, database, action)
+                done += 1
+            except JobError as error:
+                failures.append(f"{action.statement}: {error}")
+        if job == "reindex" and len(failures) == failed:
+            failures += settle_collations(config, database)
+    if failures:
+        raise JobError("\n".join(failures))
+    return {"actions": done}
+
+
+def settle_collations(config: Config, database: str) -> list[str]:
+    """Note the versions that all indexes are made with now; name those that somebody has to rebuild."""
+    indexes = server.indexes(config, database)
+    if left := upkeep.by_hand(indexes):
+        return [f"{database}: version of a collation changed, REINDEX by hand: {', '.join(left)}"]
+    server.refresh_versions(config, database, {name for index in indexes for name in index.collations})
+    return []
+
+
+def check(config: Config, job: str, now: bool) -> None:
+    """Print what the job would do and what stands in its way. Changes nothing."""
+    if job == "statements":
+        print(f"would keep {len(server.statements(config)['statements'])} statements")
+        return
+    if job == "report":
+        day = datetime.datetime.now().astimezone().date() - datetime.timedelta(days=1)
+        print(f"would read {freelance_reports.log_file(config, day)[0]}")
+        print(f"not now: {why}" if (why := not_now(config, now)) else "nothing stands in its way")
+        return
+    if not server.leads(config):
+        print("would do nothing: this host's server does not lead")
+        return
+    actions = [(database, action) for database in config.databases for action in planned(config, job, database)]
+    for database, action in actions:
+        print(f"would run in {database}: {action.statement}  -- {action.why}")
+    print(
+        f"{len(actions)} to do; "
+        + (f"not now: {why}" if (why := obstacle(config, now)) else "nothing stands in the way")
+    )
+
+
+def start(config: Config, runner: Runner, job: str, now: bool) -> int:
+    """Run a job under its lock; those that change the database never beside each other."""
+    moment = datetime.datetime.now(datetime.UTC)
+    if job == "statements":
+        return runner.run(job, lambda: freelance_reports.snapshot(config, moment))
+    if job == "report":
+        return runner.run(job, lambda: freelance_reports.report(config, moment, may_begin=not_now(config, now)))
+
+    def upkeep_now() -> Mapping[str, float]:
+        if why := obstacle(config, now):
+            raise Postponed(why)
+        return work(config, job, now)
+
+    return runner.run(job, upkeep_now, lock="database", acting=lambda: server.leads(config))
+
+
+def catch_up(config: Config, runner: Runner) -> int:
+    """Run what was missed or postponed; outside the window no word is lost about what has to wait for it."""
+    missed = runner.missed(config.schedules, time.time())
+    if not_now(config, now=False):
+        missed = [job for job in missed if job == "statements"]
+    if set(missed) & set(UPKEEP) and not server.leads(config):
+        missed = [job for job in missed if job not in UPKEEP]
+    return max((start(config, runner, job, now=False) for job in missed), default=0)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run one job."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", choices=[*UPKEEP, *KEPT, "catch-up", "check-config"])
+    parser.add_argument("--config", default="/etc/freelance-maintenance.json", help="default: %(default)s")
+    parser.add_argument("--check", action="store_true", help="print what the job would do, change nothing")
+    parser.add_argument("--now", action="store_true", help="whatever the hour and the load; never during a backup")
+    arguments = parser.parse_args(argv)
+    syslog.openlog("freelance-maintenance", syslog.LOG_PID, syslog.LOG_CRON)
+    try:
+        config = Config.load(arguments.config)
+    except (OSError, ValueError, TypeError) as error:
+        log(syslog.LOG_ERR, f"configuration refused: {error}")
+        return EXIT_CONFIG
+    if arguments.job == "check-config":
+        return 0
+    if os.geteuid() == 0:
+        log(syslog.LOG_ERR, "started as root, upkeep runs as postgres: sudo -u postgres freelance-maintenance …")
+        return 1
+    os.umask(0o077)
+    runner = Runner(
+        program="freelance-maintenance",
+        metric_prefix="freelance_maintenance",
+        status_dir=Path(config.status_dir),
+        metrics_dir=Path(config.metrics_dir),
+        mail_to=config.mail_to,
+    )
+    try:
+        if arguments.check:
+            missed = runner.missed(config.schedules, time.time()) if arguments.job == "catch-up" else [arguments.job]
+            for job in missed:
+                check(config, job, arguments.now)
+            status = 0
+        elif arguments.job == "catch-up":
+            status = catch_up(config, runner)
+        else:
+            status = start(config, runner, arguments.job, arguments.now)
+    except JobError as error:
+        log(syslog.LOG_ERR, f"{arguments.job} failed: {error}")
+        status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

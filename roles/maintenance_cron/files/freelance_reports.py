@@ -1,0 +1,67 @@
+"""What is kept of a server for a month: snapshots of its statements, and a report of each day's log."""
+
+import datetime
+import gzip
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from freelance_jobs import JobError, Postponed, run_tool
+from freelance_upkeep import expired
+from freelance_upkeep_server import Config, ask, statements
+
+
+def folder(config: Config, name: str) -> Path:
+    """Give the folder of what is kept, made by the role: for postgres alone, as statements show people's data."""
+    return Path(config.status_dir) / name
+
+
+def forget(config: Config, name: str, now: datetime.datetime) -> None:
+    """Remove what is older than wanted, and what an interrupted run left."""
+    held = [path.name for path in folder(config, name).iterdir()]
+    gone = [*expired(held, now, config.keep_days), *(one for one in held if one.startswith("."))]
+    for one in set(gone):
+        (folder(config, name) / one).unlink()
+
+
+def snapshot(config: Config, now: datetime.datetime) -> Mapping[str, float]:
+    """Keep what each statement has cost so far; two snapshots tell what it cost between them."""
+    held = statements(config)
+    taken = {"taken": f"{now:%Y-%m-%dT%H:%M:%SZ}", **held}
+    path = folder(config, "statements") / f"statements_{now:%Y%m%d_%H%M%S}.json.gz"
+    partial = path.with_name(f".{path.name}")
+    partial.write_bytes(gzip.compress(json.dumps(taken).encode()))
+    partial.rename(path)
+    forget(config, "statements", now)
+    return {"statements": len(held["statements"]), "bytes": path.stat().st_size}
+
+
+def log_file(config: Config, day: datetime.date) -> tuple[Path, str]:
+    """Tell where the server writes the log of a day, and how its lines begin."""
+    names = ("logging_collector", "log_directory", "log_filename", "log_line_prefix", "data_directory")
+    asked = ", ".join(f"'{name}', current_setting('{name}')" for name in names)
+    settings = json.loads(ask(config, "postgres", f"SELECT json_build_object({asked})"))
+    if settings["logging_collector"] != "on":
+        raise JobError("logging_collector is off, so there is no log of one day: Patroni's role turns it on")
+    place = Path(settings["data_directory"]) / settings["log_directory"]  # an absolute one counts alone
+    return place / day.strftime(settings["log_filename"]), settings["log_line_prefix"]
+
+
+def report(config: Config, now: datetime.datetime, *, may_begin: str) -> Mapping[str, float]:
+    """Let pgBadger read yesterday's log (the server's names carry the host's day). Literals are masked."""
+    day = now.astimezone().date() - datetime.timedelta(days=1)
+    log, prefix = log_file(config, day)
+    if may_begin:
+        raise Postponed(may_begin)
+    forget(config, "reports", now)
+    # A file of last week has the same name.
+    if not log.exists() or datetime.date.fromtimestamp(log.stat().st_mtime) < day:
+        return {"bytes": 0}
+    path = folder(config, "reports") / f"postgresql_{day:%Y%m%d}.html"
+    partial = path.with_name(f".{path.name}")
+    options = ["--quiet", "--anonymize", "--format=stderr", f"--prefix={prefix}"]
+    os.umask(0o077)
+    run_tool(["nice", "pgbadger", *options, f"--title={day:%Y-%m-%d}", f"--outfile={partial}", str(log)])
+    partial.rename(path)
+    return {"bytes": path.stat().st_size}

@@ -1,0 +1,178 @@
+"""Each job is run for real on a database that needs it: what it did is asked of the database itself."""
+
+import datetime
+import gzip
+import json
+
+import pytest
+
+STATUS = "/var/lib/freelance-maintenance"
+METRICS = "/var/lib/prometheus/node-exporter"
+CONFIG = "/etc/freelance-maintenance.json"
+BUSY_FILE = "/var/lib/freelance-backup/dump.lock"
+POSTPONED = 75
+DENSITY = "SELECT avg_leaf_density >= 80 FROM pgstatindex('goods_number')"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def jobs_by_hand_alone(host):
+    """Cron catches up by itself on what was never run."""
+    host.run_test("systemctl stop cron")
+    yield
+    host.run_test("systemctl start cron")
+
+
+@pytest.fixture
+def as_postgres(host):
+    def run(command):
+        return host.run(f"cd / && sudo -u postgres {command}")
+
+    return run
+
+
+@pytest.fixture
+def ask(as_postgres):
+    def run(*statements):
+        done = as_postgres("psql -XAtq shop " + " ".join(f'-c "{statement}"' for statement in statements))
+        assert done.rc == 0, done.stderr
+        return done.stdout.strip()
+
+    return run
+
+
+@pytest.fixture
+def job(host, as_postgres):
+    def run(name, *options):
+        done = as_postgres(f"freelance-maintenance {name} {' '.join(options)}")
+        outcome = host.file(f"{STATUS}/{name}.json")
+        return done, json.loads(outcome.content_string) if outcome.exists else {}
+
+    return run
+
+
+@pytest.fixture
+def goods(ask):
+    """A table with an index, nine of ten rows of which are gone: dead rows, an empty index, no statistics."""
+    ask("DROP TABLE IF EXISTS goods", "CREATE TABLE goods AS SELECT generate_series(1, 200000) AS number")
+    ask("CREATE INDEX goods_number ON goods (number)", "DELETE FROM goods WHERE number % 10 <> 0")
+    ask("SELECT pg_stat_force_next_flush()")
+    return "goods"
+
+
+@pytest.mark.usefixtures("goods")
+def test_stale_statistics_are_refreshed_once(ask, job):
+    analyzed = "SELECT count(*) FROM pg_stat_user_tables WHERE relname = 'goods' AND last_analyze IS NOT NULL"
+    done, _ = job("analyze", "--check")
+    assert "would run in shop: ANALYZE public.goods" in done.stdout
+    assert ask(analyzed) == "0"
+    done, outcome = job("analyze")
+    assert done.rc == outcome["exit_status"] == 0, done.stderr
+    assert ask(analyzed) == "1"
+    assert "public.goods" not in job("analyze", "--check")[0].stdout
+    ask("UPDATE goods SET number = number", "SELECT pg_stat_force_next_flush()")
+    assert "ANALYZE public.goods  -- 20000 of" in job("analyze", "--check")[0].stdout
+
+
+@pytest.mark.usefixtures("goods")
+def test_dead_rows_are_vacuumed(ask, job):
+    done, outcome = job("vacuum")
+    assert done.rc == outcome["exit_status"] == 0, done.stderr
+    assert outcome["actions"] == 1
+    assert ask("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'goods'") == "0"
+    assert job("vacuum", "--check")[0].stdout.startswith("0 to do")
+
+
+@pytest.mark.usefixtures("goods")
+def test_a_bloated_index_is_rebuilt_and_a_full_one_is_not(ask, job):
+    ask("VACUUM goods", "CREATE INDEX goods_full ON goods ((number + 1))")
+    assert ask(DENSITY) == "f"
+    files = "SELECT relname, relfilenode FROM pg_class WHERE relname = 'goods_full'"
+    before = ask(files)
+    done, outcome = job("reindex")
+    assert done.rc == outcome["exit_status"] == 0, done.stderr
+    assert ask(DENSITY) == "t"
+    assert ask(files) == before
+    assert job("reindex", "--check")[0].stdout.startswith("0 to do")
+
+
+@pytest.mark.usefixtures("goods")
+def test_what_an_interrupted_rebuild_left_is_removed(ask, as_postgres, job):
+    ask("VACUUM goods")
+    # It waits for the rows' last phase as long as another transaction is open, and gives up there.
+    wait = "-c 'BEGIN' -c 'DELETE FROM goods WHERE number = 10' -c 'SELECT pg_sleep(4)'"
+    given_up = "psql -q shop -c 'SET lock_timeout = 500' -c 'REINDEX INDEX CONCURRENTLY goods_number'"
+    done = as_postgres(f'sh -c "psql -q shop {wait} >/dev/null & sleep 1; {given_up}; wait"')
+    assert "lock timeout" in done.stderr
+    invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+    assert ask(invalid) == "1"
+    done, _ = job("reindex", "--check")
+    assert "DROP INDEX CONCURRENTLY public.goods_number_ccnew" in done.stdout
+    assert job("reindex")[0].rc == 0
+    assert ask(invalid) == "0"
+
+
+def other_config(host, **values):
+    config = json.loads(host.file(CONFIG).content_string) | values
+    text = json.dumps(config)
+    host.run_test("printf %s %s > /tmp/maintenance.json", "%s", text)
+    return "--config=/tmp/maintenance.json"
+
+
+@pytest.mark.usefixtures("goods")
+def test_nothing_happens_outside_the_window_or_under_load(host, ask, job):
+    hour = int(host.check_output("date +%k").strip())
+    closed = other_config(host, window_start_hour=(hour + 2) % 24, window_end_hour=(hour + 3) % 24)
+    done, _ = job("vacuum", closed)
+    assert done.rc == POSTPONED
+    assert "outside the window" in done.stdout + done.stderr
+    done, _ = job("vacuum", other_config(host, load_per_core_max=-1.0))
+    assert done.rc == POSTPONED
+    assert "-1.0 allowed" in done.stdout + done.stderr
+    assert int(ask("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'goods'")) > 0
+
+
+@pytest.mark.usefixtures("goods")
+def test_nothing_happens_while_a_backup_holds_its_lock(host, ask, as_postgres):
+    host.run_test(f"install -d -o postgres {BUSY_FILE.rpartition('/')[0]} && sudo -u postgres touch {BUSY_FILE}")
+    done = as_postgres(f"flock {BUSY_FILE} freelance-maintenance vacuum")
+    assert done.rc == POSTPONED
+    assert f"{BUSY_FILE} is held" in done.stdout + done.stderr
+    # The same when pgBackRest works from another host, and when a release is deployed.
+    for key, what in ((12340078987004321, "a backup is running"), (7301960241, "a migration is running")):
+        held = f"psql -q shop -c 'SELECT pg_advisory_lock({key})' -c '\\! freelance-maintenance vacuum'"
+        done = as_postgres(f'sh -c "{held}"')
+        assert what in done.stdout + done.stderr
+    assert int(ask("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'goods'")) > 0
+
+
+def test_statements_are_kept_for_postgres_alone(host, ask, job):
+    ask("SELECT 42 AS something_remarkable")
+    host.run_test(f"sudo -u postgres touch {STATUS}/statements/statements_20200101_000000.json.gz")
+    done, outcome = job("statements")
+    assert done.rc == outcome["exit_status"] == 0, done.stderr
+    names = sorted(host.check_output(f"ls {STATUS}/statements").split())
+    assert not [name for name in names if name.startswith("statements_2020")]
+    name = names[-1]
+    held = json.loads(gzip.decompress(host.file(f"{STATUS}/statements/{name}").content))
+    assert any("something_remarkable" in one["query"] for one in held["statements"])
+    assert host.file(f"{STATUS}/statements").mode == 0o700
+    assert (
+        "freelance_maintenance_last_success_timestamp_seconds"
+        in host.file(f"{METRICS}/freelance_maintenance_statements.prom").content_string
+    )
+
+
+def test_yesterdays_log_becomes_a_report(host, job):
+    today = datetime.date.fromisoformat(host.check_output("date +%F"))
+    day = today - datetime.timedelta(days=1)
+    log = f"/var/log/postgresql/postgresql-{day:%a}.log"
+    line = (
+        f"{day} 10:00:00.123 UTC [77] clerk@shop [local] LOG:  duration: 1234.5 ms  statement: SELECT 'private' AS told"
+    )
+    host.run_test("printf '%%s\\n' %s > %s && chown postgres %s", line, log, log)
+    done, outcome = job("report")
+    assert done.rc == outcome["exit_status"] == 0, done.stderr
+    report = host.file(f"{STATUS}/reports/postgresql_{day:%Y%m%d}.html")
+    assert outcome["bytes"] == report.size > 0
+    assert "clerk" in report.content_string
+    assert "private" not in report.content_string
