@@ -10,10 +10,6 @@ from typing import Any
 from freelance_jobs import JobError, run_tool
 from freelance_upkeep import Index, Limits, Table
 
-# pgBackRest holds this lock on the leader from the start of a backup to its end, from whichever host the backup is run:
-# PG_BACKUP_ADVISORY_LOCK in https://github.com/pgbackrest/pgbackrest/blob/main/src/db/db.c
-BACKUP_LOCK = 12340078987004321
-
 TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind = 'p' AS is_parent,
   coalesce(s.n_live_tup, 0) AS rows, coalesce(s.n_dead_tup, 0) AS dead_rows,
@@ -46,10 +42,12 @@ ORDER BY 1
 ADVISORY_LOCKS = """
 SELECT classid::bigint << 32 | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
 """
-# A dump reads and a restore writes much on this host, whoever started it.
+# Who backs up, dumps or restores on this host. pgBackRest keeps a session with the leader from the start of a backup to
+# its end, that of a replica too. A client that gives itself such a name holds nothing up: it has no such role.
 OTHERS = """
 SELECT (SELECT count(*) FROM pg_stat_progress_basebackup)
-  + (SELECT count(*) FROM pg_stat_activity WHERE application_name IN ('pg_dump', 'pg_restore'))
+  + (SELECT count(*) FROM pg_stat_activity AS s JOIN pg_roles AS r ON r.oid = s.usesysid
+     WHERE (r.rolsuper OR r.rolbypassrls) AND application_name IN ('pgBackRest [backup]', 'pg_dump', 'pg_restore'))
 """
 EXTENSION = "SELECT quote_ident(extnamespace::regnamespace::text) FROM pg_extension WHERE extname = '{}'"
 AS_JSON = "SELECT coalesce(json_agg(asked), '[]') FROM ({}) AS asked"
@@ -167,9 +165,9 @@ def refresh_versions(config: Config, database: str, collations: Iterable[str]) -
 
 def busy_on_server(config: Config) -> str:
     """Tell what upkeep has to wait for, as the server knows it; empty: nothing."""
-    keys = {BACKUP_LOCK: "a backup", **{key: what for what, key in config.busy_locks.items()}}
-    held = ask(config, "postgres", ADVISORY_LOCKS)
-    if found := sorted({keys[int(key)] for key in held.split() if int(key) in keys}):
+    names = {key: what for what, key in config.busy_locks.items()}
+    held = {int(key) for key in ask(config, "postgres", ADVISORY_LOCKS).split()}
+    if found := sorted(names[key] for key in held & names.keys()):
         return f"{' and '.join(found)} is running"
     return "" if ask(config, "postgres", OTHERS) == "0" else "a backup or a dump is running"
 

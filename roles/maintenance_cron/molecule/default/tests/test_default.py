@@ -137,10 +137,13 @@ def test_nothing_happens_while_a_backup_holds_its_lock(host, ask, as_postgres):
     done = as_postgres(f"flock {BUSY_FILE} freelance-maintenance vacuum")
     assert done.rc == POSTPONED
     assert f"{BUSY_FILE} is held" in done.stdout + done.stderr
-    # The same when pgBackRest works from another host, and when a release is deployed.
-    for key, what in ((12340078987004321, "a backup is running"), (7301960241, "a migration is running")):
-        held = f"psql -q shop -c 'SELECT pg_advisory_lock({key})' -c '\\! freelance-maintenance vacuum'"
-        done = as_postgres(f'sh -c "{held}"')
+    # The same when pgBackRest works from another host, by the name of its session, and when a release is deployed.
+    told = {
+        "sudo -u postgres env 'PGAPPNAME=pgBackRest [backup]' psql -c 'SELECT 1'": "a backup or a dump is running",
+        "sudo -u postgres psql -c 'SELECT pg_advisory_lock(7301960241)'": "a migration is running",
+    }
+    for session, what in told.items():
+        done = host.run(f"cd / && {session} -c '\\! freelance-maintenance vacuum'")
         assert what in done.stdout + done.stderr
     assert int(ask("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'goods'")) > 0
 
