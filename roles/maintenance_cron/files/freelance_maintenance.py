@@ -16,8 +16,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-# Beside this file in the repository, in a folder of its own on a host.
-sys.path += [str(Path(__file__).resolve().parent), "/usr/local/lib/freelance-maintenance"]
+# Beside this file in the repository, in folders of their own on a host.
+sys.path += [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2] / "job_runner/files")]
+sys.path += ["/usr/local/lib/freelance-maintenance", "/usr/local/lib/freelance-jobs"]
 
 import freelance_reports
 import freelance_upkeep as upkeep
