@@ -87,7 +87,7 @@ def test_each_playbook_inventory_and_tag_exists(page: Path) -> None:
             if option in ("-i",) and "," not in value:
                 assert (ROOT / value).is_dir(), value
             if option == "--tags":
-                assert re.search(rf"\b{value}\b", site), value
+                assert all(re.search(rf"\b{tag}\b", site) for tag in value.split(",")), value
         assert all((ROOT / word).is_file() for word in words if word.endswith(".yml")), words
 
 
