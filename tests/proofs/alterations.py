@@ -33,6 +33,14 @@ BACKUP_FILES = [
     "/usr/local/lib/freelance-jobs/freelance_jobs.py",
     "/usr/local/sbin/freelance-backup",
 ]
+MAINTENANCE_FILES = [
+    "/etc/cron.d/freelance-maintenance",
+    "/etc/freelance-maintenance.json",
+    "/usr/local/lib/freelance-maintenance/freelance_reports.py",
+    "/usr/local/lib/freelance-maintenance/freelance_upkeep.py",
+    "/usr/local/lib/freelance-maintenance/freelance_upkeep_server.py",
+    "/usr/local/sbin/freelance-maintenance",
+]
 CACHE_FILES = ["/etc/valkey/users.acl", "/etc/valkey/valkey.conf"]
 DATABASE_FILES = [
     "/etc/freelance-backup.pgpass",
@@ -63,6 +71,7 @@ RELEASE = "/opt/freelance-platform/current"
 APPENDED = {
     "/etc/freelance-application.json": "",
     "/etc/freelance-backup.json": "",
+    "/etc/freelance-maintenance.json": "",
     "/etc/freelance-platform/keys.json": "",
     "/etc/postgresql/platform/pg_hba.conf": "host all all 0.0.0.0/0 trust",
     "/etc/valkey/users.acl": "user stranger on nopass ~* &* +@all",
@@ -112,7 +121,7 @@ def files(lab: Environment, host: str) -> list[str]:
     """The paths of all files that roles write on a host, certificates and mount units apart."""
     groups = {
         "all": HOST_FILES,
-        "database": [*ARCHIVE_FILES, *BACKUP_FILES, *DATABASE_FILES],
+        "database": [*ARCHIVE_FILES, *BACKUP_FILES, *MAINTENANCE_FILES, *DATABASE_FILES],
         "repository": [*ARCHIVE_FILES, *BACKUP_FILES],
         "cache": CACHE_FILES,
         "etcd": ETCD_FILES,
