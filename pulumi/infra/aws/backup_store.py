@@ -4,8 +4,6 @@ The second bucket is a repository of its own, which pgBackRest writes as its `re
 replica repeats what happened to the first one, its damage and the delete markers of a wrong `expire` too; it lags
 behind without pgBackRest knowing, and what was there before it was switched on is missing from it. pgBackRest checks
 both, restores from either and expires each by its own retention.
-
-So far the second one is made and named in the contract alone: hosts do not write to it yet.
 """
 
 from collections.abc import Mapping, Sequence
