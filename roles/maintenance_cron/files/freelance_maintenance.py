@@ -1,9 +1,10 @@
 #!/usr/bin/python3 -B
-"""Run one job of upkeep: `analyze`, `vacuum` or `reindex` (on the leader), `statements` or `report` (on every host).
+"""Run one job of upkeep: `analyze`, `vacuum` or `reindex` on the leader; `statements`, `report` or `capacity` anywhere.
 
-Started by cron as the user postgres, under a lock. All but `statements` run inside a window of hours and under a limit
-of load, and the first three never during a backup or a migration: they are postponed (exit status 75) and `catch-up`
-tries again. Partitions and statistics views are the application's own jobs: see /etc/cron.d/freelance-application.
+Started by cron as the user postgres, under a lock. All but `statements` and `capacity` run inside a window of hours and
+under a limit of load, and the first three never during a backup or a migration: they are postponed (exit status 75)
+and `catch-up` tries again. Partitions and statistics views are the application's own jobs: see
+/etc/cron.d/freelance-application.
 """
 
 import argparse
@@ -28,7 +29,8 @@ from freelance_upkeep import Action, Limits
 from freelance_upkeep_server import Config
 
 UPKEEP = ("analyze", "vacuum", "reindex")
-KEPT = ("statements", "report")
+KEPT = ("statements", "report", "capacity")
+LIGHT = ("statements", "capacity")
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
 
 
@@ -127,6 +129,9 @@ def check(config: Config, job: str, now: bool) -> None:
     if job == "statements":
         print(f"would keep {len(server.statements(config)['statements'])} statements")
         return
+    if job == "capacity":
+        print(f"would add a sample to {freelance_reports.capacity_file(config)}")
+        return
     if job == "report":
         day = datetime.datetime.now().astimezone().date() - datetime.timedelta(days=1)
         print(f"would read {freelance_reports.log_file(config, day)[0]}")
@@ -151,6 +156,8 @@ def start(config: Config, runner: Runner, job: str, now: bool) -> int:
         return runner.run(job, lambda: freelance_reports.snapshot(config, moment))
     if job == "report":
         return runner.run(job, lambda: freelance_reports.report(config, moment, may_begin=not_now(config, now)))
+    if job == "capacity":
+        return runner.run(job, lambda: freelance_reports.capacity(config))
 
     def upkeep_now() -> Mapping[str, float]:
         if why := obstacle(config, now):
@@ -164,7 +171,7 @@ def catch_up(config: Config, runner: Runner) -> int:
     """Run what was missed or postponed; outside the window no word is lost about what has to wait for it."""
     missed = runner.missed(config.schedules, time.time())
     if not_now(config, now=False):
-        missed = [job for job in missed if job == "statements"]
+        missed = [job for job in missed if job in LIGHT]
     if set(missed) & set(UPKEEP) and not server.leads(config):
         missed = [job for job in missed if job not in UPKEEP]
     return max((start(config, runner, job, now=False) for job in missed), default=0)

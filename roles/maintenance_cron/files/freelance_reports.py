@@ -1,4 +1,4 @@
-"""What is kept of a server for a month: snapshots of its statements, and a report of each day's log."""
+"""What is kept of a host: snapshots of statements, reports of the log (a month), and samples of capacity (a year)."""
 
 import datetime
 import gzip
@@ -7,9 +7,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import freelance_capacity
 from freelance_jobs import JobError, Postponed, run_tool
 from freelance_upkeep import expired
-from freelance_upkeep_server import Config, ask, statements
+from freelance_upkeep_server import Capacity, Config, ask, statements
 
 
 def folder(config: Config, name: str) -> Path:
@@ -65,3 +66,15 @@ def report(config: Config, now: datetime.datetime, *, may_begin: str) -> Mapping
     run_tool(["nice", "pgbadger", *options, f"--title={day:%Y-%m-%d}", f"--outfile={partial}", str(log)])
     partial.rename(path)
     return {"bytes": path.stat().st_size}
+
+
+def capacity_file(config: Config) -> Path:
+    """Name the file of the samples, which show_capacity.yml reads."""
+    return Path(config.status_dir) / "capacity.jsonl"
+
+
+def capacity(config: Config) -> Mapping[str, float]:
+    """Add today's sample of what may run out: a trend needs one a day."""
+    wanted = Capacity(**config.capacity)
+    words = (str(capacity_file(config)), wanted.database, str(wanted.pooler_port), ",".join(wanted.folders))
+    return {"samples": len(freelance_capacity.main(wanted.host, "write", *words))}

@@ -62,6 +62,16 @@ ORDER BY s.total_exec_time DESC LIMIT {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What a sample of capacity looks at, under this host's name in the inventory."""
+
+    host: str
+    database: str
+    pooler_port: int
+    folders: list[str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """The configuration file (JSON): exactly these keys."""
 
@@ -79,6 +89,7 @@ class Config:
     limits: dict[str, int]
     statements_max: int
     keep_days: int
+    capacity: dict[str, Any]
     status_dir: str
     metrics_dir: str
     mail_to: str
@@ -90,6 +101,7 @@ class Config:
         for what, known, found in (
             (path, cls, values),
             (f"{path}: limits", Limits, values.get("limits", {})),
+            (f"{path}: capacity", Capacity, values.get("capacity", {})),
         ):
             if wrong := {field.name for field in dataclasses.fields(known)}.symmetric_difference(found):
                 raise ValueError(f"{what}: missing or unknown keys: {', '.join(sorted(wrong))}")

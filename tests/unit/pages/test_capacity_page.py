@@ -1,5 +1,6 @@
 """The plan of capacity: trends, the day on which a limit is reached, and what is said where there is none."""
 
+import importlib
 import json
 import os
 import re
@@ -10,9 +11,10 @@ from typing import Any
 import jinja2
 import pytest
 import yaml
-from platform_pages import capacity, look_at_capacity
+from platform_pages import capacity
 from platform_pages.table import columns
 
+freelance_capacity = importlib.import_module("freelance_capacity")
 ROOT = Path(__file__).resolve().parents[3]
 DAY = 86400.0
 NOW = 1_795_953_600.0  # 2026-11-29 12:00 UTC
@@ -103,13 +105,13 @@ def test_the_page_is_whole_and_escaped() -> None:
 def test_a_run_adds_one_line_and_drops_what_is_old_or_cut_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(look_at_capacity, "psql", lambda *_: "")
+    monkeypatch.setattr(freelance_capacity, "psql", lambda *_: "")
     monkeypatch.setattr("time.time", lambda: NOW)
     file = tmp_path / "capacity.jsonl"
     file.write_text(f'{json.dumps(sample(401))}\n{json.dumps(sample(1))}\n{{"at": 17', encoding="utf-8")
     arguments = (str(file), "app", "6432", f"{tmp_path},{tmp_path}/none")
-    assert look_at_capacity.main("db1", "read", *arguments) == [sample(1)]
-    old, new = look_at_capacity.main("db1", "write", *arguments)
+    assert freelance_capacity.main("db1", "read", *arguments) == [sample(1)]
+    old, new = freelance_capacity.main("db1", "write", *arguments)
     assert old == sample(1)
     assert set(new["gauges"]) == {"memory", f"disk {tmp_path}"}
     assert all(0 < used <= total for used, total in new["gauges"].values())
@@ -120,11 +122,11 @@ def test_a_run_adds_one_line_and_drops_what_is_old_or_cut_short(
 def test_a_leader_tells_of_its_databases_and_a_pooler_of_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     said = {
         "show databases": "name,current_connections,max_connections\nmain,3,50\npgbouncer,0,0",
-        look_at_capacity.SERVER: '{"connections": 7, "connections_max": 460, "databases": {"app": 9}}',
-        look_at_capacity.TABLES: '{"orders": 4}',
+        freelance_capacity.SERVER: '{"connections": 7, "connections_max": 460, "databases": {"app": 9}}',
+        freelance_capacity.TABLES: '{"orders": 4}',
     }
-    monkeypatch.setattr(look_at_capacity, "psql", lambda *argv: said.get(argv[-1], ""))
-    taken = look_at_capacity.sample("db1", "app", "6432", [])
+    monkeypatch.setattr(freelance_capacity, "psql", lambda *argv: said.get(argv[-1], ""))
+    taken = freelance_capacity.sample("db1", "app", "6432", [])
     assert taken["gauges"]["pool main"] == [3, 50]
     assert taken["gauges"]["connections"] == [7, 460]
     assert (taken["databases"], taken["tables"], taken["statements"]) == ({"app": 9}, {"orders": 4}, {})

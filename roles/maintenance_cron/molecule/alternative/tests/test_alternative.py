@@ -18,3 +18,14 @@ def test_cron_and_program_know_the_schedule(host):
     config = json.loads(host.file("/etc/freelance-maintenance.json").content_string)
     assert config["schedules"]["reindex"] == schedule
     assert (config["window_start_hour"], config["window_end_hour"], config["keep_days"]) == (22, 4, 7)
+
+
+def test_a_job_that_is_not_wanted_is_nowhere(host):
+    config = json.loads(host.file("/etc/freelance-maintenance.json").content_string)
+    assert list(config["schedules"]) == ["reindex", "statements", "capacity"]
+    assert not host.package("pgbadger").is_installed
+    crontab = host.file("/etc/cron.d/freelance-maintenance").content_string
+    assert [line.split()[7] for line in crontab.splitlines() if " postgres " in line] == [
+        *config["schedules"],
+        "catch-up",
+    ]

@@ -50,6 +50,19 @@ def job(host, as_postgres):
     return run
 
 
+def other_config(host, **values):
+    """Give the option for a configuration that differs from the role's."""
+    config = json.loads(host.file(CONFIG).content_string) | values
+    text = json.dumps(config)
+    host.run_test("printf %s %s > /tmp/maintenance.json", "%s", text)
+    return "--config=/tmp/maintenance.json"
+
+
+def closed_window(host):
+    hour = int(host.check_output("date +%k").strip())
+    return other_config(host, window_start_hour=(hour + 2) % 24, window_end_hour=(hour + 3) % 24)
+
+
 @pytest.fixture
 def goods(ask):
     """A table with an index, nine of ten rows of which are gone: dead rows, an empty index, no statistics."""
@@ -83,6 +96,18 @@ def test_dead_rows_are_vacuumed(ask, job):
 
 
 @pytest.mark.usefixtures("goods")
+def test_old_rows_are_frozen_before_autovacuum_would(host, ask, job):
+    limits = json.loads(host.file(CONFIG).content_string)["limits"] | {"vacuum_age_transactions": 40}
+    ask(*["SELECT pg_current_xact_id()"] * 50)
+    age = "SELECT age(relfrozenxid) >= 40 FROM pg_class WHERE relname = 'goods'"
+    assert ask(age) == "t"
+    done, _ = job("vacuum", other_config(host, limits=limits))
+    assert done.rc == 0, done.stderr
+    assert "VACUUM (FREEZE, TRUNCATE false) public.goods" in done.stdout
+    assert ask(age) == "f"
+
+
+@pytest.mark.usefixtures("goods")
 def test_a_bloated_index_is_rebuilt_and_a_full_one_is_not(ask, job):
     ask("VACUUM goods", "CREATE INDEX goods_full ON goods ((number + 1))")
     assert ask(DENSITY) == "f"
@@ -111,18 +136,39 @@ def test_what_an_interrupted_rebuild_left_is_removed(ask, as_postgres, job):
     assert ask(invalid) == "0"
 
 
-def other_config(host, **values):
-    config = json.loads(host.file(CONFIG).content_string) | values
-    text = json.dumps(config)
-    host.run_test("printf %s %s > /tmp/maintenance.json", "%s", text)
-    return "--config=/tmp/maintenance.json"
+def test_an_index_whose_collation_changed_is_rebuilt_once(ask, job):
+    # As after an upgrade of the operating system's library: the index is of another version than it gives now.
+    ask("DROP TABLE IF EXISTS names", "DROP COLLATION IF EXISTS german")
+    ask("CREATE COLLATION german (provider = icu, locale = 'de')")
+    ask("CREATE TABLE names (name text COLLATE german PRIMARY KEY)")
+    ask("UPDATE pg_collation SET collversion = '1' WHERE collname = 'german'")
+    file = "SELECT pg_relation_filenode('names_pkey')"
+    before = ask(file)
+    done, _ = job("reindex", "--check")
+    assert "names_pkey  -- version of collation public.german changed" in done.stdout
+    assert ask(file) == before
+    assert job("reindex")[0].rc == 0
+    assert ask(file) != before
+    assert (
+        ask("SELECT collversion = pg_collation_actual_version(oid) FROM pg_collation WHERE collname = 'german'") == "t"
+    )
+    assert "names_pkey" not in job("reindex", "--check")[0].stdout
+
+
+@pytest.mark.usefixtures("goods")
+def test_what_was_missed_waits_for_the_window_and_is_done_in_it(host, ask, as_postgres):
+    dead = "SELECT n_dead_tup > 0 FROM pg_stat_user_tables WHERE relname = 'goods'"
+    host.run_test(f"sudo -u postgres touch --date='40 days ago' {STATUS}/vacuum.answered")
+    assert as_postgres(f"freelance-maintenance catch-up {closed_window(host)}").rc == 0
+    assert ask(dead) == "t"
+    done = as_postgres("freelance-maintenance catch-up")
+    assert done.rc == 0, done.stderr
+    assert ask(dead) == "f"
 
 
 @pytest.mark.usefixtures("goods")
 def test_nothing_happens_outside_the_window_or_under_load(host, ask, job):
-    hour = int(host.check_output("date +%k").strip())
-    closed = other_config(host, window_start_hour=(hour + 2) % 24, window_end_hour=(hour + 3) % 24)
-    done, _ = job("vacuum", closed)
+    done, _ = job("vacuum", closed_window(host))
     assert done.rc == POSTPONED
     assert "outside the window" in done.stdout + done.stderr
     done, _ = job("vacuum", other_config(host, load_per_core_max=-1.0))
@@ -179,3 +225,21 @@ def test_yesterdays_log_becomes_a_report(host, job):
     assert outcome["bytes"] == report.size > 0
     assert "clerk" in report.content_string
     assert "private" not in report.content_string
+
+
+@pytest.mark.usefixtures("goods")
+def test_each_day_adds_a_sample_to_the_trend_whatever_the_hour(host, job):
+    file = host.file(f"{STATUS}/capacity.jsonl")
+    before = file.content_string if file.exists else ""
+    assert f"would add a sample to {STATUS}/capacity.jsonl" in job("capacity", "--check")[0].stdout
+    assert (file.content_string if file.exists else "") == before
+    done, outcome = job("capacity", closed_window(host))
+    assert done.rc == outcome["exit_status"] == 0, done.stderr
+    kept = file.content_string.splitlines()
+    assert outcome["samples"] == len(kept) == len(before.splitlines()) + 1
+    sample = json.loads(kept[-1])
+    assert sample["host"] == "maintenance-cron-default-1"
+    assert {"memory", "disk /", "disk /var", "connections"} <= set(sample["gauges"])
+    assert sample["databases"]["shop"] > sample["tables"]["goods"] > 0
+    assert sample["statements"]["calls"] > 0
+    assert file.user == "postgres"

@@ -1,4 +1,4 @@
-"""Runs on a host, as root, with the standard library alone: takes a sample of what may run out, prints all samples.
+"""Takes a sample of what may run out. The daily job calls main(); show_capacity.yml sends the file and runs it as root.
 
 Arguments: host's name, "write" or "read" (without a sample), file of the samples (a JSON object per line, kept for 400
 days), application's database, port of the pooler, folders whose volumes count (joined by commas). It continues as the
