@@ -36,6 +36,7 @@ BACKUP_FILES = [
 MAINTENANCE_FILES = [
     "/etc/cron.d/freelance-maintenance",
     "/etc/freelance-maintenance.json",
+    "/usr/local/lib/freelance-maintenance/freelance_capacity.py",
     "/usr/local/lib/freelance-maintenance/freelance_reports.py",
     "/usr/local/lib/freelance-maintenance/freelance_upkeep.py",
     "/usr/local/lib/freelance-maintenance/freelance_upkeep_server.py",
