@@ -1,4 +1,4 @@
-"""The monthly plan of capacity, of the samples that freelance_capacity.py of maintenance_cron has taken on each host."""
+"""The monthly plan of capacity, of the samples that maintenance_cron's freelance_capacity.py has taken on each host."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
