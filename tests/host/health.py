@@ -106,18 +106,17 @@ def epoch(moment: float | str) -> float:
     return datetime.datetime.fromisoformat(moment).timestamp() if isinstance(moment, str) else float(moment)
 
 
-def drill(records: Iterable[Mapping[str, Any]], days_max: float, now: float) -> list[str]:
-    """Judge when a backup was last restored as a rehearsal and found good."""
+def drill(records: Iterable[Mapping[str, Any]], since: float, days_max: float, now: float) -> list[str]:
+    """Judge when a backup was last restored as a rehearsal and found good; there are rehearsals since a time."""
     found = list(records)
-    good = max((epoch(each["finished"]) for each in found if each["ok"]), default=None)
-    if good is None:
-        return ["no drill has been good yet"]
+    good = [epoch(each["finished"]) for each in found if each["ok"]]
     problems = []
-    newest = max(found, key=lambda each: epoch(each["finished"]))
+    newest = max(found, key=lambda each: epoch(each["finished"]), default={"ok": True})
     if not newest["ok"]:
-        problems.append(f"the last drill has failed: {newest['checks']}")
-    if now - good > days_max * DAY_S:
-        problems.append(f"the last good drill is {(now - good) / DAY_S:.1f} days old; at most {days_max}")
+        problems.append(f"the last drill has failed: {newest.get('reason') or newest['checks']}")
+    if (age := (now - max(good, default=since)) / DAY_S) > days_max:
+        what = "the last good drill is" if good else "no drill has been good yet, the job is"
+        problems.append(f"{what} {age:.1f} days old; at most {days_max}")
     return problems
 
 

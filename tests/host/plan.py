@@ -42,6 +42,7 @@ FILES = {
         "/var/backups/postgresql",
         "/var/backups/postgresql/*",
         "/var/spool/pgbackrest/archive/*/out/*",
+        "/var/lib/freelance-backup/drill.since",
     ],
     "etcd": ["/etc/default/etcd", "/etc/etcd/*", "/var/lib/etcd", "/var/lib/etcd/*"],
     "repository": ["/etc/pgbackrest/*", "/var/lib/pgbackrest"],

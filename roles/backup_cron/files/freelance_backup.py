@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""Run one backup job: `dump` (logical), `full`, `diff`, `incr`, `verify` (pgBackRest), `drill`, or `catch-up`.
+"""Run one backup job: `dump` (logical), `full`, `diff`, `incr`, `verify` (pgBackRest), `marker`, `drill`, `catch-up`.
 
 Started by cron as the user postgres, under a lock. Which host acts is decided at run time. The outcome is left as JSON
 (status folder) and as metrics for the node exporter; a failure goes to the journal, and by mail to who is named, with
@@ -7,6 +7,7 @@ the tool's own last lines. `catch-up` runs what came due while the host was down
 """
 
 import argparse
+import dataclasses
 import importlib
 import json
 import os
@@ -23,11 +24,12 @@ sys.path += ["/usr/local/lib/freelance-backup", "/usr/local/lib/freelance-jobs"]
 
 from freelance_dumps import Config, dump, prune
 from freelance_jobs import JobError, Postponed, Runner, log, newest_due, run_tool
+from freelance_markers import Socket, leads, write_marker
 from freelance_physical import BACKUPS, back_up, is_held, verify
 
 # One lock for all that works on the repository: pgBackRest refuses a second backup, and nothing expires what is read.
 PHYSICAL = (*BACKUPS, "verify", "drill")
-JOBS = ("dump", *PHYSICAL)
+JOBS = ("dump", "marker", *PHYSICAL)
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
 
 
@@ -84,8 +86,17 @@ def rehearse(config: Config) -> Mapping[str, float]:
     return measured
 
 
+def mark(config: Config, runner: Runner) -> int:
+    """Write a marker row on the host that leads. It runs often, so nobody is mailed: a drill without new rows tells."""
+    server = Socket(folder=config.socket_dir, port=config.port)
+    quiet = dataclasses.replace(runner, mail_to="")
+    return quiet.run("marker", lambda: write_marker(server), acting=lambda: leads(server))
+
+
 def perform(config: Config, runner: Runner, job: str, *, here: bool = False, patient: bool = False) -> int:
     """Do a job if it is this host's, and return its exit status."""
+    if job == "marker":
+        return mark(config, runner)
     work: Mapping[str, Callable[[], Mapping[str, float]]] = {
         "dump": lambda: dump_and_ship(config),
         "verify": lambda: verify(config),

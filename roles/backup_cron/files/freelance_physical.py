@@ -88,6 +88,15 @@ def verify(config: Config) -> dict[str, float]:
     return {"bytes": each_repository(config, check)}
 
 
+def named_damage(config: Config, repository: int, label: str) -> list[str]:
+    """Name the files of one backup that are damaged or missing; what can't be found out is no reason to fail."""
+    words = ["--output=text", "--verbose", "--log-level-console=detail", f"--set={label}", "verify"]
+    try:
+        return DAMAGED.findall(pgbackrest(config, repository, *words))[:NAMED_MAX]
+    except JobError:
+        return []
+
+
 def is_held(config: Config, job: str, due: float) -> bool:
     """Say whether each repository holds a backup since a time that does what this job would have done."""
     if job not in BACKUPS:

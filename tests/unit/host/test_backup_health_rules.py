@@ -114,13 +114,18 @@ def test_a_drill_that_failed_or_is_old_is_told() -> None:
     def record(days: float, ok: bool) -> dict[str, Any]:
         return {"finished": NOW - days * 86400, "ok": ok, "checks": {"amcheck": ok}}
 
-    assert health.drill([record(9, False), record(7, True)], 8, NOW) == []
-    assert health.drill([record(9, True)], 8, NOW) == ["the last good drill is 9.0 days old; at most 8"]
-    told = health.drill([record(7, True), record(1, False)], 8, NOW)
-    assert told == ["the last drill has failed: {'amcheck': False}"]
-    assert health.drill([record(9, True) | {"finished": "2026-11-29T03:30:00+00:00"}], 8, NOW) == []
-    for none in ([], [record(1, False)]):
-        assert health.drill(none, 8, NOW) == ["no drill has been good yet"]
+    def drill(*records: dict[str, Any], since: float = 99) -> list[str]:
+        return health.drill(records, NOW - since * 86400, 8, NOW)
+
+    assert drill(record(9, False), record(7, True)) == []
+    assert drill(record(9, True)) == ["the last good drill is 9.0 days old; at most 8"]
+    assert drill(record(7, True), record(1, False)) == ["the last drill has failed: {'amcheck': False}"]
+    assert drill(record(7, True), record(1, False) | {"reason": "a page"}) == ["the last drill has failed: a page"]
+    assert drill(record(9, True) | {"finished": "2026-11-29T03:30:00+00:00"}) == []
+    # Before the first one: a platform that is younger than the limit can't have had it.
+    assert drill(since=7) == []
+    assert drill(since=9) == ["no drill has been good yet, the job is 9.0 days old; at most 8"]
+    assert drill(record(1, False), since=7) == ["the last drill has failed: {'amcheck': False}"]
 
 
 def test_every_kind_of_host_knows_the_limits_and_what_they_need_is_looked_at(environment: Environment) -> None:
