@@ -7,9 +7,11 @@ PROFILE ?= oltp
 ENVIRONMENT ?= lab
 HOST ?= db1
 STACK ?= production
+GROUP ?= backup
+FRESH ?=
 TEST := python3 -m tests.everything
 
-.PHONY: help up down destroy status card ssh psql test lint unit engine aws molecule molecule-all app lab host proofs proofs-all report bench sizing docs goldens requirements cost prices deployer-policy smoke-aws smoke-aws-clean
+.PHONY: help up down destroy status card ssh psql test lint unit engine aws molecule molecule-all app lab host proofs proofs-all report bench drills sizing docs goldens requirements cost prices deployer-policy smoke-aws smoke-aws-clean
 
 help: ## Show what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +63,8 @@ proofs-all: ## The long ones too: killed runs, new certificates, a host added an
 	@$(TEST) proofs-all
 bench: ## Speed and memory of site and application (45 min; needs `make down`), into docs/results
 	@$(TEST) bench
+drills: ## Break the running lab on purpose and measure: make drills GROUP=backup (goes on where it was; FRESH=1 begins anew)
+	@source activate.sh && FRESH=$(FRESH) python -m tests.drills $(GROUP)
 
 smoke-aws: ## First proof on your AWS account: a small stack is made, looked at and destroyed (shows its costs, asks)
 	@source activate.sh && PYTHONPATH=pulumi python -m smoke prove $(STACK)

@@ -1,0 +1,87 @@
+"""What a run of drills has shown so far: kept while the run is unfinished, so that the next start goes on there."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+PASSED, FAILED = "passed", "failed"
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One drill's outcome. `figures` holds (what, value, unit) in the order of measuring."""
+
+    name: str
+    outcome: str
+    seconds: float
+    date: str
+    figures: list[tuple[str, float, str]] = field(default_factory=list)
+    reason: str = ""
+
+    @property
+    def title(self) -> str:
+        """The drill as a sentence."""
+        name, bracket, parameter = self.name.removeprefix("test_").partition("[")
+        return name.replace("_", " ").capitalize() + (f" ({parameter.removesuffix(']')})" if bracket else "")
+
+
+class Record:
+    """The drills of one run, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.drills: dict[str, Drill] = {}
+        if path.exists():
+            for row in json.loads(path.read_text(encoding="utf-8")):
+                figures = [(str(what), float(value), str(unit)) for what, value, unit in row.pop("figures")]
+                self.add(Drill(**row, figures=figures), save=False)
+
+    def add(self, drill: Drill, *, save: bool = True) -> None:
+        """Keep an outcome in place of an earlier one of the same drill."""
+        self.drills[drill.name] = drill
+        if save:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Whole or not at all: a run may be killed at any moment.
+            scratch = self.path.with_suffix(".new")
+            scratch.write_text(json.dumps([asdict(each) for each in self.drills.values()], indent=2) + "\n", "utf-8")
+            scratch.replace(self.path)
+
+    def passed(self) -> set[str]:
+        """Name the drills that need not be repeated."""
+        return {name for name, drill in self.drills.items() if drill.outcome == PASSED}
+
+    def finished(self, every: Iterable[str]) -> bool:
+        """Whether each of these drills has passed."""
+        return set(every) <= self.passed()
+
+    def forget(self) -> None:
+        """Begin a new run."""
+        self.drills.clear()
+        self.path.unlink(missing_ok=True)
+
+
+def table(drills: Iterable[Drill]) -> str:
+    """The outcomes for a terminal, each drill with its measured figures."""
+    lines = []
+    for drill in drills:
+        lines.append(f"{drill.outcome:6}  {drill.seconds:5.0f} s  {drill.title}")
+        lines += [f"{'':17}{value:g} {unit}  {what}" for what, value, unit in drill.figures]
+        lines += [f"{'':17}{drill.reason}"] if drill.reason else []
+    return "\n".join(lines)
+
+
+def in_seconds(drills: Iterable[Drill]) -> dict[str, float]:
+    """What was measured in seconds, of all drills, for a plot."""
+    return {
+        f"{what} ({drill.title})": value
+        for drill in drills
+        for what, value, unit in drill.figures
+        if unit == "s" and drill.outcome == PASSED
+    }
+
+
+def results(drills: Iterable[Drill], about: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a page tells, as data."""
+    return {**about, "drills": [asdict(drill) | {"title": drill.title} for drill in drills]}
