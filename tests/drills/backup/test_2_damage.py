@@ -1,0 +1,85 @@
+"""What lies in the repository is damaged: `verify` fails and names it, an older set restores all the same."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+
+from tests.drills.conftest import Measure
+from tests.drills.scratch import ask, restored
+from tests.drills.tools import Site
+from tests.proofs.tools import wait_for
+
+ROOT = "/var/lib/pgbackrest"
+KEPT = "/root/drill-kept"
+ORDERS = "select count(*) from orders_order"
+# In the middle of the file: its beginning is read to tell what it is.
+DAMAGE = "printf 'damaged by a drill' | dd of={path} bs=1 seek=$(( $(stat -c %s {path}) / 2 )) conv=notrunc status=none"
+
+
+@contextmanager
+def harmed(site: Site, path: str, how: str) -> Iterator[None]:
+    """Keep a file of the repository, do something to it, put it back as it was."""
+    site.on(site.repository, f"rm -rf {KEPT}; mkdir -m 700 {KEPT}; cp -a {path} {KEPT}/; {how.format(path=path)}")
+    try:
+        yield
+    finally:
+        site.on(site.repository, f"mv {KEPT}/{PurePosixPath(path).name} {path}; rmdir {KEPT}")
+
+
+def largest_file(site: Site, label: str) -> str:
+    """Name the largest file of a set."""
+    folder = f"{ROOT}/backup/{site.stanza}/{label}"
+    largest = f"find {folder} -type f -not -name 'backup.manifest*' -printf '%s %p\\n' | sort -n | tail -n 1"
+    return site.on(site.repository, f"{largest} | cut -d ' ' -f 2-")
+
+
+def neighbours(site: Site) -> tuple[str, str]:
+    """Name two segments that follow each other and have more before and after them on their timeline."""
+    folder = f"{ROOT}/archive/{site.stanza}"
+    found = site.on(site.repository, f"find {folder} -type f -regextype posix-extended -regex '.*/[0-9A-F]{{24}}-.*'")
+    paths = sorted(found.splitlines())
+    timeline = [path for path in paths if PurePosixPath(path).name[:8] == PurePosixPath(paths[-1]).name[:8]]
+    assert len(timeline) > 4, timeline
+    return timeline[-4], timeline[-3]
+
+
+def test_a_damaged_file_is_named_and_an_older_set_restores(site: Site, measure: Measure) -> None:
+    leader, replica = site.leader, site.replicas[0]
+    older = site.labels()[-1]
+    site.job("full")
+    newer = site.labels()[-1]
+    assert newer != older
+    path = largest_file(site, newer)
+    with harmed(site, path, DAMAGE):
+        started = time.monotonic()
+        said = site.failing_job("verify")
+        measure("until verify told", time.monotonic() - started, "s")
+        print(f"\n{said}")
+        assert newer in said, "the damaged set is not named"
+        assert "invalid" in said
+        started = time.monotonic()
+        with restored(site, replica, older):
+            measure("older set restored and open", time.monotonic() - started, "s")
+            now = site.on(leader, f'runuser -u postgres -- env -C / psql -XAtqd freelance_platform -c "{ORDERS}"')
+            assert site.on(replica, ask(ORDERS)) == now
+    assert site.labels()[-1] == newer
+
+
+def test_a_lost_segment_is_named_by_its_neighbours_and_a_newer_set_restores(site: Site, measure: Measure) -> None:
+    leader = site.leader
+    for _ in range(6):
+        site.fill_segment(leader)
+    wait_for("the segments in the repository", lambda: not site.queued(leader), 60)
+    before, path = neighbours(site)
+    site.job("incr")
+    with harmed(site, path, "rm {path}"):
+        started = time.monotonic()
+        said = site.failing_job("verify")
+        measure("until verify told", time.monotonic() - started, "s")
+        print(f"\n{said}")
+        assert f"WAL is missing after {PurePosixPath(before).name[:24]}" in said
+        # A set that was made after the gap does not need what is lost.
+        started = time.monotonic()
+        with restored(site, site.replicas[0], site.labels()[-1]):
+            measure("newer set restored and open", time.monotonic() - started, "s")

@@ -1,0 +1,120 @@
+"""A backup is killed halfway, alone or with its host, or loses the leader: no half is offered, the next succeeds."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.drills.conftest import Measure
+from tests.drills.scratch import FOLDER, MAKE, REMOVE, restore
+from tests.drills.tools import Site
+from tests.proofs.tools import healthy, wait_for, writing
+
+UNIT = "drill-backup.service"
+BACK_SECONDS_MAX = 120
+# Starts a full backup as a job does and holds it where the first bytes of a new set lie in the repository.
+HALFWAY = f"""
+cd /var/lib/pgbackrest/backup/STANZA
+before=$(ls -d *F)
+systemd-run --quiet --unit={UNIT} --uid=postgres --gid=postgres -p KillMode=mixed freelance-backup full --here
+for _ in $(seq 3000); do
+  for label in *F; do
+    if [[ $'\\n'$before$'\\n' != *$'\\n'$label$'\\n'* ]] && [ -n "$(ls -A "$label/bundle" 2> /dev/null)" ]; then
+      systemctl kill --signal=STOP {UNIT}
+      echo "$label"
+      exit
+    fi
+  done
+  sleep 0.01
+done
+echo 'the backup was never seen halfway' >&2
+exit 1
+"""
+KILL = f"systemctl kill --signal=KILL {UNIT}; systemctl reset-failed {UNIT} 2> /dev/null || true"
+
+
+@contextmanager
+def halfway(site: Site) -> Iterator[str]:
+    """Have a full backup stand still halfway; the label that its set would have."""
+    try:
+        yield site.on(site.repository, HALFWAY.replace("STANZA", site.stanza))
+    finally:
+        site.on(site.repository, f"if systemctl is-active --quiet {UNIT}; then {KILL}; fi")
+
+
+def refused(site: Site, label: str) -> str:
+    """Ask for a restore of a set that must not be offered; what pgBackRest says."""
+    host = site.replicas[0]
+    try:
+        words = restore(site, label)
+        return site.on(host, f'{MAKE}\nif said=$({words} 2>&1); then exit 1; fi; ls -A {FOLDER}/data; echo "$said"')
+    finally:
+        site.on(host, REMOVE)
+
+
+def next_backup(site: Site, half: str, measure: Measure) -> None:
+    """The next run succeeds, and clears away what was left."""
+    started = time.monotonic()
+    site.job("full")
+    measure("next full backup", time.monotonic() - started, "s")
+    newest = site.labels()[-1]
+    assert newest > half
+    left = site.on(site.repository, f"ls /var/lib/pgbackrest/backup/{site.stanza}").split()
+    assert half not in left
+
+
+def test_a_killed_backup_is_not_offered_and_the_next_one_succeeds(site: Site, measure: Measure) -> None:
+    before = site.labels()
+    with halfway(site) as half:
+        site.on(site.repository, KILL)
+        assert site.labels() == before
+        assert half in refused(site, half)
+    next_backup(site, half, measure)
+
+
+def test_a_backup_that_dies_with_its_host_is_made_anew(site: Site, measure: Measure) -> None:
+    before, host = site.labels(), f"{site.lab.name}-{site.repository}"
+    with halfway(site) as half:
+        subprocess.run(["podman", "kill", host], check=True, capture_output=True, timeout=60)
+        subprocess.run(["podman", "start", host], check=True, capture_output=True, timeout=60)
+
+        def back() -> bool:
+            done = site.lab.connection(site.repository).run("systemctl is-active pgbackrest.service")
+            return bool(done.rc == 0)
+
+        measure("repository host back", wait_for("the repository host", back, BACK_SECONDS_MAX), "s")
+        assert site.labels() == before
+    next_backup(site, half, measure)
+
+
+def test_a_failover_during_a_backup_ends_it_with_a_word_and_loses_nothing(
+    site: Site, card: dict[str, Any], measure: Measure
+) -> None:
+    before, leader, count = site.labels(), site.leader, len(site.lab.hosts("database"))
+    with writing(card) as writer:
+        with halfway(site) as half:
+            switch = "runuser -u postgres -- env -C / patronictl -c /etc/patroni/config.yml switchover --force"
+            site.on(leader, f"{switch} 2>&1")
+            seconds = wait_for(
+                "another leader", lambda: healthy(site.members(), count) and site.leader != leader, BACK_SECONDS_MAX
+            )
+            measure("switchover, all streaming again", seconds, "s")
+            site.on(site.repository, f"systemctl kill --signal=CONT {UNIT}")
+            ended = f"! systemctl is-active --quiet {UNIT}"
+            wait_for(
+                "the backup's end", lambda: site.on(site.repository, f"if {ended}; then echo yes; fi") == "yes", 300
+            )
+        begun = f"{half[:4]}-{half[4:6]}-{half[6:8]} {half[9:11]}:{half[11:13]}:{half[13:15]} UTC"
+        said = site.on(
+            site.repository, f"journalctl -q -u {UNIT} -o cat --since '{begun}'; systemctl reset-failed || true"
+        )
+        offered = half in site.labels()
+        print(f"\n{said}\noffered: {offered}")
+        assert ("full succeeded" in said) == offered, "a set is offered exactly where its job succeeded"
+        if not offered:
+            assert site.labels() == before
+            assert "ERROR" in said
+            next_backup(site, half, measure)
+    measure("longest time without an acknowledged write", writer.longest_gap, "s")
+    assert writer.lost() == set()
