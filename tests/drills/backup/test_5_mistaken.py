@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.drills import certificates
-from tests.drills.scratch import BINARIES, FOLDER, MAKE, OPTIONS, REMOVE
+from tests.drills.scratch import BINARIES, FOLDER, MAKE, REMOVE
 from tests.drills.tools import Site
 from tests.proofs.tools import SITE, play
 
@@ -54,7 +54,6 @@ def test_a_certificate_that_has_expired_opens_nothing(site: Site) -> None:
         site.on(host, REMOVE)
     print(f"\n{said}")
     assert "certificate expired" in said
-    assert site.repository in said
 
 
 def test_a_wrong_stanza_is_named(site: Site) -> None:
@@ -71,14 +70,15 @@ def test_a_wrong_stanza_is_named(site: Site) -> None:
 def test_the_repository_of_another_cluster_takes_and_gives_nothing(site: Site) -> None:
     host = site.replicas[0]
     own = f"runuser -u postgres -- env -C / {BINARIES}/initdb -D {FOLDER}/data -A peer > /dev/null"
+    options = f"--pg1-path={FOLDER}/data --lock-path={FOLDER}/lock --no-archive-async"
     segment = f"$(ls {FOLDER}/data/pg_wal/0000*)"
     try:
         site.on(host, f"{MAKE}\n{own}")
-        said = failing(site, host, site.pgbackrest(f"{OPTIONS} --no-archive-async archive-push {segment}"))
+        said = failing(site, host, site.pgbackrest(f"{options} archive-push {segment}"))
         print(f"\n{said}")
         assert "system-id" in said
         assert "do not match" in said
-        fetch = f"{OPTIONS} --no-archive-async archive-get 000000010000000000000005 {FOLDER}/segment"
+        fetch = f"{options} archive-get 000000010000000000000005 {FOLDER}/segment"
         said = failing(site, host, site.pgbackrest(fetch))
         print(said)
         assert "system-id" in said

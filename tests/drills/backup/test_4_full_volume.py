@@ -1,0 +1,72 @@
+"""The archive is stuck until the volume of the WAL is full: alerts come first, nothing acknowledged is lost."""
+
+import time
+from typing import Any
+
+from tests.drills.conftest import Measure
+from tests.drills.scratch import ask, restored
+from tests.drills.tools import Site
+from tests.host import health
+from tests.proofs.tools import healthy, psql, wait_for, writing
+
+WAL = "/var/lib/postgresql-wal"
+DISK = "df -B1 --output=target,size,used"
+FILL_SECONDS_MAX = 300
+BY_ITSELF_SECONDS_MAX = 120
+REBUILT_SECONDS_MAX = 180
+# The one command, of the operators' page: the member's data and WAL are made anew from the leader's.
+REBUILD = "runuser -u postgres -- env -C / patronictl -c /etc/patroni/config.yml reinit --force {scope} {member} 2>&1"
+SCOPE = "sed -n 's/^scope: *//p' /etc/patroni/config.yml"
+
+
+def used_percent(site: Site, host: str) -> float:
+    return health.disk_percent(site.on(host, DISK), WAL)
+
+
+def fill(site: Site, leader: str) -> bool:
+    """Write about four segments; whether the server still took them."""
+    done = site.lab.connection(leader).run(
+        psql(*["select pg_logical_emit_message(false, 'drill', repeat('x', 15000000))", "select pg_switch_wal()"] * 4)
+    )
+    return bool(done.rc == 0)
+
+
+def test_a_full_wal_volume_is_foretold_and_loses_nothing(site: Site, card: dict[str, Any], measure: Measure) -> None:
+    leader, count = site.leader, len(site.lab.hosts("database"))
+    limit = site.lab.declared(leader)["platform_thresholds"]["wal_volume_used_percent_max"]
+    with writing(card) as writer:
+        with site.unreachable("refused"):
+            gone, alerts = time.monotonic(), dict[str, float]()
+            while fill(site, leader):
+                elapsed = time.monotonic() - gone
+                assert elapsed < FILL_SECONDS_MAX, "the volume was not filled"
+                used = used_percent(site, leader)
+                if used > limit:
+                    alerts.setdefault(f"volume above {limit} %", elapsed)
+                if site.alerts(leader):
+                    alerts.setdefault("archive", elapsed)
+            full = time.monotonic() - gone
+            print(f"\nalerts: {alerts}; the server stopped to take WAL after {full:.1f} s")
+            assert f"volume above {limit} %" in alerts, "the volume was full before any alert"
+            for what, seconds in alerts.items():
+                measure(f"outage to alert: {what}", seconds, "s")
+            measure("outage to full volume", full, "s")
+            wait_for("another leader", lambda: site.leader not in {"", leader}, BY_ITSELF_SECONDS_MAX)
+            resumed = time.monotonic()
+            wait_for("writes go on", lambda: writer.last_write > resumed, BY_ITSELF_SECONDS_MAX)
+        back = time.monotonic()
+        try:
+            wait_for("the full host is back by itself", lambda: healthy(site.members(), count), BY_ITSELF_SECONDS_MAX)
+            measure("full host back by itself", time.monotonic() - back, "s")
+        except AssertionError:
+            site.on(site.leader, REBUILD.format(scope=f"$({SCOPE})", member=leader))
+            again = time.monotonic()
+            wait_for("the full host is rebuilt", lambda: healthy(site.members(), count), REBUILT_SECONDS_MAX)
+            measure("full host rebuilt by the one command", time.monotonic() - again, "s")
+    measure("longest time without an acknowledged write", writer.longest_gap, "s")
+    measure("WAL volume of the once full host afterwards", used_percent(site, leader), "% used")
+    assert writer.lost() == set()
+    # What the archive missed while it was stuck may be gone: a new set does not need it.
+    site.job("full")
+    with restored(site, site.replicas[0], site.labels()[-1]):
+        assert site.on(site.replicas[0], ask("select 1")) == "1"
