@@ -28,7 +28,10 @@ ARCHIVE_FILES = ["/etc/pgbackrest/pgbackrest.conf", f"{UNITS}/pgbackrest.service
 BACKUP_FILES = [
     "/etc/cron.d/freelance-backup",
     "/etc/freelance-backup.json",
+    "/usr/local/lib/freelance-backup/freelance_drill.py",
+    "/usr/local/lib/freelance-backup/freelance_drill_server.py",
     "/usr/local/lib/freelance-backup/freelance_dumps.py",
+    "/usr/local/lib/freelance-backup/freelance_markers.py",
     "/usr/local/lib/freelance-backup/freelance_physical.py",
     "/usr/local/lib/freelance-jobs/freelance_jobs.py",
     "/usr/local/sbin/freelance-backup",
