@@ -78,6 +78,22 @@ def dump_and_ship(config: Config) -> Mapping[str, float]:
     return measured
 
 
+def back_up_and_expire(config: Config, job: str) -> Mapping[str, float]:
+    """Take a physical backup; with it shipped dumps age, as backups do, where the repository is held."""
+    measured = back_up(config, job)
+    if config.shipping and job != "incr":
+        importlib.import_module("freelance_shipping").expire(config, time.time())
+    return measured
+
+
+def verify_all(config: Config) -> Mapping[str, float]:
+    """Read all that the repositories hold, dumps that were sent there too."""
+    measured = verify(config)
+    if config.shipping:
+        measured |= importlib.import_module("freelance_shipping").verify(config)
+    return measured
+
+
 def rehearse(config: Config) -> Mapping[str, float]:
     """Rehearse a restore."""
     if not config.drill:
@@ -99,12 +115,12 @@ def perform(config: Config, runner: Runner, job: str, *, here: bool = False, pat
         return mark(config, runner)
     work: Mapping[str, Callable[[], Mapping[str, float]]] = {
         "dump": lambda: dump_and_ship(config),
-        "verify": lambda: verify(config),
+        "verify": lambda: verify_all(config),
         "drill": lambda: rehearse(config),
     }
     return runner.run(
         job,
-        work.get(job, lambda: back_up(config, job)),
+        work.get(job, lambda: back_up_and_expire(config, job)),
         lock="physical" if job in PHYSICAL else job,
         acting=None if here else lambda: acts(config, job, patient=patient),
     )

@@ -46,21 +46,26 @@ class Postponed(Exception):  # noqa: N818 - nothing went wrong
 
 
 def run_tool(
-    argv: Sequence[str], *, environment: Mapping[str, str] | None = None, timeout_seconds: float | None = None
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    timeout_seconds: float | None = None,
+    stdin_path: Path | None = None,
 ) -> str:
     """Run a program, its environment enlarged, and return its output; a failure raises JobError with its last lines."""
     more = {**os.environ, **(environment or {})}
     try:
-        done = subprocess.run(
-            argv,
-            capture_output=True,
-            check=False,
-            encoding="utf-8",
-            env=more,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=timeout_seconds,
-        )
+        with (stdin_path or Path(os.devnull)).open("rb") as source:
+            done = subprocess.run(
+                argv,
+                capture_output=True,
+                check=False,
+                encoding="utf-8",
+                env=more,
+                errors="replace",
+                stdin=source,
+                timeout=timeout_seconds,
+            )
     except subprocess.TimeoutExpired as error:
         raise JobError(f"{argv[0]} did not end within {timeout_seconds} s") from error
     if done.returncode:
