@@ -1,0 +1,58 @@
+"""Dumps lie in the repository too, encrypted, and what becomes of them there is seen."""
+
+import json
+
+import pytest
+
+DUMPS = "/var/backups/postgresql"
+SHIPPED = "/var/lib/pgbackrest/freelance-dumps/main"
+
+
+@pytest.fixture
+def as_postgres(host):
+    def run(command):
+        return host.run(f"cd / && sudo -u postgres {command}")
+
+    return run
+
+
+@pytest.fixture
+def shipped(host, as_postgres):
+    """Name of a dump that was just shipped."""
+    done = as_postgres("freelance-backup dump")
+    assert done.rc == 0, done.stderr
+    return host.check_output(f"ls -t {DUMPS} | grep '^full_backup_shop_.*dump$' | head -n 1")
+
+
+def test_a_dump_lies_in_the_repository_encrypted(host, as_postgres, shipped):
+    there = json.loads(as_postgres("pgbackrest --stanza=main --output=json repo-ls freelance-dumps/main").stdout)
+    assert there[shipped]["size"] > host.file(f"{DUMPS}/{shipped}").size
+    assert host.check_output(f"head -c 8 {SHIPPED}/{shipped}") == "Salted__"
+    outcome = json.loads(host.file("/var/lib/freelance-backup/dump.json").content_string)
+    assert outcome["shipped_bytes"] > 0
+
+
+def test_verify_names_a_shipped_dump_that_is_damaged(host, as_postgres, shipped):
+    done = as_postgres("freelance-backup verify")
+    assert done.rc == 0, done.stderr
+    host.run_test(f"printf damage | dd of={SHIPPED}/{shipped} conv=notrunc seek=64 bs=1 status=none")
+    done = as_postgres("freelance-backup verify")
+    host.run_test(f"rm {SHIPPED}/*{shipped[17:32]}*")
+    assert done.rc != 0
+    assert f"freelance-dumps/main/{shipped}" in done.stderr
+
+
+def test_old_dumps_leave_the_repository_with_a_backup(host, as_postgres, shipped):
+    stamp = shipped[17:32]
+    host.run_test(
+        f"for file in {SHIPPED}/*{stamp}*; do"
+        f' for year in 2011 2012 2013 2014 2015 2016 2017 2018; do cp -p "$file" "$(echo "$file" | sed "s/{stamp}/${{year}}0102_030405/")";'
+        " done; done"
+    )
+    done = as_postgres("freelance-backup full")
+    assert done.rc == 0, done.stderr
+    # The newest seven runs stay whatever their age.
+    left = host.check_output(f"ls {SHIPPED}").split()
+    assert f"full_backup_shop_{stamp}.dump" in left
+    assert "full_backup_shop_20110102_030405.dump" not in left
+    assert len([name for name in left if name.startswith("sums_")]) == 7
