@@ -33,6 +33,7 @@ BACKUP_FILES = [
     "/usr/local/lib/freelance-backup/freelance_dumps.py",
     "/usr/local/lib/freelance-backup/freelance_markers.py",
     "/usr/local/lib/freelance-backup/freelance_physical.py",
+    "/usr/local/lib/freelance-backup/freelance_shipping.py",
     "/usr/local/lib/freelance-jobs/freelance_jobs.py",
     "/usr/local/sbin/freelance-backup",
 ]
