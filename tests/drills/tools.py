@@ -46,6 +46,11 @@ class Site:
         """What the archive is called."""
         return str(self.lab.declared(self.repository)["backup_repository_stanza"])
 
+    @property
+    def cluster(self) -> str:
+        """What Patroni calls the cluster."""
+        return f"{self.lab.name}-{self.lab.declared(self.repository)['platform_cluster']}"
+
     def on(self, host: str, text: str) -> str:
         """Run a script on a host as root; each of its commands must succeed."""
         return script(self.lab, host, text)

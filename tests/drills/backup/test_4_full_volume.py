@@ -1,5 +1,6 @@
 """The archive is stuck until the volume of the WAL is full: alerts come first, nothing acknowledged is lost."""
 
+import functools
 import time
 from typing import Any
 
@@ -12,11 +13,20 @@ from tests.proofs.tools import healthy, psql, wait_for, writing
 WAL = "/var/lib/postgresql-wal"
 DISK = "df -B1 --output=target,size,used"
 FILL_SECONDS_MAX = 300
-BY_ITSELF_SECONDS_MAX = 120
+FAILOVER_SECONDS_MAX = 120
+BY_ITSELF_SECONDS_MAX = 30
 REBUILT_SECONDS_MAX = 180
-# The one command, of the operators' page: the member's data and WAL are made anew from the leader's.
-REBUILD = "runuser -u postgres -- env -C / patronictl -c /etc/patroni/config.yml reinit --force {scope} {member} 2>&1"
-SCOPE = "sed -n 's/^scope: *//p' /etc/patroni/config.yml"
+ARCHIVED_SECONDS_MAX = 60
+# As the operators' page has it. What still waits is archived: without it, no restore comes past the outage. Then the
+# member's data and WAL are made anew from the leader's.
+REBUILD = """
+cd /var/lib/postgresql/17/main
+for ready in pg_wal/archive_status/*.ready; do
+  segment=$PWD/pg_wal/$(basename "$ready" .ready)
+  runuser -u postgres -- env -C / pgbackrest --stanza=STANZA archive-push "$segment" 2>&1
+done
+runuser -u postgres -- env -C / patronictl -c /etc/patroni/config.yml reinit --force SCOPE MEMBER 2>&1
+"""
 
 
 def used_percent(site: Site, host: str) -> float:
@@ -33,6 +43,7 @@ def fill(site: Site, leader: str) -> bool:
 
 def test_a_full_wal_volume_is_foretold_and_loses_nothing(site: Site, card: dict[str, Any], measure: Measure) -> None:
     leader, count = site.leader, len(site.lab.hosts("database"))
+    older = site.labels()[-1]
     limit = site.lab.declared(leader)["platform_thresholds"]["wal_volume_used_percent_max"]
     with writing(card) as writer:
         with site.unreachable("refused"):
@@ -51,22 +62,26 @@ def test_a_full_wal_volume_is_foretold_and_loses_nothing(site: Site, card: dict[
             for what, seconds in alerts.items():
                 measure(f"outage to alert: {what}", seconds, "s")
             measure("outage to full volume", full, "s")
-            wait_for("another leader", lambda: site.leader not in {"", leader}, BY_ITSELF_SECONDS_MAX)
+            wait_for("another leader", lambda: site.leader not in {"", leader}, FAILOVER_SECONDS_MAX)
             resumed = time.monotonic()
-            wait_for("writes go on", lambda: writer.last_write > resumed, BY_ITSELF_SECONDS_MAX)
+            wait_for("writes go on", lambda: writer.last_write > resumed, FAILOVER_SECONDS_MAX)
         back = time.monotonic()
         try:
             wait_for("the full host is back by itself", lambda: healthy(site.members(), count), BY_ITSELF_SECONDS_MAX)
             measure("full host back by itself", time.monotonic() - back, "s")
         except AssertionError:
-            site.on(site.leader, REBUILD.format(scope=f"$({SCOPE})", member=leader))
             again = time.monotonic()
+            names = {"STANZA": site.stanza, "SCOPE": site.cluster, "MEMBER": leader}
+            site.on(leader, functools.reduce(lambda text, name: text.replace(name, names[name]), names, REBUILD))
             wait_for("the full host is rebuilt", lambda: healthy(site.members(), count), REBUILT_SECONDS_MAX)
             measure("full host rebuilt by the one command", time.monotonic() - again, "s")
     measure("longest time without an acknowledged write", writer.longest_gap, "s")
-    measure("WAL volume of the once full host afterwards", used_percent(site, leader), "% used")
+    # Nothing is missing in the archive either: a set from before comes past the outage.
+    last = site.fill_segment(site.leader)
+    wait_for("the last segment in the repository", lambda: site.archived() >= last, ARCHIVED_SECONDS_MAX)
+    rows = f"select count(*) from accounts_skill where slug like 'proof-{writer.mark}-%'"  # noqa: S608 — the mark is our own
+    began, replica = time.monotonic(), next(name for name in site.replicas if name != leader)
+    with restored(site, replica, older, "--type=default"):
+        assert site.on(replica, ask(rows)) == site.on(site.leader, psql(rows))
+        measure("older set restored past the outage", time.monotonic() - began, "s")
     assert writer.lost() == set()
-    # What the archive missed while it was stuck may be gone: a new set does not need it.
-    site.job("full")
-    with restored(site, site.replicas[0], site.labels()[-1]):
-        assert site.on(site.replicas[0], ask("select 1")) == "1"

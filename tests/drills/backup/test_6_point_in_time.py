@@ -47,8 +47,7 @@ def test_the_cluster_goes_back_to_just_before_the_orders_were_dropped(kind: str,
     last = site.fill_segment(leader)
     wait_for("the last segment in the repository", lambda: site.archived() >= last, 120)
 
-    cluster = f"{site.lab.name}-{site.lab.declared(leader)['platform_cluster']}"
-    given = {"restore_target": kind, "restore_target_value": target, "restore_confirmed": cluster}
+    given = {"restore_target": kind, "restore_target_value": target, "restore_confirmed": site.cluster}
     run = play(RESTORE, "-e", json.dumps(given))
     assert run.code == 0, run.output[-4000:]
     measure("restore, replicas and a new backup included", run.seconds, "s")
