@@ -123,11 +123,13 @@ def look(config: Config, server: Server, target: Marker, live: Sequence[Marker],
     checks["replayed_to"], committed_seconds, segment = server.replayed_to()
     checks["replayed_segment"] = segment
     if segment < record["archive_end"][8:]:
-        raise server.told(f"the WAL ended in segment {segment}, though the archive goes on to {record['archive_end']}")
+        raise server.scratch.told(
+            f"the WAL ended in segment {segment}, though the archive goes on to {record['archive_end']}"
+        )
     # What the live cluster had committed when the archive was asked, and the archive did not have.
     record["rpo_seconds"] = round(max(0.0, record["live_committed_seconds"] - committed_seconds), 3)
     if target not in read_markers(server.socket):
-        raise server.told(
+        raise server.scratch.told(
             f"marker {target.id}, whose segment {target.segment} is archived, is missing at the archive's end"
         )
     databases = ["postgres", *(name for name in config.databases if name != "postgres")]

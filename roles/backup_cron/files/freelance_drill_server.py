@@ -84,12 +84,17 @@ class Scratch:
         command = [*self.pgbackrest, f"--set={label}", "--type=default", *where, "restore"]
         run_gently(command, timeout_seconds=self.timeout_seconds)
 
-    def last_lines(self) -> str:
-        """Return what the server and its archive-get said last."""
+    def told(self, what: str) -> JobError:
+        """Make an error that ends with what the server and its archive-get said last."""
         try:
-            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:])
+            log = self.log.read_text(encoding="utf-8", errors="replace")
         except OSError:
-            return "(no log)"
+            return JobError(what)
+        # A segment that is not there has no message of its own.
+        given = re.findall(r'restored log file "([0-9A-F]{24})"', log)
+        archive = f"\nThe archive gave all segments up to {given[-1]}, and not the next one." if given else ""
+        last = "\n".join(log.splitlines()[-LAST_LINES:])
+        return JobError(f"{what}{archive}\nThe restored server said last:\n{last}")
 
 
 class Server:
@@ -157,11 +162,7 @@ class Server:
                     raise JobError(f"after {self.scratch.timeout_seconds} s still not so: {question}")
                 time.sleep(POLL_SECONDS)
         except JobError as error:
-            raise self.told(str(error)) from error
-
-    def told(self, what: str) -> JobError:
-        """Make an error that ends with the server's own words."""
-        return JobError(f"{what}\nThe restored server said last:\n{self.scratch.last_lines()}")
+            raise self.scratch.told(str(error)) from error
 
     def replayed_to(self) -> tuple[str, float, str]:
         """Tell when the newest restored commit was made, as text and in seconds, and in which segment the WAL ended."""
@@ -185,4 +186,4 @@ class Server:
         try:
             run_gently([str(self.binaries / "pg_ctl"), words[0], "-D", str(self.scratch.data), *words[1:]])
         except JobError as error:
-            raise self.told(str(error)) from error
+            raise self.scratch.told(str(error)) from error
