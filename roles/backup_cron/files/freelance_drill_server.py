@@ -129,6 +129,8 @@ class Server:
             "maintenance_work_mem": "64MB",
             "max_wal_size": "256MB",
             "autovacuum": "off",
+            # Of extensions whose libraries are not loaded here.
+            "event_triggers": "off",
             # The private timeline is nobody's.
             "archive_mode": "off",
             "restore_command": " ".join([*self.scratch.pgbackrest, "--no-archive-async", "archive-get", "%f", '"%p"']),

@@ -70,10 +70,10 @@ class Socket:
         """The options of a connection."""
         return [f"--host={self.folder}", f"--port={self.port}", "--username=postgres", "--no-password"]
 
-    def ask(self, *statements: str) -> str:
+    def ask(self, *statements: str, database: str = DATABASE) -> str:
         """Run statements, each in a transaction of its own, and return what the last printed."""
         # psql runs all of one --command in one transaction: a segment would be closed before the commit.
-        asking = ["psql", "-XAtq", "--set=ON_ERROR_STOP=1", *self.options, f"--dbname={DATABASE}"]
+        asking = ["psql", "-XAtq", "--set=ON_ERROR_STOP=1", *self.options, f"--dbname={database}"]
         return run_tool([*asking, *(f"--command={one}" for one in statements)], timeout_seconds=SECONDS_MAX).strip()
 
 

@@ -47,7 +47,13 @@ def config(tmp_path: Path) -> Any:
         port=5432,
         status_dir=str(tmp_path),
         repositories=2,
-        drill={"scratch_dir": str(tmp_path / "scratch"), "timeout_seconds": 60, "wal_room_mib": 64, "days_max": 8},
+        drill={
+            "compare_query": "",
+            "scratch_dir": str(tmp_path / "scratch"),
+            "timeout_seconds": 60,
+            "wal_room_mib": 64,
+            "days_max": 8,
+        },
     )
 
 
@@ -124,6 +130,27 @@ def test_a_marker_that_says_something_else_is_told(field: str) -> None:
     # Nor when both sides say the same wrong thing.
     with pytest.raises(drill.JobError, match=r"differ .*: \[1\]"):
         drill.compare([altered, *live[1:]], [altered, live[1]], live[2])
+
+
+class Rows:
+    """Stands in for a server."""
+
+    def __init__(self, *rows: str) -> None:
+        self.rows, self.asked = rows, ""
+
+    def ask(self, query: str, database: str) -> str:
+        self.asked = f"{database}: {query}"
+        return "\n".join(self.rows)
+
+
+def test_rows_that_differ_at_the_target_are_told(config: Any) -> None:
+    live, restored = Rows("a|1", "b|2"), Rows("b|2", "a|1")
+    assert drill.compare_rows(config, live, restored, marker(3)) == {}
+    config.drill["compare_query"] = "SELECT x WHERE t < '{target}'"
+    assert drill.compare_rows(config, live, restored, marker(3)) == {"shop": 2}
+    assert live.asked == restored.asked == "shop: SELECT x WHERE t < 'at 300.000000'"
+    with pytest.raises(drill.JobError, match=r"shop: SELECT .* differ: \['b\|2'\]"):
+        drill.compare_rows(config, live, Rows("a|1"), marker(3))
 
 
 def test_repositories_take_turns(config: Any) -> None:

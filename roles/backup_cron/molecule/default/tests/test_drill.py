@@ -76,6 +76,7 @@ def test_a_restore_is_rehearsed_and_measured(host, backup, marker, drill, ask):
     assert (done.rc, record["ok"], record["reason"]) == (0, True, ""), done.stderr
     assert record["backup_label"] == backup.rpartition("/")[2]
     assert record["checks"]["markers"] >= 1
+    assert record["checks"]["compared_rows"] == {"shop": 1}
     assert record["checks"]["amcheck"] == ["postgres", "shop"]
     assert min(record[name] for name in ("rto_seconds", "bytes", "bytes_per_second")) > 0
     assert record["rpo_seconds"] >= 0
