@@ -45,6 +45,44 @@ def test_a_certificate_of_another_authority_is_refused(host):
     assert "unable to verify certificate" in said.stdout + said.stderr, said.stdout + said.stderr
 
 
+def s3(host, words, path):
+    """Ask the server of the first bucket, as its owner."""
+    return host.check_output(
+        "curl --silent --fail --cacert /etc/ssl/platform/ca.crt "
+        "-H 'Authorization: AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/cn-north-1/s3/aws4_request' "
+        f"{words} https://wal-archive-alternative-1:9443/freelance-backup/main/{path}"
+    )
+
+
+def test_what_was_deleted_from_a_bucket_with_versions_is_restored_as_of_before(host):
+    sealed = (
+        "-H 'x-amz-server-side-encryption: aws:kms' -H 'x-amz-server-side-encryption-aws-kms-key-id: "
+        "arn:aws-cn:kms:cn-north-1:123456789012:key/0a1b'"
+    )
+    restore = "--repo=1 --pg1-path=/var/cache/tampered {} --type=immediate restore"
+    listed = json.loads(pgbackrest(host, "--repo=1 --recurse --output=json repo-ls backup/main").stdout)
+    files = [f"backup/main/{name}" for name, entry in listed.items() if entry["type"] == "file"]
+    before = host.check_output("date --utc '+%Y-%m-%d %H:%M:%S+00'")
+    host.run_test("sleep 2")
+    host.run_test("install -d -o postgres -m 700 /var/cache/tampered /var/cache/kept")
+    for name in files:
+        host.run_test(f"install -D /dev/null /var/cache/kept/{name}")
+        s3(host, f"--output /var/cache/kept/{name}", name)
+        s3(host, "--request DELETE", name)
+    try:
+        lost = pgbackrest(host, restore.format(""))
+        assert lost.rc != 0, lost.stdout
+        assert "backup.info" in lost.stdout + lost.stderr
+        found = pgbackrest(host, restore.format(f"--repo-target-time='{before}'"))
+        assert found.rc == 0, found.stdout + found.stderr
+        assert host.file("/var/cache/tampered/global/pg_control").exists
+    finally:
+        for name in files:
+            s3(host, f"{sealed} --upload-file /var/cache/kept/{name}", name)
+        host.run_test("rm -r /var/cache/tampered /var/cache/kept")
+    assert json.loads(pgbackrest(host, "--repo=1 --output=json info").stdout)[0]["status"]["code"] == 0
+
+
 def test_no_segment_is_acknowledged_while_the_buckets_are_out_of_reach(host):
     wal = "/var/cache/pg/pg_wal/000000010000000000000001"
     host.run("install -d -o postgres /var/cache/pg /var/cache/pg/pg_wal /var/cache/pg/global")
