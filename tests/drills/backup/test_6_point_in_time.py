@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,7 @@ from tests.drills.tools import Site
 from tests.proofs.tools import play, psql, wait_for
 
 RESTORE = "ansible/playbooks/restore_cluster.yml"
-POINT = "before-the-drop"
+POINT = f"before-the-drop-{uuid.uuid4().hex[:8]}"  # of this run: replay ends at the first of a name
 BEFORE_SECONDS, AFTER_SECONDS = 8, 5
 # Between two readings of the clock, what the target is told by.
 TARGETS = {
