@@ -30,12 +30,15 @@ BACKUP_FILES = [
     "/etc/freelance-backup.json",
     "/usr/local/lib/freelance-backup/freelance_drill.py",
     "/usr/local/lib/freelance-backup/freelance_drill_server.py",
+    "/usr/local/lib/freelance-backup/freelance_dump_files.py",
+    "/usr/local/lib/freelance-backup/freelance_dump_targets.py",
     "/usr/local/lib/freelance-backup/freelance_dumps.py",
     "/usr/local/lib/freelance-backup/freelance_markers.py",
     "/usr/local/lib/freelance-backup/freelance_physical.py",
     "/usr/local/lib/freelance-backup/freelance_shipping.py",
     "/usr/local/lib/freelance-jobs/freelance_jobs.py",
     "/usr/local/sbin/freelance-backup",
+    "/usr/local/sbin/freelance-restore",
 ]
 MAINTENANCE_FILES = [
     "/etc/cron.d/freelance-maintenance",

@@ -103,6 +103,8 @@ def send(config: Config, repository: int, stamp: str, names: Iterable[str]) -> i
 def ship(config: Config, names: Iterable[str]) -> dict[str, float]:
     """Send the dumps of a run to each repository, and those before that one lacks while they are of an age to stay."""
     now = time.time()
+    for leftover in Path(config.dump_dir).glob("shipping.*"):
+        shutil.rmtree(leftover)
     here = runs([path.name for path in Path(config.dump_dir).iterdir()])
     tonight = runs(names)
 

@@ -1,0 +1,168 @@
+"""Dumps as files: found here or in a repository, looked at before anything is made of them."""
+
+import dataclasses
+import gzip
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from freelance_dumps import NAME, Config, local
+from freelance_jobs import JobError, run_tool
+from freelance_shipping import fetch
+
+HEADER = re.compile(r"^; +(dbname|Format|Dumped from database version): (\S+)", re.MULTILINE)
+TABLE = re.compile(r"^\d+; \d+ \d+ TABLE (\S+) (\S+) \S+$", re.MULTILINE)
+# zstd makes our rows about a fifth of their size in tables with indexes; the rest is for safety.
+GROWTH = 8
+SPARE_BYTES = 256 * 1024**2  # a new server's own files, and WAL meanwhile
+NAMED_MAX = 5
+# Tables of a database but those of its extensions.
+OWN_TABLES = """FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS
+ (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
+# What may stand in a query as it is.
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dump:
+    """A dump that was read to its end."""
+
+    path: Path
+    database: str
+    major: int  # version of PostgreSQL that it was taken of
+    tables: list[str]  # SCHEMA.TABLE
+
+
+def psql(options: Iterable[str], database: str, query: str) -> str:
+    """Ask a server one thing as the superuser, or have it do one."""
+    terse = ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"]
+    return run_tool(["psql", "-XAtq", *terse, *options, f"--dbname={database}", f"--command={query}"]).strip()
+
+
+def superuser(config: Config) -> list[str]:
+    """Give the options of a superuser's connection to this host's server."""
+    return local(config, "postgres")
+
+
+def exists(options: Iterable[str], database: str) -> bool:
+    """Say whether a server has a database."""
+    query = f"SELECT count(*) FROM pg_database WHERE datname = '{database}'"  # noqa: S608  a plain name
+    return psql(options, "postgres", query) == "1"
+
+
+def major_of(options: Iterable[str]) -> int:
+    """Tell a server's major version."""
+    return int(psql(options, "postgres", "SHOW server_version_num")) // 10_000
+
+
+def beside(path: Path, kind: str) -> list[str]:
+    """Name the files that hold a kind of the same run as a dump."""
+    found = NAME.fullmatch(path.name)
+    return [f"{kind}_{found['when']}.sql", f"{kind}_{found['when']}.sql.gz"] if found else []
+
+
+def find(config: Config, name: str, folder: Path) -> Path:
+    """Find a file: a path is one of this host, a bare name one of the folder of dumps or else of a repository."""
+    path = Path(name)
+    if not path.is_absolute():
+        if path.name != name or not NAME.fullmatch(name):
+            raise JobError(
+                f"{name}: give an absolute path, or the bare name of a dump as full_backup_DATABASE_WHEN.dump"
+            )
+        path = Path(config.dump_dir) / name
+        if not path.exists():
+            if not config.shipping:
+                raise JobError(f"{path} does not exist, and this host ships no dumps: name one of {config.dump_dir}")
+            return fetch(config, name, folder)
+    if not path.is_file():
+        near = sorted(Path(config.dump_dir).glob("full_backup_*.dump"), reverse=True)[:NAMED_MAX]
+        raise JobError(f"{path}: no such file; the newest dumps here: {', '.join(map(str, near)) or 'none'}")
+    if not os.access(path, os.R_OK):
+        raise JobError(f"{path} can't be read by postgres: chown postgres: {path}")
+    return path
+
+
+def globals_of(config: Config, dump: Path, name: str, given: str, folder: Path) -> Path | None:
+    """Find the globals that belong to a dump, which was asked for by `name`: those given, else those of its run."""
+    if given:
+        return find(config, given, folder)
+    kept = beside(dump, "globals")
+    for path in (dump.parent / one for one in kept):
+        if path.is_file():
+            return path
+    return fetch(config, kept[-1], folder) if kept and config.shipping and not Path(name).is_absolute() else None
+
+
+def look(config: Config, path: Path) -> Dump:
+    """Read a dump to its end; what is none of ours, or ends too early, raises JobError."""
+    wanted = "a dump of pg_dump --format=custom is wanted"
+    try:
+        listing = run_tool(["pg_restore", "--list", str(path)])
+    except JobError as error:
+        raise JobError(f"{path} ({path.stat().st_size} bytes) can't be read, {wanted}:\n{error}") from error
+    header = dict(HEADER.findall(listing))
+    if (form := header.get("Format", "none")) != "CUSTOM":
+        raise JobError(f"{path} has the format {form}: {wanted}")
+    try:
+        # What it contains stands at its beginning: only reading all of it shows whether its end is there.
+        run_tool(["pg_restore", f"--file={os.devnull}", str(path)])
+    except JobError as error:
+        raise JobError(
+            f"{path} is damaged or cut off after {path.stat().st_size} bytes: take an older dump, or the shipped one"
+            f" by its bare name:\n{error}"
+        ) from error
+    dump = Dump(
+        path=path,
+        database=header["dbname"],
+        major=int(header["Dumped from database version"].partition(".")[0]),
+        tables=[".".join(found) for found in TABLE.findall(listing)],
+    )
+    if strange := [name for name in (dump.database, *dump.tables) if not PLAIN.fullmatch(name)]:
+        raise JobError(f"{path}: the name {strange[0]} has more in it than letters, digits and _: restore it by hand")
+    if dump.major > (here := major_of(superuser(config))):
+        raise JobError(f"{path} was taken of PostgreSQL {dump.major}, here is {here}: restore it into a newer server")
+    return dump
+
+
+def size_here(config: Config, dump: Dump, table: str = "") -> int:
+    """Tell how large what a dump holds is in this host's server, 0 when it isn't there."""
+    options = superuser(config)
+    if not exists(options, dump.database):
+        return 0
+    if not table or psql(options, dump.database, f"SELECT to_regclass('{table}') IS NULL") == "t":
+        return int(psql(options, "postgres", f"SELECT pg_database_size('{dump.database}')"))
+    family = f"SELECT to_regclass('{table}') UNION SELECT relid FROM pg_partition_tree('{table}')"  # noqa: S608  plain
+    size = f"SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM ({family}) AS family (oid)"  # noqa: S608  plain
+    return int(psql(options, dump.database, size))
+
+
+def refuse_without_room(config: Config, dump: Dump, folder: Path, table: str = "") -> None:
+    """Raise JobError when a disk has too little room for what a dump holds."""
+    size = size_here(config, dump, table)
+    guess = 0 if table and size else GROWTH * dump.path.stat().st_size
+    wanted = max(size, guess) + SPARE_BYTES
+    if (free := shutil.disk_usage(folder).free) < wanted:
+        raise JobError(
+            f"{folder}: {free} bytes free, {wanted} wanted (the larger of its size here, {size}, and {GROWTH} times the"
+            f" dump, and {SPARE_BYTES} to spare): make room there"
+        )
+
+
+def apply_globals(options: Iterable[str], path: Path, folder: Path) -> None:
+    """Make the roles of a globals file that a server lacks. Those that it has keep their passwords and attributes."""
+    there = set(psql(options, "postgres", "SELECT rolname FROM pg_roles").splitlines())
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    wanted = folder / "globals.sql"
+    with wanted.open("w", encoding="utf-8") as target:
+        for line in text.splitlines(keepends=True):
+            found = re.match(r'(?:CREATE|ALTER) ROLE "?([^" ;]+)"?', line)
+            if not (found and found[1] in there):
+                target.write(line)
+    # From a file and tersely: passwords, though hashed, are in no argument list and no message.
+    terse = ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"]
+    run_tool(["psql", "-Xq", *terse, *options, "--dbname=postgres", f"--file={wanted}"])
+    wanted.unlink()

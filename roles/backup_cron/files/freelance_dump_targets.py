@@ -1,0 +1,232 @@
+"""Where a dump is restored to: a server of its own to verify it, a database beside the live one, an empty cluster."""
+
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from freelance_dump_files import (
+    OWN_TABLES,
+    Dump,
+    apply_globals,
+    exists,
+    major_of,
+    psql,
+    refuse_without_room,
+    superuser,
+)
+from freelance_dumps import Config
+from freelance_jobs import JobError, run_tool
+
+SIDE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,51}")
+PARTIAL = "__partial"
+NEAR_MAX = 10
+# Of what follows the rows of one table: what needs those of other tables, or acts by itself.
+FOREIGN = re.compile(r"^\d+; \d+ \d+ (FK CONSTRAINT|TRIGGER|EVENT TRIGGER|MATERIALIZED VIEW DATA|PUBLICATION)\b")
+DATA = re.compile(r"^\d+; \d+ \d+ TABLE DATA (\S+) (\S+) ")
+
+
+def pg_restore(options: Iterable[str], database: str, dump: Dump, *words: str) -> None:
+    """Restore, and stop at the first error."""
+    jobs = f"--jobs={min(os.cpu_count() or 1, 4)}"
+    run_tool(["pg_restore", "--exit-on-error", jobs, *options, f"--dbname={database}", *words, str(dump.path)])
+
+
+def server_programs(config: Config) -> Path:
+    """Name the folder of what Debian puts in nobody's path, of this server's version."""
+    return Path(f"/usr/lib/postgresql/{major_of(superuser(config))}/bin")
+
+
+@contextmanager
+def scratch_server(config: Config) -> Iterator[list[str]]:
+    """Run a server of its own beside the dumps, reached by its socket alone; gone afterwards, also after a failure."""
+    folder = Path(config.dump_dir) / "scratch"
+    programs = server_programs(config)
+    control = [str(programs / "pg_ctl"), f"--pgdata={folder / 'data'}"]
+
+    def remove() -> None:
+        try:
+            run_tool([*control, "status"])
+        except JobError:
+            pass  # none runs: 3, or was ever made: 4
+        else:
+            run_tool([*control, "--wait", "--mode=immediate", "stop"])
+        if folder.exists():
+            shutil.rmtree(folder)
+
+    remove()
+    folder.mkdir(mode=0o700)
+    settings = {
+        "archive_mode": "off",
+        "fsync": "off",
+        "full_page_writes": "off",
+        "listen_addresses": "",
+        "max_wal_senders": "0",
+        "shared_buffers": "64MB",
+        # Extensions of the platform want to be loaded at the start.
+        "shared_preload_libraries": psql(superuser(config), "postgres", "SHOW shared_preload_libraries"),
+        "unix_socket_directories": str(folder),
+        "wal_level": "minimal",
+    }
+    try:
+        making = [str(programs / "initdb"), f"--pgdata={folder / 'data'}", "--no-sync", "--username=postgres"]
+        making += ["--auth=peer", "--encoding=UTF8", "--locale=C.UTF-8"]
+        run_tool([*making, *(word for name, value in settings.items() for word in ("--set", f"{name}={value}"))])
+        run_tool([*control, "--wait", f"--log={folder / 'log'}", "start"])
+        yield [f"--host={folder}", "--port=5432", "--username=postgres", "--no-password"]
+    finally:
+        remove()
+
+
+def verify(config: Config, dump: Dump, globals_path: Path | None, *, check: bool = False) -> dict[str, float]:
+    """Restore a dump into a scratch server, check what came of it, remove it again."""
+    refuse_without_room(config, dump, Path(config.dump_dir))
+    if check:
+        return {}
+    started = time.monotonic()
+    with scratch_server(config) as options:
+        folder = Path(config.dump_dir) / "scratch"
+        if globals_path is None:
+            globals_path = folder / "roles.sql"
+            live = ["pg_dumpall", "--roles-only", "--no-role-passwords", *superuser(config)]
+            run_tool([*live, f"--file={globals_path}"])
+        apply_globals(options, globals_path, folder)
+        pg_restore(options, "postgres", dump, "--create")
+        # Every row of every table must be in each index, and each page must be readable.
+        amcheck = str(server_programs(config) / "pg_amcheck")
+        run_tool([amcheck, "--heapallindexed", "--install-missing", *options, f"--database={dump.database}"])
+        tables = int(psql(options, dump.database, f"SELECT count(*) {OWN_TABLES}"))
+        if tables != len(dump.tables):
+            raise JobError(f"{dump.path}: {tables} tables came of {len(dump.tables)} that it names")
+        count = "query_to_xml(format('SELECT count(*) AS n FROM %I.%I', n.nspname, c.relname), false, true, '')"
+        rows = f"SELECT coalesce(sum((xpath('//n/text()', {count}))[1]::text::bigint), 0) {OWN_TABLES}"
+        keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conparentid = 0"
+        return {
+            "tables": tables,
+            # Of a partitioned table its partitions count.
+            "rows": int(psql(options, dump.database, f"{rows} AND c.relkind = 'r'")),
+            "foreign_keys": int(psql(options, dump.database, keys)),
+            "bytes": int(psql(options, dump.database, f"SELECT pg_database_size('{dump.database}')")),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+
+
+def refuse_replica(config: Config) -> Path:
+    """Raise JobError where nothing can be written; return the server's folder of data."""
+    if psql(superuser(config), "postgres", "SELECT pg_is_in_recovery()") == "t":
+        raise JobError(f"{config.member} is a replica: restore on the leader (patronictl list)")
+    return Path(psql(superuser(config), "postgres", "SHOW data_directory"))
+
+
+def drop(options: Iterable[str], database: str) -> None:
+    """Remove a database, whoever is connected."""
+    psql(options, "postgres", f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+
+def refuse_side(config: Config, dump: Dump, side: str, table: str) -> None:
+    """Raise JobError for a name that is taken or none, and for a table that isn't in the dump."""
+    live = {*config.databases, dump.database, "postgres", "template0", "template1"}
+    if not SIDE_NAME.fullmatch(side) or side in live:
+        raise JobError(
+            f"{side}: a side database has a name of its own (not {', '.join(sorted(live))}) of 1 to 52 of a-z, 0-9, _"
+        )
+    if exists(superuser(config), side):
+        raise JobError(f"the database {side} exists: choose another name, or remove it: dropdb {side}")
+    if table and table not in dump.tables:
+        near = [one for one in dump.tables if one.partition(".")[2].startswith(table.partition(".")[2][:4])]
+        raise JobError(
+            f"the table {table} is not in {dump.path}: give SCHEMA.TABLE, one of"
+            f" {', '.join((near or dump.tables)[:NEAR_MAX])} …"
+        )
+
+
+def restore_beside(config: Config, dump: Dump, side: str, table: str, *, check: bool = False) -> dict[str, float]:
+    """Restore a database, or one table of it, into a new database of the live cluster."""
+    options = superuser(config)
+    data_dir = refuse_replica(config)
+    refuse_side(config, dump, side, table)
+    refuse_without_room(config, dump, data_dir, table)
+    if check:
+        return {}
+    started = time.monotonic()
+    # Under another name until it is whole: half a database is never taken for a restored one.
+    partial = side + PARTIAL
+    drop(options, partial)
+    script = run_tool(["pg_restore", "--create", "--schema-only", "--file=-", str(dump.path)])
+    [creation] = re.findall(r"^CREATE DATABASE \S+ (WITH .*;)$", script, re.MULTILINE)
+    try:
+        psql(options, "postgres", f"CREATE DATABASE {partial} {creation}")
+        # It holds what the live one guards by its own grants: nobody enters but the superuser.
+        psql(options, "postgres", f"REVOKE ALL ON DATABASE {partial} FROM PUBLIC")
+        if table:
+            restore_table(options, partial, dump, table, Path(config.dump_dir))
+        else:
+            pg_restore(options, partial, dump)
+        psql(options, "postgres", f"ALTER DATABASE {partial} RENAME TO {side}")
+    except BaseException:
+        drop(options, partial)
+        raise
+    measured = {"bytes": int(psql(options, "postgres", f"SELECT pg_database_size('{side}')"))}
+    if table:
+        measured["rows"] = int(psql(options, side, f"SELECT count(*) FROM {table}"))  # noqa: S608  plain
+    return {**measured, "seconds": round(time.monotonic() - started, 1)}
+
+
+def restore_table(options: Iterable[str], database: str, dump: Dump, table: str, folder: Path) -> None:
+    """Restore all definitions, the rows of one table and of its partitions, and what needs no other rows."""
+    pg_restore(options, database, dump, "--section=pre-data")
+    tree = f"SELECT relid FROM pg_partition_tree('{table}')"  # noqa: S608  plain, as all names of a Dump
+    family = "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    family += f" WHERE c.oid = '{table}'::regclass OR c.oid IN ({tree})"
+    wanted = set(psql(options, database, family).splitlines())
+    lines = []
+    for line in run_tool(
+        ["pg_restore", "--list", "--section=data", "--section=post-data", str(dump.path)]
+    ).splitlines():
+        data = DATA.match(line)
+        if FOREIGN.match(line) or (data and f"{data[1]}.{data[2]}" not in wanted):
+            continue
+        lines.append(line)
+    with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8") as chosen:
+        chosen.write("\n".join(lines) + "\n")
+        chosen.flush()
+        pg_restore(options, database, dump, "--section=data", "--section=post-data", f"--use-list={chosen.name}")
+
+
+def restore_cluster(config: Config, dump: Dump, globals_path: Path | None, *, check: bool = False) -> dict[str, float]:
+    """Bring globals and a database back into a cluster that has none of its tables."""
+    options = superuser(config)
+    data_dir = refuse_replica(config)
+    if dump.database not in config.databases:
+        raise JobError(f"{dump.path} is of {dump.database}, this cluster serves {', '.join(config.databases)}")
+    if globals_path is None:
+        raise JobError(f"no globals lie beside {dump.path}: name the file with the roles of its run (globals_WHEN.sql)")
+    if exists(options, dump.database):
+        tables = int(psql(options, dump.database, f"SELECT count(*) {OWN_TABLES}"))
+        if tables:
+            raise JobError(
+                f"the database {dump.database} holds {tables} tables, an empty cluster is wanted (0): nothing was"
+                " touched. To look at a dump, restore it into a side database (restore_database.yml)"
+            )
+    refuse_without_room(config, dump, data_dir)
+    if check:
+        return {}
+    started = time.monotonic()
+    apply_globals(options, globals_path, Path(config.dump_dir))
+    # What the platform's play made in it would collide with the same of the dump.
+    drop(options, dump.database)
+    try:
+        pg_restore(options, "postgres", dump, "--create")
+    except BaseException:
+        drop(options, dump.database)
+        raise
+    run_tool(["vacuumdb", "--analyze-only", *options, f"--dbname={dump.database}"])
+    return {
+        "tables": int(psql(options, dump.database, f"SELECT count(*) {OWN_TABLES}")),
+        "bytes": int(psql(options, "postgres", f"SELECT pg_database_size('{dump.database}')")),
+        "seconds": round(time.monotonic() - started, 1),
+    }

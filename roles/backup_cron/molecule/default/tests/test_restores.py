@@ -1,0 +1,151 @@
+"""What can be made of a dump: it is verified, restored beside the live database, into an empty cluster; or refused."""
+
+import re
+
+import pytest
+
+DUMPS = "/var/backups/postgresql"
+FOLDER = "/srv/restore"
+CONFIG = f"{FOLDER}/empty.json"
+TRUTH = "select answer from goods union select answer from hidden union select answer from apart.kept order by 1"
+
+
+@pytest.fixture
+def as_postgres(host):
+    def run(command):
+        return host.run(f"cd / && sudo -u postgres {command}")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def dump(host):
+    """Path of a dump of a database with a partitioned table and a role's grant."""
+    host.run(f"install -d -o postgres -g postgres -m 700 {FOLDER}")
+    host.check_output(
+        "cd / && sudo -u postgres psql -q shop <<'EOF'\n"
+        "CREATE TABLE visits (number int PRIMARY KEY) PARTITION BY RANGE (number);\n"
+        "CREATE TABLE visits_low PARTITION OF visits FOR VALUES FROM (0) TO (10);\n"
+        "CREATE TABLE visits_high PARTITION OF visits FOR VALUES FROM (10) TO (20);\n"
+        "INSERT INTO visits SELECT generate_series(1, 19);\n"
+        "CREATE TABLE notes (visit int REFERENCES visits);\n"
+        "INSERT INTO notes VALUES (7);\n"
+        "GRANT SELECT ON goods TO clerk;\n"
+        "EOF"
+    )
+    host.check_output("cd / && sudo -u postgres freelance-backup --here dump")
+    dump = host.check_output(f"ls -t {DUMPS}/full_backup_shop_*.dump | head -n 1")
+    # What looks like one.
+    made = (
+        f"cd {FOLDER} && pg_dump -f plain.sql shop && pg_dump -Ft -f archive.tar shop && head -c -200 {dump} > cut"
+        " && sed s:/run/postgresql:/run/two: /etc/freelance-backup.json > replica.json"
+    )
+    host.check_output(f"cd / && sudo -u postgres sh -c '{made}'")
+    yield dump
+    host.check_output(
+        "cd / && sudo -u postgres psql -qd shop -c 'DROP TABLE notes, visits' -c 'REVOKE ALL ON goods FROM clerk'"
+    )
+    host.run(f"rm -rf {FOLDER}")
+
+
+def databases(as_postgres):
+    return as_postgres("psql -XAtqc 'select datname from pg_database order by 1'").stdout.split()
+
+
+def left_behind(host):
+    return host.check_output(f"ls {DUMPS} | grep -vE '^(full_backup|schema|globals)_' || true").split()
+
+
+def test_a_dump_is_verified_and_nothing_stays(host, as_postgres, dump):
+    before = databases(as_postgres)
+    done = as_postgres(f"freelance-restore verify {dump}")
+    assert done.rc == 0, done.stderr
+    assert "tables 7, rows 23, foreign_keys 1" in done.stdout
+    assert (databases(as_postgres), left_behind(host)) == (before, [])
+    assert host.run("pgrep -f '[/]scratch/data'").rc != 0
+
+
+def test_a_dump_that_does_not_restore_is_told_and_nothing_stays(host, as_postgres, dump):
+    host.check_output(f"install -o postgres /dev/null {FOLDER}/none.sql")
+    done = as_postgres(f"freelance-restore verify --globals {FOLDER}/none.sql {dump}")
+    assert done.rc == 1
+    assert 'role "clerk" does not exist' in done.stderr
+    assert left_behind(host) == []
+    assert host.run("pgrep -f '[/]scratch/data'").rc != 0
+
+
+def test_a_dump_that_is_gone_here_is_taken_from_the_repository(host, as_postgres, dump):
+    host.check_output(f"mv {dump} {FOLDER}/kept")
+    name = dump.rpartition("/")[2]
+    try:
+        done = as_postgres(f"freelance-restore verify {name}")
+        # A passphrase that is given counts before pgBackRest's own settings.
+        refused = as_postgres(f"sh -c 'echo wrong | freelance-restore --passphrase-stdin verify {name}'")
+    finally:
+        host.check_output(f"mv {FOLDER}/kept {dump}")
+    assert done.rc == 0, done.stderr
+    assert (refused.rc, left_behind(host)) == (1, [])
+    assert "can't be read" in refused.stderr
+
+
+def test_a_database_comes_back_beside_the_live_one(as_postgres, dump):
+    done = as_postgres(f"freelance-restore beside --into side_whole {dump}")
+    assert done.rc == 0, done.stderr
+    assert as_postgres(f"psql -XAtqd side_whole -c '{TRUTH}'").stdout.split() == ["42", "43", "44"]
+    again = as_postgres(f"freelance-restore beside --into side_whole {dump}")
+    assert (again.rc, "side_whole exists" in again.stderr) == (1, True)
+    as_postgres("dropdb side_whole")
+
+
+def test_one_table_comes_back_with_its_partitions(as_postgres, dump):
+    done = as_postgres(f"freelance-restore beside --into side_table --table public.visits {dump}")
+    assert done.rc == 0, done.stderr
+    count = "psql -XAtqd side_table -c 'select (select count(*) from visits), (select count(*) from goods)'"
+    assert as_postgres(count).stdout.strip() == "19|0"
+    as_postgres("dropdb side_table")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (f"verify {FOLDER}/none.dump", "no such file; the newest dumps here: /var/backups"),
+        ("verify full_backup_shop_20110101_000000.dump", "holds no full_backup_shop_20110101_000000.dump"),
+        ("verify ../full_backup.dump", "give an absolute path, or the bare name of a dump"),
+        (f"verify {FOLDER}/plain.sql", "a dump of pg_dump --format=custom is wanted"),
+        (f"verify {FOLDER}/archive.tar", "has the format TAR"),
+        (f"verify {FOLDER}/cut", "is damaged or cut off after"),
+        ("beside --into shop DUMP", "a side database has a name of its own"),
+        ("beside --into Side-1 DUMP", "a side database has a name of its own"),
+        ("beside --into postgres DUMP", "a side database has a name of its own"),
+        ("beside --into side --table public.visit DUMP", "is not in .*one of public.visits"),
+        ("cluster DUMP", r"the database shop holds \d tables, an empty cluster is wanted"),
+        (f"--config {FOLDER}/replica.json beside --into side DUMP", "is a replica"),
+    ],
+)
+def test_what_can_not_be_restored_is_refused(host, as_postgres, dump, words, said):
+    before = databases(as_postgres)
+    done = as_postgres(f"freelance-restore {words.replace('DUMP', dump)}")
+    assert done.rc == 1, done.stdout
+    assert re.search(said, done.stderr), done.stderr
+    assert (databases(as_postgres), left_behind(host)) == (before, [])
+
+
+def test_an_empty_cluster_gets_its_roles_and_the_database(host, as_postgres, dump):
+    host.check_output("pg_createcluster --user postgres 17 empty --port 5444 --start")
+    host.check_output(f'sed \'s/"port": 5432/"port": 5444/\' /etc/freelance-backup.json > {CONFIG}')
+    host.check_output(f"chmod 644 {CONFIG}")
+    try:
+        # A play has made the database before, with nothing in it.
+        as_postgres("createdb --port 5444 shop")
+        checked = as_postgres(f"freelance-restore --config {CONFIG} --check cluster {dump}")
+        assert (checked.rc, "nothing speaks against it" in checked.stdout) == (0, True), checked.stderr
+        roles = "psql -XAtq -p 5444 -c \"select rolname from pg_roles where rolname = 'clerk'\""
+        assert as_postgres(roles).stdout == ""
+        done = as_postgres(f"freelance-restore --config {CONFIG} cluster {dump}")
+        assert done.rc == 0, done.stderr
+        assert as_postgres(f"psql -XAtq -p 5444 -d shop -c '{TRUTH}'").stdout.split() == ["42", "43", "44"]
+        assert as_postgres(roles).stdout.strip() == "clerk"
+        again = as_postgres(f"freelance-restore --config {CONFIG} cluster {dump}")
+        assert (again.rc, "7 tables" in again.stderr) == (1, True), again.stderr
+    finally:
+        host.run("pg_dropcluster --stop 17 empty")
