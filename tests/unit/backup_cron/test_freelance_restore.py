@@ -1,0 +1,296 @@
+"""What is refused before anything changes, what is restored of one table, which roles globals make, what is cleaned."""
+
+import gzip
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROLES = Path(__file__).parents[3] / "roles"
+sys.path += [str(ROLES / "job_runner/files"), str(ROLES / "backup_cron/files")]
+files: Any = importlib.import_module("freelance_dump_files")
+targets: Any = importlib.import_module("freelance_dump_targets")
+program: Any = importlib.import_module("freelance_restore")
+NAME = "full_backup_shop_20261129_020000.dump"
+HEADER = """;
+; Archive created at 2026-11-29 02:00:00 UTC
+;     dbname: {database}
+;     Format: {form}
+;     Dumped from database version: {version} (Debian 17.6-1)
+;
+"""
+ENTRIES = [
+    "215; 1259 16390 TABLE public visits owner",
+    "216; 1259 16391 TABLE public visits_low owner",
+    "217; 1259 16392 TABLE public goods owner",
+    "300; 0 0 TABLE ATTACH public visits_low owner",
+    "301; 0 16391 TABLE DATA public visits_low owner",
+    "302; 0 16392 TABLE DATA public goods owner",
+    "303; 0 16393 SEQUENCE SET public visits_id_seq owner",
+    "304; 0 16394 MATERIALIZED VIEW DATA public totals owner",
+    "400; 2606 16400 CONSTRAINT public visits visits_pkey owner",
+    "401; 2606 16401 FK CONSTRAINT public visits visits_goods_fk owner",
+    "402; 2620 16402 TRIGGER public visits audit owner",
+    "403; 1259 16403 INDEX public goods_idx owner",
+]
+
+
+class Tools:
+    """Stands in for the programs. `answers` maps a part of a query to what psql says; `fails` ends what contains it."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.written: list[str] = []
+        self.fails = ""
+        self.header = {"database": "shop", "form": "CUSTOM", "version": "17.6"}
+        self.answers = {
+            "server_version_num": "170006",
+            "pg_is_in_recovery": "f",
+            "data_directory": "/",
+            "shared_preload": "pgaudit",
+            "datname = 'shop'": "1",
+            "pg_database_size": "1000",
+            "IS NULL": "f",
+            "pg_total_relation_size": "500",
+            "relkind": "0",
+            "rolname": "postgres\nowner",
+            "pg_partition_tree('public.visits')": "public.visits\npublic.visits_low",
+        }
+
+    def __call__(self, argv: Sequence[str], **_: Any) -> str:
+        self.calls.append(list(argv))
+        words = " ".join(argv)
+        if self.fails and self.fails in words:
+            raise files.JobError(f"{argv[0]} ended with exit status 1:\nthe tool's own words")
+        for word in argv:
+            if word.startswith(("--use-list=", "--file=/tmp", "--file=/var")):
+                path = Path(word.partition("=")[2])
+                self.written += [path.read_text(encoding="utf-8")] if path.is_file() else []
+        if argv[0] == "psql":
+            return next((said for part, said in self.answers.items() if part in words), "0")
+        if "--list" in words:
+            return HEADER.format(**self.header) + "\n".join(ENTRIES)
+        return "CREATE DATABASE shop WITH TEMPLATE = template0 LOCALE = 'C';\n" if "--create" in words else ""
+
+    def did(self, part: str) -> list[str]:
+        return [words for words in (" ".join(argv) for argv in self.calls) if part in words]
+
+
+@pytest.fixture
+def tools(monkeypatch: pytest.MonkeyPatch) -> Tools:
+    found = Tools()
+    monkeypatch.setattr(files, "run_tool", found)
+    monkeypatch.setattr(targets, "run_tool", found)
+    return found
+
+
+def config_of(dump: Any) -> Any:
+    """The configuration of the host where a dump lies."""
+    return made_config(dump.path.parent)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Any:
+    (tmp_path / "dumps").mkdir()
+    return made_config(tmp_path / "dumps")
+
+
+def made_config(folder: Path) -> Any:
+    values = dict.fromkeys(files.Config.__dataclass_fields__, "")
+    mine = {"databases": ["shop"], "dump_dir": str(folder), "member": "db1", "port": 5432, "shipping": {}}
+    return files.Config(**{**values, **mine})
+
+
+@pytest.fixture
+def dump(config: Any, tools: Tools) -> Any:
+    path = Path(config.dump_dir, NAME)
+    path.write_bytes(b"PGDMP")
+    found = files.look(config, path)
+    tools.calls.clear()
+    return found
+
+
+def changes(tools: Tools) -> list[str]:
+    """Calls that change a server."""
+    return [words for words in tools.did("") if any(part in words for part in ("CREATE", "DROP", "ALTER", "initdb"))]
+
+
+def test_a_dump_is_read_to_its_end(config: Any, dump: Any, tools: Tools) -> None:
+    assert (dump.database, dump.major) == ("shop", 17)
+    assert dump.tables == ["public.visits", "public.visits_low", "public.goods"]
+    files.look(config, dump.path)
+    assert tools.did("pg_restore --file=/dev/null")
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ({"form": "TAR"}, "has the format TAR"),
+        (
+            {"fails": "--list"},
+            r"\(5 bytes\) can't be read, a dump of pg_dump --format=custom is wanted:\n.*\nthe tool's own words",
+        ),
+        ({"fails": "/dev/null"}, "is damaged or cut off after 5 bytes: take an older dump, or the shipped one"),
+        ({"version": "18.1"}, "taken of PostgreSQL 18, here is 17: restore it into a newer server"),
+        ({"database": "shop';"}, "the name shop'; has more in it than letters"),
+    ],
+)
+def test_what_is_no_whole_dump_of_ours_is_refused(
+    config: Any, dump: Any, tools: Tools, header: dict[str, str], said: str
+) -> None:
+    tools.header |= header
+    tools.fails = header.get("fails", "")
+    with pytest.raises(files.JobError, match=said):
+        files.look(config, dump.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("/srv/none.dump", "/srv/none.dump: no such file; the newest dumps here: .*" + NAME),
+        ("none.dump", "none.dump: give an absolute path, or the bare name"),
+        ("full_backup_shop_20200101_000000.dump", "does not exist, and this host ships no dumps"),
+    ],
+)
+def test_a_file_that_is_not_there_is_refused(config: Any, dump: Any, tmp_path: Path, name: str, said: str) -> None:
+    assert dump.path.exists()
+    with pytest.raises(files.JobError, match=said):
+        files.find(config, name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "answers", "said"),
+    [
+        ("shop", {}, "a side database has a name of its own"),
+        ("template1", {}, "a side database has a name of its own"),
+        ("Side", {}, "a side database has a name of its own"),
+        ("s" * 53, {}, "1 to 52"),
+        ("side", {"datname = 'side'": "1"}, "the database side exists: choose another name"),
+        ("side public.visitors", {}, "public.visitors is not in .* one of public.visits"),
+        ("side", {"pg_is_in_recovery": "t"}, "db1 is a replica: restore on the leader"),
+        ("side", {"pg_database_size": str(2**62)}, f"/: .* bytes free, {2**62 + 2**28} wanted"),
+        ("side public.visits", {"pg_total_relation_size": str(2**62)}, "make room there"),
+    ],
+)
+def test_a_side_database_is_refused_before_anything_changes(
+    dump: Any, tools: Tools, words: str, answers: dict[str, str], said: str
+) -> None:
+    into, _, table = words.partition(" ")
+    tools.answers = {**answers, **{part: text for part, text in tools.answers.items() if part not in answers}}
+    with pytest.raises(files.JobError, match=said):
+        targets.restore_beside(config_of(dump), dump, into, table)
+    assert changes(tools) == []
+
+
+def test_a_side_database_has_its_name_only_when_it_is_whole(config: Any, dump: Any, tools: Tools) -> None:
+    targets.restore_beside(config, dump, "side", "")
+    assert tools.did("CREATE DATABASE side__partial WITH TEMPLATE = template0 LOCALE = 'C';")
+    # Nobody but the superuser enters.
+    assert tools.did("REVOKE ALL ON DATABASE side__partial FROM PUBLIC")
+    assert "ALTER DATABASE side__partial RENAME TO side" in changes(tools)[-1]
+    assert tools.did("--dbname=shop") == []
+
+
+def test_half_a_side_database_is_removed(config: Any, dump: Any, tools: Tools) -> None:
+    tools.fails = "--dbname=side__partial"
+    with pytest.raises(files.JobError, match="the tool's own words"):
+        targets.restore_beside(config, dump, "side", "")
+    assert "DROP DATABASE IF EXISTS side__partial WITH (FORCE)" in changes(tools)[-1]
+    assert tools.did("RENAME") == []
+
+
+def test_of_one_table_come_its_partitions_rows_and_nothing_that_needs_other_rows(
+    config: Any, dump: Any, tools: Tools
+) -> None:
+    targets.restore_beside(config, dump, "side", "public.visits")
+    [chosen] = tools.written
+    assert [line.split(";")[0] for line in chosen.splitlines() if line[:1].isdigit()] == [
+        *("215", "216", "217", "300", "301", "303", "400", "403")
+    ]
+    assert [path.name for path in Path(config.dump_dir).iterdir()] == [NAME]
+
+
+@pytest.mark.parametrize(
+    ("answers", "words", "said"),
+    [
+        ({"relkind": "7"}, "shop globals.sql", "shop holds 7 tables, an empty cluster is wanted"),
+        ({}, "other globals.sql", "is of other, this cluster serves shop"),
+        ({}, "shop", "no globals lie beside"),
+        ({"pg_is_in_recovery": "t"}, "shop globals.sql", "db1 is a replica"),
+        ({"pg_database_size": str(2**62)}, "shop globals.sql", "make room there"),
+    ],
+)
+def test_a_cluster_is_refused_before_anything_changes(
+    dump: Any, tools: Tools, answers: dict[str, str], words: str, said: str
+) -> None:
+    tools.answers |= answers
+    database, _, roles = words.partition(" ")
+    strange = files.Dump(path=dump.path, database=database, major=17, tables=[])
+    with pytest.raises(files.JobError, match=said):
+        targets.restore_cluster(config_of(dump), strange, dump.path.with_name(roles) if roles else None)
+    assert changes(tools) == []
+
+
+def test_a_cluster_that_can_not_be_restored_is_left_without_the_database(config: Any, dump: Any, tools: Tools) -> None:
+    roles = Path(config.dump_dir, "globals.sql")
+    roles.write_text("CREATE ROLE clerk;\n", encoding="utf-8")
+    tools.fails = "pg_restore --exit-on-error"
+    with pytest.raises(files.JobError, match="the tool's own words"):
+        targets.restore_cluster(config, dump, roles)
+    assert "DROP DATABASE IF EXISTS shop WITH (FORCE)" in changes(tools)[-1]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "compressed"])
+def test_globals_leave_the_roles_alone_that_are_there(tmp_path: Path, tools: Tools, packed: bool) -> None:
+    text = "CREATE ROLE owner;\nALTER ROLE owner WITH PASSWORD 'x';\nCREATE ROLE clerk;\nGRANT owner TO clerk;\n"
+    path = tmp_path / ("globals.sql.gz" if packed else "globals.sql")
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    (tmp_path / "work").mkdir()
+    seen: list[str] = []
+
+    def run(argv: Sequence[str], **_: Any) -> str:
+        [file] = [word.partition("=")[2] for word in argv if word.startswith("--file=")] or [""]
+        seen.extend([Path(file).read_text(encoding="utf-8")] if file else [])
+        return tools(argv)
+
+    files.run_tool = run  # the fixture puts the real one back
+    files.apply_globals([], path, tmp_path / "work")
+    assert seen == ["CREATE ROLE clerk;\nGRANT owner TO clerk;\n"]
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_the_globals_of_the_same_run_are_taken(config: Any, dump: Any, tmp_path: Path) -> None:
+    assert files.globals_of(config, dump.path, str(dump.path), "", tmp_path) is None
+    beside = Path(config.dump_dir, "globals_20261129_020000.sql.gz")
+    beside.touch()
+    assert files.globals_of(config, dump.path, str(dump.path), "", tmp_path) == beside
+
+
+def test_verification_leaves_nothing_also_when_it_fails(config: Any, dump: Any, tools: Tools) -> None:
+    roles = Path(config.dump_dir, "globals.sql")
+    roles.touch()
+    tools.fails = "pg_amcheck"
+    with pytest.raises(files.JobError, match="the tool's own words"):
+        targets.verify(config, dump, roles)
+    assert tools.did("listen_addresses=")
+    assert tools.did("--mode=immediate stop")
+    assert not Path(config.dump_dir, "scratch").exists()
+
+
+def test_verification_compares_the_tables_with_those_that_the_dump_names(config: Any, dump: Any, tools: Tools) -> None:
+    roles = Path(config.dump_dir, "globals.sql")
+    roles.touch()
+    tools.answers["relkind"] = "2"
+    with pytest.raises(files.JobError, match="2 tables came of 3 that it names"):
+        targets.verify(config, dump, roles)
+    tools.answers["relkind"] = "3"
+    assert targets.verify(config, dump, roles)["tables"] == 3
+
+
+def test_root_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert program.main(["verify", NAME]) == 1
+    assert "started as root" in capsys.readouterr().err
