@@ -1,11 +1,11 @@
-"""The nightly dump, started as cron starts it: one host acts, says so, and what it wrote can be read back."""
+"""The nightly dump, started as cron starts it: one host acts, says so; what it wrote can be read back, shipped too."""
 
 import json
 import re
 from collections.abc import Callable
 
 from tests.host.environment import Environment
-from tests.proofs.tools import script
+from tests.proofs.tools import play, script
 
 CRONTAB = "/etc/cron.d/freelance-backup"
 # The user and the command of cron's own line, under cron's own environment.
@@ -14,6 +14,8 @@ AS_CRON = (
     " user=${line%% *}; path=$(sed -n 's/^PATH=//p' " + CRONTAB + ");"
     ' runuser -u "$user" -- env -i PATH="$path" SHELL=/bin/sh HOME=/var/lib/postgresql /bin/sh -c "${line#* }"'
 )
+PLAYBOOKS = "ansible/playbooks"
+LAB = ("-i", "inventories/lab")
 STATUS = "/var/lib/freelance-backup/dump.json"
 
 
@@ -51,3 +53,29 @@ def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
     for kind in ("globals_*.sql", "schema_freelance_platform_*.sql"):
         assert script(lab, acting[0], f"test -s $({newest.format(kind)}) && echo there") == "there"
     print(f"\n{acting[0]} dumped {len(tables)} tables, {status['bytes']} bytes in {status['duration_seconds']} s")
+
+    # The host that made it is as good as lost: a shipped dump restores on another, with what decrypts it.
+    name = dump.rpartition("/")[2]
+    script(lab, acting[0], f"mv {dump} /var/backups/{name}")
+    try:
+        verified = play(*LAB, f"{PLAYBOOKS}/verify_dump.yml", "-e", f"verify_dump_file={name}")
+    finally:
+        script(lab, acting[0], f"mv /var/backups/{name} {dump}")
+    assert verified.code == 0, verified.output
+    assert f"verify of {name}: tables " in verified.text, verified.output
+    assert verified.changed == []
+    for host in hosts:
+        assert script(lab, host, "ls /var/backups/postgresql | grep -vE '^(full_backup|schema|globals)_' || true") == ""
+
+
+def test_a_cluster_in_use_is_not_restored_from_a_dump(lab: Environment) -> None:
+    dumps = "ls -t /var/backups/postgresql 2>/dev/null | grep full_backup_ | head -n 1"
+    name = next(found for host in lab.hosts("database") if (found := script(lab, host, dumps)))
+    words = (*LAB, f"{PLAYBOOKS}/restore_from_dump.yml", "-e", f"restore_from_dump_file={name}", "-e")
+    another = play(*words, "confirm_cluster=production-main")
+    assert another.code != 0
+    assert '"production-main" was typed, and this inventory' in another.text
+    used = play(*words, "confirm_cluster=lab-main")
+    assert used.code != 0
+    assert "an empty cluster is wanted (0): nothing was touched" in used.text, used.output
+    assert (another.changed, used.changed) == ([], [])

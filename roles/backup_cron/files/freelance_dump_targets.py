@@ -139,7 +139,7 @@ def refuse_side(config: Config, dump: Dump, side: str, table: str) -> None:
     if table and table not in dump.tables:
         near = [one for one in dump.tables if one.partition(".")[2].startswith(table.partition(".")[2][:4])]
         raise JobError(
-            f"the table {table} is not in {dump.path}: give SCHEMA.TABLE, one of"
+            f"the table {table} is not in {dump.path.name}: give SCHEMA.TABLE, one of"
             f" {', '.join((near or dump.tables)[:NEAR_MAX])} …"
         )
 
