@@ -126,6 +126,10 @@ def groups() -> dict[str, list[Step]]:
                 tool("bench application", ["python", "-m", "tests.bench.application"], needs=["packages image"]),
                 after=[BENCH_SITE],
             ),
+            replace(
+                tool("bench backup", ["python", "-m", "tests.bench.backup"], needs=["packages image"]),
+                after=["bench application"],
+            ),
         ],
     }
 

@@ -22,7 +22,7 @@ class Server:
     def run(self, *command: str, script: str = "") -> str:
         """Run a command and return its output. Raises CalledProcessError."""
         result = subprocess.run(
-            [*self.ssh, "sudo", "-n", *command], input=script, capture_output=True, text=True, check=False, timeout=300
+            [*self.ssh, "sudo", "-n", *command], input=script, capture_output=True, text=True, check=False, timeout=1200
         )
         if result.returncode:
             raise AssertionError(f"{command[0]} on {self.address} failed: {result.stderr.strip() or result.stdout}")

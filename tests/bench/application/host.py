@@ -65,7 +65,11 @@ class Bench:
     @cached_property
     def seed(self) -> Seed:
         """The marketplace in freelance_platform, about 57 rows a person: made when it is asked for first."""
-        users, output = PEOPLE_SMALL if self.small else PEOPLE, io.StringIO()
+        return self.fill(PEOPLE_SMALL if self.small else PEOPLE)
+
+    def fill(self, users: int) -> Seed:
+        """Write a marketplace of so many people into freelance_platform."""
+        output = io.StringIO()
         self.say(f"seeding a marketplace of {users} people")
         # The months that it falls into.
         self.rows("direct", large_tables.MONTHS)
@@ -116,6 +120,28 @@ class Bench:
         connections.close_all()
 
 
+def deployed(name: str) -> Server:
+    """A host whose application is deployed and has no people yet; aliases lead to it. `set_up` was called before.
+
+    SystemExit where the lab does not run.
+    """
+    try:
+        made, authority = server_module.create(name)
+    except AssertionError as error:
+        raise SystemExit(
+            f"{error}\nThe benchmark makes one host beside those of the lab, whose sandbox must run."
+        ) from error
+    lines = "".join(f"{name} = {value}\n" for name, value in POSTGRESQL.items())
+    made.run("tee", "/etc/postgresql/17/main/conf.d/zz-bench.conf", script=lines)
+    made.run("systemctl", "restart", "postgresql@17-main")
+    endpoints.start(made)
+    aliases.lead_to(made, authority)
+    made.sql("postgres", access.settings_of_roles() + access.rights_in("freelance_platform"))
+    made.sql("freelance_platform", aliases.EMPTY)
+    call_command("deploy_release", release="bench", verbosity=0, stdout=io.StringIO())
+    return made
+
+
 @contextmanager
 def bench(*, small: bool) -> Iterator[Bench]:
     """The host with an application that is deployed and has no people yet. SystemExit where the lab does not run.
@@ -124,20 +150,7 @@ def bench(*, small: bool) -> Iterator[Bench]:
     """
     aliases.set_up()
     try:
-        made, authority = server_module.create(NAME)
-    except AssertionError as error:
-        raise SystemExit(
-            f"{error}\nThe benchmark makes one host beside those of the lab, whose sandbox must run."
-        ) from error
-    try:
-        lines = "".join(f"{name} = {value}\n" for name, value in POSTGRESQL.items())
-        made.run("tee", "/etc/postgresql/17/main/conf.d/zz-bench.conf", script=lines)
-        made.run("systemctl", "restart", "postgresql@17-main")
-        endpoints.start(made)
-        aliases.lead_to(made, authority)
-        made.sql("postgres", access.settings_of_roles() + access.rights_in("freelance_platform"))
-        made.sql("freelance_platform", aliases.EMPTY)
-        call_command("deploy_release", release="bench", verbosity=0, stdout=io.StringIO())
+        made = deployed(NAME)
         yield Bench(server=made, small=small, postgresql=_postgresql(made))
     finally:
         connections.close_all()

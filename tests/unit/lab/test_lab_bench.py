@@ -8,6 +8,7 @@ import pytest
 from lab.paths import ROOT
 from tests.bench import bench_pulumi, bench_site, site_page
 from tests.bench.application import page as application_page
+from tests.bench.backup import page as backup_page
 
 PRINTED = """
 Saturday 28 November 2026  02:11:02 +0000 (0:00:00.500)       0:00:07.000 *****
@@ -104,10 +105,12 @@ def test_the_pages_that_are_kept_are_those_of_the_figures_beside_them() -> None:
     kept = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json")}
     assert kept.keys() >= {"pulumi", "site", "application"}
     pages = {"pulumi": bench_pulumi.page, "site": site_page.page, "application": application_page.page}
+    pages["backup"] = backup_page.page
     assert {name: (folder / f"{name}.md").read_text(encoding="utf-8") for name in kept} == {
         name: pages[name](figures) for name, figures in kept.items()
     }
     plots = {plot: site_page.bars(kept["site"][figures], unit) for plot, (figures, unit) in site_page.PLOTS.items()}
     assert not kept["application"]["trial"]
     plots |= application_page.plots(kept["application"])
+    plots |= backup_page.plots(kept["backup"]) if "backup" in kept else {}
     assert {file.stem: file.read_text(encoding="utf-8") for file in folder.glob("*.svg")} == plots

@@ -80,4 +80,5 @@ def test_the_benches_want_the_machine_one_after_the_other_and_one_lab_at_a_time(
     assert "bench pulumi" in steps["bench site"].after
     # Its lab is in a clone of its own: ours starts when that one is gone.
     assert all("bench site" in steps[name].after for name in ("host image", "sandbox", "bench application"))
-    assert "packages image" in steps["bench application"].needs
+    assert "bench application" in steps["bench backup"].after
+    assert all("packages image" in steps[f"bench {name}"].needs for name in ("application", "backup"))

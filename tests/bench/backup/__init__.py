@@ -1,0 +1,1 @@
+"""What backups and restores cost, beside copies that are no backups: `python -m tests.bench.backup`."""

@@ -1,0 +1,119 @@
+"""The benchmark's hosts: a PostgreSQL 17 and a pgBackRest repository of its own, each with a volume, made by molecule.
+
+The roles of the platform set them up (tests/bench/molecule/backup), the application's seed fills the database.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lab import podman, volumes
+from lab.paths import ROOT, STATE
+from lab.shell import as_root, run
+
+DATABASE = "freelance_platform"
+DATA = "/var/lib/postgresql/17/main"
+SCRATCH = "/var/lib/postgresql/scratch"
+COMMAND_SECONDS_MAX = 3600.0
+# With a tenth to spare: 6,000 people were 191 MiB.
+PEOPLE_PER_GIB = 36_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A host of the benchmark."""
+
+    name: str
+
+    def sh(self, script: str, user: str = "postgres") -> str:
+        """Run a script of bash; what it printed. LabError, with what it said, when a command of it fails."""
+        words = ["exec", "--user", user, "--workdir", "/", f"molecule-bench-backup-{self.name}", "bash", "-euo"]
+        return podman.podman(*words, "pipefail", "-c", script, timeout=COMMAND_SECONDS_MAX).stdout.strip()
+
+    def sql(self, statement: str, database: str = DATABASE) -> str:
+        """Run SQL as the superuser; what it printed."""
+        quoted = statement.replace("'", "'\\''")
+        return self.sh(f"psql -XAtq -v ON_ERROR_STOP=1 -d {database} -c '{quoted}'")
+
+    def cpu_s(self) -> float:
+        """Seconds that all processors together have worked for this host so far."""
+        return int(self.sh("head -n 1 /sys/fs/cgroup/cpu.stat").split()[1]) / 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Both hosts, filled. rows, seed_s: of the marketplace."""
+
+    db: Host
+    repo: Host
+    rows: int
+    seed_s: float
+
+    def timed(self, host: Host, script: str) -> dict[str, Any]:
+        """Run a script from cold caches: seconds until all that it wrote has arrived, CPU seconds, what it printed."""
+        run(["sync"], timeout=None)
+        run(as_root(["sysctl", "--quiet", "vm.drop_caches=3"]))
+        before, began = {"db": self.db.cpu_s(), "repo": self.repo.cpu_s()}, time.monotonic()
+        output = host.sh(script)
+        for one in (self.db, self.repo):
+            one.sh("sync --file-system /var/lib/postgresql/. /var/lib/pgbackrest/. 2> /dev/null || true")
+        seconds = time.monotonic() - began
+        cpu_s = {"db": self.db.cpu_s() - before["db"], "repo": self.repo.cpu_s() - before["repo"]}
+        return {"seconds": seconds, "cpu_s": cpu_s, "output": output}
+
+
+def sizes(gigabytes: float) -> dict[str, int]:
+    """GiB of each volume: the database, its copy and its dump beside the WAL; three full backups beside theirs."""
+    return {"BENCH_DATA_GIB": round(3 * gigabytes) + 5, "BENCH_REPOSITORY_GIB": round(2 * gigabytes) + 3}
+
+
+def check_room(gigabytes: float) -> None:
+    """SystemExit where the machine's disk can't hold what the volumes may hold."""
+    needed = sum(sizes(gigabytes).values()) + 1
+    free = shutil.disk_usage(STATE).free / volumes.GIB
+    if free < needed:
+        raise SystemExit(
+            f"the disk of {STATE} has {free:.1f} GiB free and a benchmark of {gigabytes:g} GB needs {needed} GiB: free"
+            " some, or measure less (GIGABYTES=1), which tells less of large databases"
+        )
+
+
+def molecule(action: str, gigabytes: float) -> None:
+    """One action on the scenario of the hosts. SystemExit with the end of what it said when it fails."""
+    values = {name: str(size) for name, size in sizes(gigabytes).items()}
+    done = subprocess.run(
+        ["molecule", action, "--scenario-name", "backup"],
+        cwd=ROOT / "tests/bench",
+        env={**os.environ, **values, "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"molecule {action} failed; the lab's sandbox must run (`make up`):\n{done.stdout[-4000:]}")
+
+
+@contextmanager
+def pair(gigabytes: float) -> Iterator[Pair]:
+    """The hosts with a database of so many GB and an empty repository; they are gone afterwards."""
+    check_room(gigabytes)
+    db, repo = Host(name="db"), Host(name="repo")
+    try:
+        for action in ("destroy", "create", "prepare"):
+            molecule(action, gigabytes)
+        people = max(600, round(gigabytes * PEOPLE_PER_GIB))
+        filling = [sys.executable, "-m", "tests.bench.application.filling", "bench-backup-db", str(people)]
+        filled = run(filling, cwd=ROOT, timeout=None).stdout.splitlines()[-1]
+        molecule("converge", gigabytes)
+        yield Pair(db=db, repo=repo, rows=json.loads(filled)["rows"], seed_s=json.loads(filled)["seconds"])
+    finally:
+        molecule("destroy", gigabytes)

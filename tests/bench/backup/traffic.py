@@ -1,0 +1,55 @@
+"""What clients notice of a backup: pgbench as fast as it goes, alone and while a full backup runs."""
+
+import re
+import statistics
+import threading
+
+from tests.bench.backup.copies import BACKUP
+from tests.bench.backup.hosts import SCRATCH, Pair
+
+CLIENTS, THREADS = 4, 2
+SCALE_PER_GB = 10  # 150 MB for each GB of the marketplace
+SECONDS_MIN = 5
+# A full backup has to last longer than the run beside it.
+SHARE = 0.7
+
+
+def run(pair: Pair, seconds: int) -> dict[str, float]:
+    """Transactions a second, and the latency (ms) that one in two and one in a hundred exceed."""
+    options = f"--client={CLIENTS} --jobs={THREADS} --time={seconds} --log --log-prefix={SCRATCH}/log"
+    pair.db.sh(f"mkdir -p -m 700 {SCRATCH}")
+    said = pair.db.sh(f"pgbench --no-vacuum {options} pgbench 2>&1")
+    found = re.search(r"tps = ([\d.]+)", said)
+    if found is None:
+        raise LookupError(f"pgbench tells no tps: {said}")
+    latencies_us = [int(line) for line in pair.db.sh(f"cut -d ' ' -f 3 {SCRATCH}/log.*").split()]
+    pair.db.sh(f"rm -rf {SCRATCH}")
+    parts = statistics.quantiles(latencies_us, n=100)
+    return {"tps": float(found[1]), "median_ms": parts[49] / 1000, "p99_ms": parts[98] / 1000}
+
+
+def measure(pair: Pair, gigabytes: float, full_s: float) -> dict[str, dict[str, float]]:
+    """Figures before, during and after a full backup. RuntimeError when the backup was over first."""
+    seconds = max(SECONDS_MIN, round(full_s * SHARE))
+    scale = max(1, round(gigabytes * SCALE_PER_GB))
+    pair.db.sh(f"createdb pgbench; pgbench --initialize --quiet --scale={scale} pgbench 2>&1; psql -c CHECKPOINT")
+    run(pair, SECONDS_MIN)  # fills the caches
+    before = run(pair, seconds)
+    failed: list[Exception] = []
+    backup = threading.Thread(target=_backup, args=(pair, failed))
+    backup.start()
+    during = run(pair, seconds)
+    lasted = backup.is_alive()
+    backup.join()
+    if failed:
+        raise failed[0]
+    if not lasted:
+        raise RuntimeError(f"the backup was over before {seconds} s of pgbench: measure with more GIGABYTES")
+    return {"before": before, "during": during, "after": run(pair, seconds)}
+
+
+def _backup(pair: Pair, failed: list[Exception]) -> None:
+    try:
+        pair.repo.sh(f"{BACKUP}full")
+    except Exception as error:
+        failed.append(error)

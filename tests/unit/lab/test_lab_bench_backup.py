@@ -1,0 +1,94 @@
+"""The benchmark of backups: the disk is asked first, pgBackRest's times become phases, goals stand beside figures."""
+
+from collections import namedtuple
+from typing import Any
+
+import pytest
+
+from tests.bench.backup import copies, hosts, page
+
+Usage = namedtuple("Usage", "total used free")
+SAID = """2026-11-29 09:27:35.000 P00   INFO: backup command begin 2.55.1: --stanza=main
+2026-11-29 09:27:35.200 P00   WARN: unable to find a standby to perform the backup, using primary instead
+2026-11-29 09:27:35.500 P00   INFO: execute non-exclusive backup start: backup begins after the requested checkpoint
+2026-11-29 09:27:36.500 P00   INFO: backup start archive = 000000010000000000000015, lsn = 0/15000028
+2026-11-29 09:27:46.500 P00   INFO: execute non-exclusive backup stop and wait for all WAL segments to archive
+2026-11-29 09:27:47.500 P00   INFO: new backup label = 20261129-092735F
+2026-11-29 09:27:47.750 P00   INFO: backup command end: completed successfully (12750ms)
+2026-11-29 09:27:47.800 P00   INFO: expire command begin 2.55.1: --stanza=main
+"""
+
+
+def test_phases_last_from_what_begins_them_to_the_next_and_fill_the_whole_time() -> None:
+    found = copies.phases(SAID)
+    assert found == {
+        "looks for hosts, files and the backup before": pytest.approx(0.5),
+        "waits for the checkpoint": pytest.approx(1.0),
+        "reads, compresses, encrypts, sends, stores": pytest.approx(10.0),
+        "waits for the last WAL in the archive": pytest.approx(1.0),
+        "finishes its records, flushes folders": pytest.approx(0.25),
+    }
+    assert copies.phases("pg_dump says nothing") == {}
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = sum(hosts.sizes(5).values()) + 1
+    made: list[str] = []
+    monkeypatch.setattr(hosts, "molecule", lambda action, _: made.append(action))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, (needed - 1) * 2**30))
+    with pytest.raises(SystemExit, match=rf"{needed - 1}\.0 GiB free .* 5 GB needs {needed} GiB"), hosts.pair(5):
+        pass
+    assert made == []
+    # What the volumes hold at most: the database, its copy or restored dump, the dump and the WAL beside it.
+    assert hosts.sizes(5)["BENCH_DATA_GIB"] >= 5 + 5 + 5 / 2 + 2
+
+
+def results(**seconds: float) -> dict[str, Any]:
+    ways = {
+        name: {"seconds": 10.0, "bytes": 100 * 2**20, "cpu_s": {"db": 8.0, "repo": 2.0}, "phases": {}}
+        for name in ("cp -a", "full backup", "full restore", "incremental backup", "incremental backup, each table")
+    }
+    for name, value in seconds.items():
+        ways[name.replace("_", " ")]["seconds"] = value
+    ways["incremental backup, each table"]["seconds"] = 1.0
+    ways["full backup"]["phases"] = {"waits for the checkpoint": 1.25}
+    alone, beside = (
+        {"tps": 100.0, "median_ms": 1.0, "p99_ms": 5.0},
+        {"tps": 85.0, "median_ms": 1.5, "p99_ms": 9.25},
+    )
+    return {
+        **dict.fromkeys(("command", "machine", "date"), "x"),
+        "load_before": 0.1,
+        "cores": 2,
+        "rows": 1_234_567,
+        "seed_s": 30.4,
+        "ways": ways,
+        "clients": {"before": alone, "during": beside, "after": alone},
+        "clients_count": 4,
+        "stored": {
+            "full": {"database": 2**20, "repository": 2**18},
+            "that of one table": {"database": 3 * 2**20, "repository": 2**18},
+        },
+    }
+
+
+def test_the_page_has_each_figure_beside_its_goal() -> None:
+    found = results(incremental_backup=1.0, full_restore=14.0)
+    text = page.page(found)
+    assert page.held(found)
+    assert "| rate of the full restore / `cp -a` | 0.71 | ≥ 0.70 | reached |" in text
+    assert "| transactions a second beside a full backup / alone | 0.85 | ≥ 0.85 | reached |" in text
+    assert "| cp -a | 10.0 | 10 | 8.0 | 2.0 | 50 % |" in text
+    assert "| full backup | 1.2 | waits for the checkpoint |" in text
+    assert "| during | 85 | 1.5 | 9.2 |" in text
+    assert "1,234,567 rows" in text
+    assert "takes 25 % of the database's size" in text
+    assert "that of one table read 3 MiB and stored 0.2 MiB." in text
+    assert set(page.plots(found)) == {"backup-rates", "backup-phases", "backup-clients"}
+
+
+@pytest.mark.parametrize("slower", [{"incremental_backup": 1.1}, {"incremental_backup": 1.0, "full_restore": 14.4}])
+def test_a_goal_that_is_missed_is_told(slower: dict[str, float]) -> None:
+    found = results(**slower)
+    assert not page.held(found)
+    assert page.page(found).count("**missed**") == 1
