@@ -164,7 +164,7 @@ def test_a_lost_file_of_a_backup_is_named(host, segments, job):  # noqa: ARG001 
 
 
 def test_a_job_that_was_missed_runs_at_the_next_chance_and_none_twice(host, as_postgres):
-    for name in ("dump", "full", "diff", "incr", "verify"):
+    for name in ("dump", "full", "diff", "incr", "verify", "marker", "drill"):
         as_postgres(f"touch -d '1 minute ago' {STATUS}/{name}.answered")
     assert as_postgres("freelance-backup catch-up").stdout == ""
     as_postgres(f"touch -d '2 days ago' {STATUS}/dump.answered")
