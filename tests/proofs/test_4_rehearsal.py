@@ -27,7 +27,8 @@ def test_a_restore_is_rehearsed_on_a_replica_and_leaves_nothing_behind(lab: Envi
     assert before[acting[0]]["Role"] != "Leader"
     record = json.loads(script(lab, acting[0], f"cat {STATUS}/drill-record.json"))
     assert (record["ok"], record["reason"]) == (True, "")
-    assert record["backup_label"] in script(lab, acting[0], "runuser -u postgres -- pgbackrest info")
+    info = f"runuser -u postgres -- pgbackrest --stanza={lab.declared(acting[0])['backup_cron_stanza']} info"
+    assert record["backup_label"] in script(lab, acting[0], info)
     for name in ("rto_seconds", "bytes", "bytes_per_second"):
         assert record[name] > 0, record
     # What operators read is what was measured.
