@@ -29,8 +29,8 @@ OPTIONS = f"--pg1-path={FOLDER}/data --spool-path={FOLDER}/spool --lock-path={FO
 
 def restore(site: Site, label: str, *words: str) -> str:
     """The command that restores a set up to where it is consistent, unless `words` name another target."""
-    target = " ".join(words) or "--type=immediate"
-    return site.pgbackrest(f"{OPTIONS} --set={label} {target} --target-action=promote --archive-mode=off restore")
+    target = " ".join(words) or "--type=immediate --target-action=promote"
+    return site.pgbackrest(f"{OPTIONS} --set={label} {target} --archive-mode=off restore")
 
 
 def ask(sql: str, database: str = "freelance_platform") -> str:
