@@ -72,16 +72,6 @@ def table(drills: Iterable[Drill]) -> str:
     return "\n".join(lines)
 
 
-def in_seconds(drills: Iterable[Drill]) -> dict[str, float]:
-    """What was measured in seconds, of all drills, for a plot."""
-    return {
-        f"{what} ({drill.title})": value
-        for drill in drills
-        for what, value, unit in drill.figures
-        if unit == "s" and drill.outcome == PASSED
-    }
-
-
 def results(drills: Iterable[Drill], about: Mapping[str, Any]) -> dict[str, Any]:
     """All that a page tells, as data."""
     return {**about, "drills": [asdict(drill) | {"title": drill.title} for drill in drills]}

@@ -44,8 +44,11 @@ def test_the_table_prints_each_figure_with_its_unit() -> None:
     assert "a | b" in text
 
 
-def test_only_seconds_of_drills_that_passed_are_plotted() -> None:
-    assert record.in_seconds([GOOD, BAD]) == {"catching up (A thing is broken (by hand))": 3.5}
+def test_only_times_of_drills_that_passed_are_plotted_each_under_its_drill() -> None:
+    svg = page.plot([GOOD, BAD])
+    assert svg.index("A thing is broken (by hand)") < svg.index("catching up") < svg.index("3.5 s")
+    assert "Another" not in svg
+    assert page.plot([]).startswith("<svg")
 
 
 def test_the_page_tells_outcomes_and_figures(tmp_path: Path) -> None:
