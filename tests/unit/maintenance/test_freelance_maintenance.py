@@ -4,12 +4,23 @@ import fcntl
 import importlib
 import json
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 ROLES = Path(__file__).parents[3] / "roles"
+LIMITS = {
+    "analyze_changed_percent": 5,
+    "analyze_changed_rows_min": 1000,
+    "analyze_parents_days": 7,
+    "vacuum_dead_percent": 10,
+    "vacuum_dead_rows_min": 10_000,
+    "vacuum_age_transactions": 150_000_000,
+    "reindex_density_percent_min": 50,
+    "reindex_size_mib_min": 16,
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +50,38 @@ def test_a_configuration_with_an_unknown_key_is_refused(program: Any, tmp_path: 
     path.write_text(json.dumps({"databases": ["shop"], "surprise": 1, "limits": {}}), encoding="utf-8")
     with pytest.raises(ValueError, match="surprise"):
         program.Config.load(str(path))
+
+
+@pytest.fixture
+def shop(program: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A leader whose tables are all stale; `asked` has what was run there, `refused` what fails."""
+
+    config = types.SimpleNamespace(databases=["shop"], limits=LIMITS, rebuild_wait_seconds=300)
+    shop = types.SimpleNamespace(config=config, asked=[], refused=set(), obstacles=[])
+
+    def ask(_config: Any, _database: str, statement: str, _settings: Any = None) -> str:
+        if statement in shop.refused:
+            raise program.JobError("canceling statement due to lock timeout")
+        shop.asked.append(statement)
+        return ""
+
+    stale = {"is_parent": False, "rows": 1, "dead_rows": 0, "changed_rows": 0, "age_transactions": 1}
+    tables = [program.server.Table(name=f"public.{name}", analyzed_days_ago=None, **stale) for name in "abc"]
+    monkeypatch.setattr(program.server, "tables", lambda *_: tables)
+    monkeypatch.setattr(program.server, "ask", ask)
+    monkeypatch.setattr(program, "obstacle", lambda *_: shop.obstacles.pop(0) if shop.obstacles else "")
+    return shop
+
+
+def test_a_backup_that_begins_meanwhile_ends_the_work_before_the_next_statement(program: Any, shop: Any) -> None:
+    shop.obstacles[:] = ["", "a backup or a dump is running"]
+    with pytest.raises(program.Postponed, match=r"a backup or a dump is running \(1 done before\)"):
+        program.work(shop.config, "analyze", now=False)
+    assert shop.asked == ["ANALYZE public.a"]
+
+
+def test_what_fails_keeps_nothing_else_from_being_done_and_fails_the_job(program: Any, shop: Any) -> None:
+    shop.refused.add("ANALYZE public.b")
+    with pytest.raises(program.JobError, match=r"\AANALYZE public\.b: canceling statement due to lock timeout\Z"):
+        program.work(shop.config, "analyze", now=False)
+    assert shop.asked == ["ANALYZE public.a", "ANALYZE public.c"]
