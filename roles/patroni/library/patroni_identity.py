@@ -28,6 +28,7 @@ options:
 """
 RETURN = r"""
 active: {type: bool, description: Whether Patroni runs., returned: always}
+unfinished: {type: bool, description: Whether a restore into the directory did not come to its end., returned: always}
 data_directory: {type: str, description: Its identifier; empty or `none` without one., returned: always}
 cluster: {type: str, description: Identifier that etcd keeps for the cluster; empty when unknown., returned: always}
 answered: {type: bool, description: Whether etcd answered or had nothing to be asked., returned: always}
@@ -95,6 +96,7 @@ def main() -> None:
     answer = {
         "scope": given["scope"],
         "data_directory": found or identifier_of(data_dir),
+        "unfinished": (data_dir.parent / "restore.json").exists(),
         "cluster": "",
         "answered": True,
         "problem": "",

@@ -8,13 +8,19 @@ import pytest
 import yaml
 
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "ansible/playbooks"
-CHANGING = ["site.yml", "renew_certificates.yml"]
+CHANGING = ["site.yml", "renew_certificates.yml", "rebuild_cluster.yml"]
+# Their plays count as the site's own.
+PARTS = ("prepare_site.yml", "site.yml")
 IMPORT = "ansible.builtin.import_role"
 
 
 def plays(name: str) -> list[dict[str, Any]]:
     read: list[dict[str, Any]] = yaml.safe_load((PLAYBOOKS / name).read_text(encoding="utf-8"))
-    return read
+    found = []
+    for play in read:
+        part = play.get("ansible.builtin.import_playbook", "")
+        found += plays(part) if part in PARTS else [play]
+    return found
 
 
 def groups(hosts: str) -> set[str]:
@@ -83,6 +89,25 @@ def test_the_lead_is_handed_over_before_anybody_learns_that_a_host_leaves() -> N
     names = [play["name"] for play in plays("site.yml")]
     assert names[1] == "Let a retiring host hand over its lead"
     assert names.index("Let retiring hosts leave the cluster") > names.index("Open the ways to PostgreSQL")
+
+
+def test_nothing_runs_postgresql_before_an_older_cluster_was_looked_for() -> None:
+    (play,) = (play for play in plays("site.yml") if play["name"] == "Run PostgreSQL")
+    assert [task.get("ansible.builtin.import_tasks") for task in play["tasks"]] == [
+        "tasks/refuse_new_cluster.yml",
+        None,
+    ]
+    assert [play["name"] for play in plays("prepare_site.yml") if "patroni" in str(play.get("tasks"))] == [
+        "Let a retiring host hand over its lead"
+    ]
+
+
+def test_a_rebuild_restores_between_the_preparation_and_the_site() -> None:
+    names = [play.get("ansible.builtin.import_playbook", play["name"]) for play in plays("rebuild_cluster.yml")]
+    restore = names.index("restore_cluster.yml")
+    assert names[restore - 1] == "Install PostgreSQL and its archive"
+    assert "Run PostgreSQL" in names[restore:]
+    assert "Run PostgreSQL" not in names[:restore]
 
 
 def test_the_archive_is_proven_as_soon_as_somebody_leads() -> None:

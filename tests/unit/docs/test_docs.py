@@ -81,7 +81,7 @@ def test_each_make_target_and_its_variables_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_each_playbook_inventory_and_tag_exists(page: Path) -> None:
-    site = text_of(ROOT / "ansible/playbooks/site.yml")
+    site = "".join(text_of(ROOT / "ansible/playbooks" / name) for name in ("prepare_site.yml", "site.yml"))
     for words in starting(page, "ansible-playbook"):
         for option, value in pairwise(words):
             if option in ("-i",) and "," not in value:

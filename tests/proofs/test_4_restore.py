@@ -1,0 +1,80 @@
+"""The cluster is taken back to just before an accident: nothing from before is missing, nothing from after is there."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.host import clients
+from tests.host.environment import Environment
+from tests.proofs.tools import Members, differences, healthy, killed, leader_of, play, psql, script, wait_for, writing
+
+RESTORE = "ansible/playbooks/restore_cluster.yml"
+CLUSTER = "lab-main"
+AFTER_SECONDS = 2
+INFO = "runuser -u postgres -- env -C / pgbackrest --stanza=main --output=json info"
+# Which data each member has, and who is let in.
+LOOK = (
+    "if [ -d /etc/patroni ]; then ls -di /var/lib/postgresql/17/* /var/lib/postgresql-wal/17/*;"
+    " systemctl show -p ActiveEnterTimestamp patroni haproxy pgbouncer; fi"
+)
+
+
+def restore(*arguments: str) -> tuple[str, ...]:
+    return (RESTORE, *(word for argument in arguments for word in ("-e", argument)))
+
+
+def test_what_cannot_be_restored_is_refused_with_the_window(everywhere: Callable[[str], dict[str, str]]) -> None:
+    before = everywhere(LOOK)
+    for target, confirmed, reason in (
+        ("2100-01-01 00:00:00+00:00", CLUSTER, r"lies in the future.*The window is 20\S+ \S+ to 20"),
+        ("2020-01-01 00:00:00+00:00", CLUSTER, r"lies before the window.*The window is 20\S+ \S+ to 20"),
+        ("", "another", f"The name of the cluster, {CLUSTER}, was not typed"),
+    ):
+        kind = "time" if target else "latest"
+        given = json.dumps({"restore_target_value": target, "restore_confirmed": confirmed})
+        run = play(*restore(f"restore_target={kind}", given))
+        assert run.code != 0
+        assert re.search(reason, run.text), run.output[-3000:]
+        assert (run.changed, differences(before, everywhere(LOOK))) == ([], {})
+
+
+def test_a_dropped_table_comes_back_with_all_that_was_written_before(
+    lab: Environment, leader: str, members: Members, card: dict[str, Any], everywhere: Callable[[str], dict[str, str]]
+) -> None:
+    with writing(card) as writer:
+        before = set(writer.acknowledged)
+        target = script(lab, leader, psql("select clock_timestamp()"))
+        begun = len(writer.acknowledged)
+        time.sleep(AFTER_SECONDS)
+        script(lab, leader, psql("drop table orders_order cascade"))
+    # What was under way when the time was asked for may be on either side.
+    after = set(writer.acknowledged[begun + 1 :])
+    assert len(after) > AFTER_SECONDS, "nobody wrote after the target"
+    assert script(lab, leader, psql("select to_regclass('orders_order') is null")) == "t"
+
+    given = restore("restore_target=time", json.dumps({"restore_target_value": target}), f"restore_confirmed={CLUSTER}")
+    # Killed while PostgreSQL replays: the next run ends what is left of it and goes on with the same data from before.
+    killed(*given, at="Replay | Refuse a target")
+    kept = everywhere("ls -d /var/lib/postgresql/17/main.before-* 2>/dev/null || true")
+    run = play(*given)
+    assert run.code == 0, run.output[-4000:]
+    assert all(kept[host] for host in lab.hosts("database")), kept
+
+    with clients.connect(card, "pooled") as connection:
+        rows = {row[0] for row in connection.execute("select slug from accounts_skill where slug like 'proof-%'")}
+        assert connection.execute("select count(*) from orders_order").fetchone() is not None
+        clients.delete_skills(connection, f"proof-{writer.mark}-%")
+    assert (before - rows, rows & after) == (set(), set()), "(missing, too much)"
+    wait_for("each replica acknowledges", lambda: healthy(members(), len(lab.hosts("database"))), 60)
+    left = everywhere(
+        "ls -d /var/lib/postgresql*/17/*.before-* /var/lib/postgresql/17/restore.json 2>/dev/null || true"
+    )
+    assert set(left.values()) == {""}
+    newest = json.loads(script(lab, leader_of(members()), INFO))[0]["backup"][-1]
+    done = script(lab, leader, psql(f"select to_timestamp({newest['timestamp']['start']}) > '{target}'"))
+    assert (newest["type"], newest["error"], done) == ("full", False, "t")
+    print(
+        f"\nback at {target} after {run.seconds:.0f} s: {len(before)} rows from before, none of {len(after)} from after"
+    )

@@ -1,0 +1,44 @@
+"""How far the archive of a repository reaches without a gap, over the timelines that lead to today's."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PATH = Path(__file__).resolve().parents[3] / "ansible/plugins/support/cluster_restore/look_at_repository.py"
+# Timeline 2 branched off in segment 4.
+HISTORY = "1\t0/4800000\tno recovery target specified\n"
+
+
+@pytest.fixture(scope="module")
+def module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("look_at_repository", PATH)
+    assert spec
+    assert spec.loader
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def named(timeline: int, *places: int) -> dict[str, float]:
+    return {f"{timeline:08X}{place // 256:08X}{place % 256:08X}": 1.0 for place in places}
+
+
+@pytest.mark.parametrize(
+    ("arrived", "timeline", "expected"),
+    [
+        (named(1, 2, 3, 4, 5), 1, named(1, 5)),
+        (named(1, 2, 3, 5), 1, named(1, 3)),
+        # The segment of the fork counts as the new timeline's, and what the old one wrote after it counts for nothing.
+        ({**named(1, 2, 3, 4, 5), **named(2, 4, 5, 6)}, 2, named(2, 6)),
+        ({**named(1, 2, 3, 4, 5), **named(2, 5, 6)}, 2, named(1, 3)),
+        (named(1, *range(2, 258)), 1, named(1, 257)),
+        (named(1, 3), 1, {"": 1.0}),
+    ],
+)
+def test_the_archive_reaches_up_to_its_first_gap(
+    module: ModuleType, arrived: dict[str, float], timeline: int, expected: dict[str, float]
+) -> None:
+    way = module.ends(timeline, HISTORY if timeline > 1 else "")
+    assert module.reach("000000010000000000000002", arrived, way) == next(iter(expected))
