@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from apps.common import partitions
+from apps.common import deployment, partitions
 from apps.common.management.commands.maintain_partitions import ADVISORY_LOCK
 from apps.common.models import EventModel
 from apps.common.partitions import Keeper, logs, upkeep
@@ -215,10 +215,13 @@ def test_a_reader_who_ends_is_waited_for(deployed: str) -> None:
     assert number(deployed, OLD_VIEWS) == 1
 
 
-def test_a_second_upkeep_waits_and_then_names_the_first(deployed: str) -> None:
+@pytest.mark.parametrize(
+    ("lock", "holder_is"), [(ADVISORY_LOCK, "upkeep of partitions"), (deployment.ADVISORY_LOCK, "deployment")]
+)
+def test_a_second_upkeep_waits_and_then_names_the_first(deployed: str, lock: int, holder_is: str) -> None:
     with other_session(deployed) as holder:
-        holder.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
-        with pytest.raises(CommandError, match="Another upkeep of partitions holds the lock"):
+        holder.execute("SELECT pg_advisory_lock(%s)", [lock])
+        with pytest.raises(CommandError, match=f"Another {holder_is} holds the lock"):
             maintain(deployed, "--wait", "0")
 
 

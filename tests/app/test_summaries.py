@@ -7,6 +7,7 @@ from typing import Any
 
 import factories as make
 import pytest
+from apps.common import deployment
 from apps.common.materialized import ADVISORY_LOCK, materialized_views
 from apps.orders.models import CategorySummary, FreelancerSummary, Order
 from concurrency import act_for_nobody, act_for_the_platform
@@ -83,10 +84,11 @@ def test_a_reader_goes_on_while_a_view_is_refreshed(deployed: str) -> None:
         assert FreelancerSummary.objects.filter(freelancer=order.freelancer_id).count() == 1
 
 
-def test_two_refreshes_do_not_meet(deployed: str) -> None:
+@pytest.mark.parametrize(("lock", "holder_is"), [(ADVISORY_LOCK, "refresh"), (deployment.ADVISORY_LOCK, "deployment")])
+def test_a_refresh_meets_no_other_and_no_deployment(deployed: str, lock: int, holder_is: str) -> None:
     with other_session(deployed) as session, session.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
-        with pytest.raises(CommandError, match="Another refresh holds the lock"):
+        cursor.execute("SELECT pg_advisory_lock(%s)", [lock])
+        with pytest.raises(CommandError, match=f"Another {holder_is} holds the lock"):
             refresh(deployed, "--wait", "0")
     refresh(deployed)
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 
+from apps.common.deployment import deployment_lock
 from apps.common.locks import session_lock
 from apps.common.models import EventModel
 from apps.common.owner import require_owner
@@ -36,7 +37,9 @@ class Command(BaseCommand):
             help="days after which a file of that folder is deleted: it holds what people did, the erased ones too",
         )  # fmt: skip
         parser.add_argument("--database", default=direct_alias(), help="alias, by default the direct endpoint")
-        parser.add_argument("--wait", type=float, default=60.0, help="seconds to wait for another upkeep")
+        parser.add_argument(
+            "--wait", type=float, default=60.0, help="seconds to wait for another upkeep, or a deployment"
+        )
         parser.add_argument("--lock-timeout", type=int, default=5000, help="milliseconds to wait for a table's lock")
         parser.add_argument("--attempts", type=int, default=5, help="attempts when a lock is not free")
         parser.add_argument("--pause", type=float, default=2.0, help="seconds after the first attempt, then longer")
@@ -52,7 +55,11 @@ class Command(BaseCommand):
                 require_owner(alias, log)
             self._refuse_strangers(alias)
             if not options["check"]:
-                with session_lock(connections[alias], ADVISORY_LOCK, options["wait"], "upkeep of partitions"):
+                # Not beside a deployment: both make and alter tables.
+                with (
+                    deployment_lock(connections[alias], options["wait"]),
+                    session_lock(connections[alias], ADVISORY_LOCK, options["wait"], "upkeep of partitions"),
+                ):
                     keeper = Keeper(
                         alias=alias, lock_timeout_ms=options["lock_timeout"], attempts=options["attempts"],
                         pause_seconds=options["pause"],

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from tqdm import tqdm
 
+from apps.common.deployment import deployment_lock
 from apps.common.locks import session_lock
 from apps.common.materialized import ADVISORY_LOCK, materialized_views, refresh
 from apps.common.owner import require_owner
@@ -22,7 +23,9 @@ class Command(BaseCommand):
     help = __doc__ or ""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--wait", type=float, default=60.0, help="seconds to wait for another refresh")
+        parser.add_argument(
+            "--wait", type=float, default=60.0, help="seconds to wait for another refresh, or a deployment"
+        )
         parser.add_argument("--database", default=DIRECT, help="alias of the owner's connection")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 (Django's signature)
@@ -30,7 +33,11 @@ class Command(BaseCommand):
         seconds = {}
         try:
             require_owner(alias, get_user_model())
-            with session_lock(connections[alias], ADVISORY_LOCK, options["wait"], "refresh"):
+            # Not beside a deployment, whose migrations may be waiting for a view.
+            with (
+                deployment_lock(connections[alias], options["wait"]),
+                session_lock(connections[alias], ADVISORY_LOCK, options["wait"], "refresh"),
+            ):
                 # None: no bar where nobody watches.
                 for view in tqdm(materialized_views(), desc="views", unit="view", disable=None):
                     started = time.monotonic()
