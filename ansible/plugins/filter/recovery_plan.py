@@ -22,6 +22,7 @@ REMEDIES: Final = {
     r"CryptoError|cipher|is or was the repo encrypted|FormatError": (
         "the passphrase does not fit: put the secret repository_cipher_passphrase back that it was made with"
     ),
+    r"not valid for 'repo' option|not configured": "there is no repository of this number: take one that is configured",
     r"access denied|missing stanza|no valid backups": (
         "it does not hold this stanza: check the cluster's name and the repository in the stack"
     ),

@@ -118,6 +118,7 @@ def test_a_time_goes_to_the_tool_in_utc(module: ModuleType) -> None:
         ("latest", "", {"info": broken("[CryptoError] [10] certificate has expired")}, "renew_certificates.yml"),
         ("latest", "", {"info": broken("[AccessError] access denied")}, "does not hold this stanza"),
         ("latest", "", {"info": "[]"}, "no answer"),
+        ("latest", "", {"error": "key '2' is not valid for 'repo' option"}, "no repository of this number"),
     ],
 )
 def test_what_cannot_be_restored_is_refused(

@@ -1,0 +1,55 @@
+"""What a restore sees on a member: whose data they are, and what an earlier try has left."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PATH = Path(__file__).resolve().parents[3] / "ansible/plugins/support/cluster_restore/look_at_member.py"
+
+
+@pytest.fixture(scope="module")
+def module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("look_at_member", PATH)
+    assert spec
+    assert spec.loader
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "main"
+    (folder / "global").mkdir(parents=True)
+    return folder
+
+
+def test_data_without_their_last_file_are_nobodys(module: ModuleType, data_dir: Path) -> None:
+    assert module.identifier(data_dir) == ""
+    (data_dir / "global/pg_control").write_bytes((7713517938436162327).to_bytes(8, "little") + b"\0" * 8)
+    assert module.identifier(data_dir) == "7713517938436162327"
+
+
+@pytest.mark.parametrize(("host", "began"), [("db1", True), ("db2", False)])
+def test_a_note_counts_where_the_restore_began(
+    module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch, host: str, began: bool
+) -> None:
+    monkeypatch.setattr(module, "PATRONI", data_dir / "absent")
+    monkeypatch.setattr(module, "run", lambda *_: (0, "f"))
+    assert module.main(host, data_dir, data_dir)["began_here"] is False
+    (data_dir.parent / "restore.json").write_text(json.dumps({"host": "db1"}), encoding="utf-8")
+    seen = module.main(host, data_dir, data_dir / "wal")
+    assert (seen["began_here"], seen["leads"], seen["state"]) == (began, True, {"host": "db1"})
+    assert seen["wal_free_bytes"] > 0
+
+
+def test_a_silent_etcd_is_told_in_its_last_words(
+    module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATRONI", data_dir)
+    monkeypatch.setattr(module, "run", lambda *_: (1, "first\nno answer"))
+    seen = module.main("db1", data_dir, data_dir)
+    assert (seen["etcd_problem"], seen["leads"], seen["identifier"]) == ("no answer", False, "")
