@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from tests.drills.tools import Site
 
-FOLDER = "/var/lib/postgresql/drill"
+FOLDER = "/var/lib/postgresql/restored-by-hand"  # not where the rehearsal works
 BINARIES = "/usr/lib/postgresql/17/bin"
 # Nobody else's: no port, an own socket, nothing archived, and none of what only the cluster's own server may have.
 SETTINGS = (

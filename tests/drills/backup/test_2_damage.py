@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 from tests.drills.conftest import Measure
 from tests.drills.scratch import ask, restored
 from tests.drills.tools import Site
-from tests.proofs.tools import psql, wait_for
+from tests.proofs.tools import play, psql, wait_for
 
+REHEARSE = "ansible/playbooks/rehearse_restore.yml"
 ROOT = "/var/lib/pgbackrest"
 KEPT = "/root/drill-kept"
 APPLIED = "select string_agg(name, ',' order by id) from django_migrations"
@@ -63,6 +64,20 @@ def test_a_damaged_file_is_named_and_an_older_set_restores(site: Site, measure: 
             measure("older set restored and open", time.monotonic() - started, "s")
             assert site.on(replica, ask(APPLIED)) == site.on(leader, psql(APPLIED)) != ""
     assert site.labels()[-1] == newer
+
+
+def test_a_damaged_set_fails_the_rehearsal_which_names_the_file(site: Site, measure: Measure) -> None:
+    site.job("full")
+    newest = site.labels()[-1]
+    path = largest_file(site, newest)
+    with harmed(site, path, DAMAGE):
+        run = play(REHEARSE)
+        measure("rehearsal that failed", run.seconds, "s")
+        assert run.code != 0
+        assert path[path.index(newest) :] in run.text, run.output[-3000:]
+    run = play(REHEARSE)
+    assert run.code == 0, run.output[-3000:]
+    measure("rehearsal of the set when it was whole again", run.seconds, "s")
 
 
 def test_a_lost_segment_is_named_by_its_neighbours_and_a_newer_set_restores(site: Site, measure: Measure) -> None:
