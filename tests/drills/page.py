@@ -50,4 +50,4 @@ def page(group: str, figures: Mapping[str, Any]) -> str:
     template = Environment(trim_blocks=True, undefined=StrictUndefined, autoescape=False).from_string(  # noqa: S701 — Markdown, and all that goes in is our own
         Path(__file__).with_name("page.md.j2").read_text("utf-8")
     )
-    return template.render(**figures, group=group)
+    return template.render(**figures, group=group) + "\n"

@@ -1,6 +1,8 @@
 """What the benches make of what they measured: nothing is lost, each figure stands beside its limit."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from lab.paths import ROOT
 from tests.bench import bench_pulumi, bench_site, site_page
 from tests.bench.application import page as application_page
 from tests.bench.backup import page as backup_page
+from tests.drills import page as drills_page
+from tests.drills.record import Drill
 
 PRINTED = """
 Saturday 28 November 2026  02:11:02 +0000 (0:00:00.500)       0:00:07.000 *****
@@ -104,8 +108,12 @@ def test_the_pages_that_are_kept_are_those_of_the_figures_beside_them() -> None:
     folder = ROOT / "docs/results"
     kept = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json")}
     assert kept.keys() >= {"pulumi", "site", "application"}
-    pages = {"pulumi": bench_pulumi.page, "site": site_page.page, "application": application_page.page}
-    pages["backup"] = backup_page.page
+    pages: dict[str, Callable[[Any], str]] = {
+        "pulumi": bench_pulumi.page,
+        "site": site_page.page,
+        "application": application_page.page,
+    }
+    pages |= {"backup": backup_page.page, "drills-backup": partial(drills_page.page, "backup")}
     assert {name: (folder / f"{name}.md").read_text(encoding="utf-8") for name in kept} == {
         name: pages[name](figures) for name, figures in kept.items()
     }
@@ -113,4 +121,7 @@ def test_the_pages_that_are_kept_are_those_of_the_figures_beside_them() -> None:
     assert not kept["application"]["trial"]
     plots |= application_page.plots(kept["application"])
     plots |= backup_page.plots(kept["backup"]) if "backup" in kept else {}
+    if "drills-backup" in kept:
+        drills = [{name: drill[name] for name in drill if name != "title"} for drill in kept["drills-backup"]["drills"]]
+        plots["drills-backup"] = drills_page.plot([Drill(**drill) for drill in drills])
     assert {file.stem: file.read_text(encoding="utf-8") for file in folder.glob("*.svg")} == plots
