@@ -70,12 +70,13 @@ def main() -> int:
         "command": f"python -m tests.bench.backup --gigabytes {given.gigabytes:g}",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         "cores": os.cpu_count(),
+        "trial": given.gigabytes < WHOLE_GIGABYTES,
         "load_before": round(os.getloadavg()[0], 1),
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
     }
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the hosts are removed all the same
     results |= measure(given.gigabytes)
-    folder = given.results or (None if given.gigabytes < WHOLE_GIGABYTES else ROOT / "docs" / "results")
+    folder = given.results or (None if results["trial"] else ROOT / "docs" / "results")
     if folder:
         page.write(results, folder)
     print(page.page(results))

@@ -60,6 +60,7 @@ def results(**seconds: float) -> dict[str, Any]:
         **dict.fromkeys(("command", "machine", "date"), "x"),
         "load_before": 0.1,
         "cores": 2,
+        "trial": False,
         "rows": 1_234_567,
         "seed_s": 30.4,
         "ways": ways,
@@ -82,6 +83,9 @@ def test_the_page_has_each_figure_beside_its_goal() -> None:
     assert "| full backup | 1.2 | waits for the checkpoint |" in text
     assert "| during | 85 | 1.5 | 9.2 |" in text
     assert "1,234,567 rows" in text
+    assert "**A trial**" not in text
+    assert "**The machine had other work**" not in text
+    assert "**A trial**" in page.page(found | {"trial": True})
     assert "takes 25 % of the database's size" in text
     assert "that of one table read 3 MiB and stored 0.2 MiB." in text
     assert set(page.plots(found)) == {"backup-rates", "backup-phases", "backup-clients"}
