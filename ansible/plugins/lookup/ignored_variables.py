@@ -35,7 +35,18 @@ _raw:
 ROOT = Path(__file__).resolve().parents[3]
 OWN_PREFIXES = ("ansible_", "vault_", "__")
 # Said by `-e` alone, for one run.
-SWITCHES = ("postgresql_allow_restart",)
+SWITCHES = (
+    "postgresql_allow_restart",
+    "restore_cluster_identifier",
+    "restore_confirmed",
+    "restore_keep_old",
+    "restore_repository",
+    "restore_set",
+    "restore_target",
+    "restore_target_value",
+    "restore_timeline",
+    "restore_without_newest",
+)
 
 
 def arguments_of_roles(root: Path = ROOT) -> set[str]:

@@ -1,5 +1,6 @@
 """What an operator writes has an effect or is refused."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,3 +59,13 @@ def test_the_inventories_of_this_repository_set_settings_only() -> None:
     for name in ("lab", "production"):
         assert plugin.run(settings, {"inventory_dir": str(ROOT / "inventories" / name)}) == []
         assert len(plugin.run(settings[1:], {"inventory_dir": str(ROOT / "inventories" / name)})) == 1
+
+
+def test_what_a_restore_asks_for_may_be_said_by_e() -> None:
+    playbooks = ROOT / "ansible/playbooks"
+    files = [playbooks / "restore_cluster.yml", *sorted((playbooks / "tasks/restore_cluster").glob("*.yml"))]
+    asked = {
+        name for path in files for name in re.findall(r"\b(restore_\w+) (?:\||is)", path.read_text(encoding="utf-8"))
+    }
+    switches = {name for name in lookup_module().SWITCHES if name.startswith("restore_")}
+    assert asked == switches
