@@ -72,10 +72,10 @@ def test_a_cluster_in_use_is_not_restored_from_a_dump(lab: Environment) -> None:
     dumps = "ls -t /var/backups/postgresql 2>/dev/null | grep full_backup_ | head -n 1"
     name = next(found for host in lab.hosts("database") if (found := script(lab, host, dumps)))
     words = (*LAB, f"{PLAYBOOKS}/restore_from_dump.yml", "-e", f"restore_from_dump_file={name}", "-e")
-    another = play(*words, "confirm_cluster=production-main")
+    another = play(*words, "restore_confirmed=production-main")
     assert another.code != 0
-    assert '"production-main" was typed, and this inventory' in another.text
-    used = play(*words, "confirm_cluster=lab-main")
+    assert "The name of the cluster, lab-main, was not typed. Nothing was changed." in another.text
+    used = play(*words, "restore_confirmed=lab-main")
     assert used.code != 0
     assert "an empty cluster is wanted (0): nothing was touched" in used.text, used.output
     assert (another.changed, used.changed) == ([], [])
