@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from tests.drills.tools import Site
 
 FOLDER = "/var/lib/postgresql/restored-by-hand"  # not where the rehearsal works
+REPLAY_SECONDS_MAX = 180
 BINARIES = "/usr/lib/postgresql/17/bin"
 # Nobody else's: no port, an own socket, nothing archived, and none of what only the cluster's own server may have.
 SETTINGS = (
@@ -38,15 +39,26 @@ def ask(sql: str, database: str = "freelance_platform") -> str:
     return f'runuser -u postgres -- env -C / psql -XAtq -h {FOLDER}/socket -d {database} -c "{sql}"'
 
 
+# A server answers before it has replayed all: what it shows then is older than the target.
+REPLAYED = f"""
+for _ in $(seq {REPLAY_SECONDS_MAX}); do
+  if [ "$({ask("select pg_is_in_recovery()", "postgres")})" = f ]; then exit; fi
+  sleep 1
+done
+tail -n 20 {FOLDER}/log >&2
+exit 1
+"""
+
+
 @contextmanager
 def restored(site: Site, host: str, label: str, *words: str) -> Iterator[None]:
-    """Restore a set and start it; it is removed again."""
+    """Restore a set, start it and wait until it has replayed; it is removed again."""
     start = (
         f"runuser -u postgres -- env -C / {BINARIES}/pg_ctl start -D {FOLDER}/data -w -t 120 -l {FOLDER}/log"
         f' -o "{SETTINGS}" > /dev/null || {{ tail -n 20 {FOLDER}/log >&2; exit 1; }}'
     )
     try:
-        site.on(host, f"{MAKE}\n{restore(site, label, *words)}\n{start}")
+        site.on(host, f"{MAKE}\n{restore(site, label, *words)}\n{start}\n{REPLAYED}")
         yield
     finally:
         site.on(host, REMOVE)
