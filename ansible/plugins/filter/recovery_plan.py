@@ -14,6 +14,7 @@ KINDS: Final = ("latest", "time", "name", "xid", "lsn")
 # PostgreSQL's default, which initdb was left with.
 SEGMENT_BYTES: Final = 16 * 1024**2
 SEGMENTS_PER_LOG: Final = 2**32 // SEGMENT_BYTES
+NOWHERE: Final = "0/0"
 # What pgBackRest complains of (the first that fits), and what to do about it.
 REMEDIES: Final = {
     r"certificate has expired|certificate expired": (
@@ -203,6 +204,9 @@ def _plan(look: Mapping[str, Any], request: Mapping[str, Any], plan: dict[str, A
         "set": chosen["label"],
         "bytes": chosen["info"]["size"],
         "system": str(stanza["db"][-1]["system-id"]),
+        # PostgreSQL itself fails where it misses a target; without one, a repository that stops answering looks to it
+        # like the end of the archive.
+        "least": _lsn(_segment_end(end["segment"]) - SEGMENT_BYTES) if kind == "latest" else NOWHERE,
         "arguments": [
             f"--repo={repository}",
             f"--set={chosen['label']}",
@@ -226,6 +230,7 @@ def recovery_plan(look: Mapping[str, Any], request: Mapping[str, Any]) -> dict[s
         "set": "",
         "bytes": 0,
         "system": "",
+        "least": NOWHERE,
         "arguments": [],
     }
     try:

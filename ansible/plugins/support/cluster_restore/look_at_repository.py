@@ -76,16 +76,17 @@ def main(stanza: str, repository: str, timeline: int, awaited: str) -> dict[str,
         held = [found for found in stanzas[0].get("archive", []) if found["max"]] if stanzas else []
         if held:
             folder = f"archive/{stanza}/{held[-1]['id']}"
-            seen["timeline"] = timeline or int(held[-1]["max"][:8], 16)
-            if seen["timeline"] > 1:
-                history = f"{folder}/{seen['timeline']:08X}.history"
-                seen["history"] = pgbackrest(stanza, f"--repo={repository}", "repo-get", history)
             deadline = time.monotonic() + ARRIVAL_SECONDS_MAX
             arrived = segments(stanza, repository, folder)
             while awaited != "-" and awaited not in arrived and time.monotonic() < deadline:
                 time.sleep(1)
                 arrived = segments(stanza, repository, folder)
             seen["arrived"] = awaited in ("-", *arrived)
+            # After the wait: a leader may just have begun a timeline of its own.
+            seen["timeline"] = timeline or int(max(arrived, default=held[-1]["max"])[:8], 16)
+            if seen["timeline"] > 1:
+                history = f"{folder}/{seen['timeline']:08X}.history"
+                seen["history"] = pgbackrest(stanza, f"--repo={repository}", "repo-get", history)
             way = ends(seen["timeline"], seen["history"])
             newest = max((name for name in arrived if int(name[:8], 16) == seen["timeline"]), default="")
             for backup in stanzas[0]["backup"]:
