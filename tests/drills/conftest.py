@@ -9,7 +9,7 @@ import pytest
 
 from lab.paths import STATE
 from tests.drills.record import FAILED, PASSED, Drill, Record
-from tests.drills.tools import Site
+from tests.drills.tools import UNDO, Site
 from tests.host.environment import Environment
 from tests.proofs.conftest import (  # noqa: F401 — fixtures and a hook, found by their names
     card,
@@ -80,7 +80,9 @@ def measure(request: pytest.FixtureRequest) -> Measure:
 
 @pytest.fixture(scope="session")
 def site(lab: Environment, members: Members) -> Site:  # noqa: F811 — the fixtures
-    return Site(lab, members, lab.hosts("repository")[0])
+    found = Site(lab, members, lab.hosts("repository")[0])
+    found.on(found.repository, UNDO)
+    return found
 
 
 @pytest.fixture(autouse=True)

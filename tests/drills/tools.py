@@ -18,6 +18,11 @@ DROP = (
     "nft add table inet drill; nft 'add chain inet drill input { type filter hook input priority -10; }';"
     f" nft add rule inet drill input tcp dport {PORT} drop"
 )
+# A file that a drill damages, and where it lies.
+KEPT = "/root/drill-kept"
+PUT_BACK = f'if [ -f {KEPT}/where ]; then mv {KEPT}/file "$(cat {KEPT}/where)"; fi; rm -rf {KEPT}'
+# What a drill that was killed may have left.
+UNDO = f"{PUT_BACK}; nft delete table inet drill 2> /dev/null || true; systemctl start pgbackrest.service"
 TAKE_AWAY = {"refused": "systemctl stop pgbackrest.service", "dropped": DROP}
 GIVE_BACK = {"refused": "systemctl start pgbackrest.service", "dropped": "nft delete table inet drill"}
 

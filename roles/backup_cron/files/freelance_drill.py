@@ -24,6 +24,7 @@ from freelance_physical import named_damage, pgbackrest
 RECORD = "drill-record.json"
 RESERVE_PERCENT = 10  # of the volume, which the live server may be on
 ARCHIVED_SECONDS_MAX = 120
+MARKER_SECONDS_MAX = 3600  # one is written every few minutes
 POLL_SECONDS = 2.0
 DIFFERENCES_MAX = 20
 APPLICATION = "manage.py check is left out: the release lies on one host, where its own users alone can read it"
@@ -49,6 +50,16 @@ def archived_up_to(stanza: Mapping[str, Any]) -> str:
     """Name the newest archived segment of the cluster as it is now, on whichever timeline; empty: none."""
     newest = max(stanza["archive"], key=lambda archive: int(archive["database"]["id"]), default={"max": None})
     return str(newest["max"] or "")
+
+
+def refuse_old(markers: Sequence[Marker]) -> None:
+    """Raise JobError where markers are no longer written: the sets since then would never be rehearsed."""
+    age = time.time() - max((marker.written_at_seconds for marker in markers), default=time.time())
+    if age > MARKER_SECONDS_MAX:
+        raise JobError(
+            f"the newest marker is {age:.0f} s old, at most {MARKER_SECONDS_MAX}: `journalctl -t freelance-backup`"
+            " on the leader tells why none is written"
+        )
 
 
 def choose(config: Config, repository: int, markers: Sequence[Marker]) -> tuple[Marker, Mapping[str, Any], str]:
@@ -109,7 +120,11 @@ def compare_rows(config: Config, live: Socket, restored: Socket, target: Marker)
     """Compare what a query finds in each database, live and restored; count the rows of each."""
     query, counts = str(config.drill["compare_query"]).replace("{target}", target.written_at), {}
     for database in config.databases if query else []:
-        expected, found = (set(each.ask(query, database=database).splitlines()) for each in (live, restored))
+        expected, found = (
+            # As who reads for a dump: a view of the database's owner must not run as the superuser.
+            set(each.ask(query, database=database, user=config.dump_role).splitlines())
+            for each in (live, restored)
+        )
         if different := sorted(expected ^ found):
             raise JobError(
                 f"{database}: {query}: the live cluster and the restored one differ: {different[:DIFFERENCES_MAX]}"
@@ -166,6 +181,7 @@ def perform(config: Config, record: dict[str, Any]) -> None:
     scratch.clear()  # of a drill that was killed
     record["live_committed_seconds"] = live_committed_seconds(live)
     markers = read_markers(live)
+    refuse_old(markers)
     target, backup, record["archive_end"] = choose(config, record["repository"], markers)
     size = int(backup["info"]["size"])
     record |= {"backup_label": backup["label"], "target_time": target.written_at, "bytes": size}
@@ -179,7 +195,7 @@ def perform(config: Config, record: dict[str, Any]) -> None:
             raise JobError("\n".join([str(error), *damaged]), error.status) from error
         record["restore_seconds"] = round(time.monotonic() - started, 3)
         record["bytes_per_second"] = round(size / max(record["restore_seconds"], 0.001))
-        look(config, Server(scratch, live), target, markers, record)
+        look(config, Server(scratch, live, config.dump_role), target, markers, record)
     finally:
         scratch.clear()
 

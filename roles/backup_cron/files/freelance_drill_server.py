@@ -23,6 +23,11 @@ AS_MUCH = {
     "max_prepared_xacts": "max_prepared_transactions",
     "max_locks_per_xact": "max_locks_per_transaction",
 }
+# All that a drill makes in its folder.
+OWN = {
+    *("data", "socket", "lock", "spool", "tablespaces", "server.log"),
+    *("postgresql.conf", "pg_hba.conf", "pg_ident.conf"),
+}
 # How each program is ended at once; postgres ends its children itself.
 ENDED_BY = {"postgres": signal.SIGQUIT, "pgbackrest": signal.SIGTERM}
 
@@ -61,7 +66,12 @@ class Scratch:
         return found
 
     def clear(self) -> None:
-        """End what runs here and empty the folder."""
+        """End what runs here and empty the folder. JobError when it holds what no drill makes: nothing is removed."""
+        if strange := sorted(path.name for path in self.folder.iterdir() if path.name not in OWN):
+            raise JobError(
+                f"{self.folder} holds {strange[0]}, which no drill made: give the drill a folder of its own"
+                " (backup_cron_drill_scratch_dir)"
+            )
         deadline = time.monotonic() + STOP_SECONDS_MAX
         while left := self.processes():
             for process, number in left.items():
@@ -98,10 +108,10 @@ class Scratch:
 
 
 class Server:
-    """The private server: its socket in the scratch folder, no TCP, nobody but the superuser by peer."""
+    """The private server: its socket in the scratch folder, no TCP, the system user postgres alone (peer)."""
 
-    def __init__(self, scratch: Scratch, live: Socket) -> None:
-        self.scratch, self.live = scratch, live
+    def __init__(self, scratch: Scratch, live: Socket, reader: str) -> None:
+        self.scratch, self.live, self.reader = scratch, live, reader
         self.socket = Socket(folder=scratch.socket, port=5432)
         self.binaries = Path(live.ask("SELECT setting FROM pg_config WHERE name = 'BINDIR'"))
 
@@ -143,7 +153,10 @@ class Server:
     def start(self, target_time: str) -> None:
         """Start it; pg_ctl waits until it answers, which a server in recovery does once its data are consistent."""
         folder = self.scratch.folder
-        files = {"pg_hba.conf": "local all postgres peer\n", "pg_ident.conf": ""}
+        files = {
+            "pg_hba.conf": f"local all postgres peer\nlocal all {self.reader} peer map=drill\n",
+            "pg_ident.conf": f"drill postgres {self.reader}\n",
+        }
         # Settings of the live cluster, and pgBackRest's own way to the archive: all of it stands in postgresql.conf.
         files |= {"data/postgresql.auto.conf": "", "postgresql.conf": self.settings(target_time)}
         for name, text in files.items():

@@ -37,9 +37,10 @@ class Dump:
 
 
 def psql(options: Iterable[str], database: str, query: str) -> str:
-    """Ask a server one thing as the superuser, or have it do one."""
+    """Ask a server one thing as the superuser, or have it do one. Functions of the database's owner are not found."""
     terse = ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"]
-    return run_tool(["psql", "-XAtq", *terse, *options, f"--dbname={database}", f"--command={query}"]).strip()
+    asking = ["psql", "-XAtq", *terse, *options, f"--dbname={database}", f"--command={query}"]
+    return run_tool(asking, environment={**os.environ, "PGOPTIONS": "-c search_path=pg_catalog"}).strip()
 
 
 def superuser(config: Config) -> list[str]:
@@ -157,12 +158,14 @@ def apply_globals(options: Iterable[str], path: Path, folder: Path) -> None:
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
     wanted = folder / "globals.sql"
-    with wanted.open("w", encoding="utf-8") as target:
-        for line in text.splitlines(keepends=True):
-            found = re.match(r'(?:CREATE|ALTER) ROLE "?([^" ;]+)"?', line)
-            if not (found and found[1] in there):
-                target.write(line)
-    # From a file and tersely: passwords, though hashed, are in no argument list and no message.
+    # From a file and tersely: passwords, though hashed, are in no argument list and no message, and stay nowhere.
     terse = ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"]
-    run_tool(["psql", "-Xq", *terse, *options, "--dbname=postgres", f"--file={wanted}"])
-    wanted.unlink()
+    try:
+        with wanted.open("w", encoding="utf-8") as target:
+            for line in text.splitlines(keepends=True):
+                found = re.match(r'(?:CREATE|ALTER) ROLE "?([^" ;]+)"?', line)
+                if not (found and found[1] in there):
+                    target.write(line)
+        run_tool(["psql", "-Xq", *terse, *options, "--dbname=postgres", f"--file={wanted}"])
+    finally:
+        wanted.unlink(missing_ok=True)

@@ -60,20 +60,24 @@ class Marker:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Socket:
-    """A server of this host, reached as the superuser by its socket (peer)."""
+    """A server of this host, reached by its socket (peer), as the superuser if nobody else is named."""
 
     folder: str | Path
     port: int
 
     @property
     def options(self) -> list[str]:
-        """The options of a connection."""
-        return [f"--host={self.folder}", f"--port={self.port}", "--username=postgres", "--no-password"]
+        """The options of a connection as the superuser."""
+        return self.options_of("postgres")
 
-    def ask(self, *statements: str, database: str = DATABASE) -> str:
+    def options_of(self, user: str) -> list[str]:
+        """The options of a connection as one of the server's roles."""
+        return [f"--host={self.folder}", f"--port={self.port}", f"--username={user}", "--no-password"]
+
+    def ask(self, *statements: str, database: str = DATABASE, user: str = "postgres") -> str:
         """Run statements, each in a transaction of its own, and return what the last printed."""
         # psql runs all of one --command in one transaction: a segment would be closed before the commit.
-        asking = ["psql", "-XAtq", "--set=ON_ERROR_STOP=1", *self.options, f"--dbname={database}"]
+        asking = ["psql", "-XAtq", "--set=ON_ERROR_STOP=1", *self.options_of(user), f"--dbname={database}"]
         return run_tool([*asking, *(f"--command={one}" for one in statements)], timeout_seconds=SECONDS_MAX).strip()
 
 

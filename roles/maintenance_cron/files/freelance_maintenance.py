@@ -102,6 +102,8 @@ def work(config: Config, job: str, now: bool) -> Mapping[str, float]:
         failed = len(failures)
         for action in planned(config, job, database):
             if why := obstacle(config, now):
+                if failures:  # which nobody would hear of
+                    raise JobError("\n".join([*failures, f"the rest has to wait: {why} ({done} done before)"]))
                 raise Postponed(f"{why} ({done} done before)")
             try:
                 act(config, database, action)

@@ -7,12 +7,11 @@ from pathlib import PurePosixPath
 
 from tests.drills.conftest import Measure
 from tests.drills.scratch import ask, restored
-from tests.drills.tools import Site
+from tests.drills.tools import KEPT, PUT_BACK, Site
 from tests.proofs.tools import play, psql, wait_for
 
 REHEARSE = "ansible/playbooks/rehearse_restore.yml"
 ROOT = "/var/lib/pgbackrest"
-KEPT = "/root/drill-kept"
 APPLIED = "select string_agg(name, ',' order by id) from django_migrations"
 # In the middle of the file: its beginning is read to tell what it is.
 DAMAGE = "printf 'damaged by a drill' | dd of={path} bs=1 seek=$(( $(stat -c %s {path}) / 2 )) conv=notrunc status=none"
@@ -21,11 +20,12 @@ DAMAGE = "printf 'damaged by a drill' | dd of={path} bs=1 seek=$(( $(stat -c %s 
 @contextmanager
 def harmed(site: Site, path: str, how: str) -> Iterator[None]:
     """Keep a file of the repository, do something to it, put it back as it was."""
-    site.on(site.repository, f"rm -rf {KEPT}; mkdir -m 700 {KEPT}; cp -a {path} {KEPT}/; {how.format(path=path)}")
+    site.on(site.repository, f"mkdir -m 700 {KEPT}; cp -a {path} {KEPT}/file; echo {path} > {KEPT}/where")
     try:
+        site.on(site.repository, how.format(path=path))
         yield
     finally:
-        site.on(site.repository, f"mv {KEPT}/{PurePosixPath(path).name} {path}; rmdir {KEPT}")
+        site.on(site.repository, PUT_BACK)
 
 
 def largest_file(site: Site, label: str) -> str:

@@ -43,6 +43,7 @@ def config(tmp_path: Path) -> Any:
     return SimpleNamespace(
         stanza="main",
         databases=["shop"],
+        dump_role="backup",
         socket_dir="/run/postgresql",
         port=5432,
         status_dir=str(tmp_path),
@@ -65,6 +66,20 @@ def test_the_newest_set_from_before_the_newest_marker_is_chosen(config: Any, mon
     monkeypatch.setattr(drill, "held", lambda *_: stanza(100, 250, 300, 301))
     target, backup, newest = drill.choose(config, 1, [marker(2), marker(3)])
     assert (target.id, backup["label"], newest[-1]) == (3, "set-250", "9")
+
+
+def test_markers_that_are_written_no_more_are_told() -> None:
+    drill.refuse_old([])
+    with pytest.raises(drill.JobError, match=r"at most 3600: .*journalctl"):
+        drill.refuse_old([marker(2), marker(3)])
+
+
+def test_a_folder_with_something_else_in_it_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / "17").mkdir()
+    scratch = drill.Scratch(tmp_path, stanza="main", repository=1, timeout_seconds=1)
+    with pytest.raises(drill.JobError, match="holds 17, which no drill made"):
+        scratch.clear()
+    assert (tmp_path / "17").is_dir()
 
 
 def test_a_marker_on_an_older_timeline_is_archived_too(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,8 +153,8 @@ class Rows:
     def __init__(self, *rows: str) -> None:
         self.rows, self.asked = rows, ""
 
-    def ask(self, query: str, database: str) -> str:
-        self.asked = f"{database}: {query}"
+    def ask(self, query: str, database: str, user: str) -> str:
+        self.asked = f"{user}, {database}: {query}"
         return "\n".join(self.rows)
 
 
@@ -148,7 +163,7 @@ def test_rows_that_differ_at_the_target_are_told(config: Any) -> None:
     assert drill.compare_rows(config, live, restored, marker(3)) == {}
     config.drill["compare_query"] = "SELECT x WHERE t < '{target}'"
     assert drill.compare_rows(config, live, restored, marker(3)) == {"shop": 2}
-    assert live.asked == restored.asked == "shop: SELECT x WHERE t < 'at 300.000000'"
+    assert live.asked == restored.asked == "backup, shop: SELECT x WHERE t < 'at 300.000000'"
     with pytest.raises(drill.JobError, match=r"shop: SELECT .* differ: \['b\|2'\]"):
         drill.compare_rows(config, live, Rows("a|1"), marker(3))
 
@@ -216,6 +231,7 @@ def test_a_damaged_set_is_told_with_its_files_and_what_was_restored_goes(
     monkeypatch.setattr(drill, "read_markers", lambda _: [marker(3)])
     monkeypatch.setattr(drill, "held", lambda *_: stanza(100))
     monkeypatch.setattr(drill, "refuse_without_room", lambda *_: None)
+    monkeypatch.setattr(drill, "refuse_old", lambda _: None)
     monkeypatch.setattr(drill.Scratch, "restore", restore)
     monkeypatch.setattr(drill, "named_damage", lambda *_: ["invalid checksum 'set-100/pg_data/base/1/2'"])
     with pytest.raises(drill.JobError, match=r"exit status 29\ninvalid checksum .*base/1/2") as caught:

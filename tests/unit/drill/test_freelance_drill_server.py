@@ -45,7 +45,7 @@ def scratch(tmp_path: Path) -> Any:
 @pytest.fixture
 def server(scratch: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(servers, "run_tool", lambda *_, **__: CONTROL)
-    return servers.Server(scratch, Live())
+    return servers.Server(scratch, Live(), "backup")
 
 
 def test_the_private_server_is_reached_by_its_socket_alone_and_archives_nothing(server: Any, tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""All database hosts are lost with their volumes: `pulumi up`, one playbook, and the repository brings all back."""
+
+import json
+import time
+from typing import Any
+
+from lab.paths import STATE
+from tests.drills import markers
+from tests.drills.conftest import Measure
+from tests.drills.tools import Site
+from tests.host import clients
+from tests.proofs.tools import play, psql, scripts
+
+REBUILD = "ansible/playbooks/rebuild_cluster.yml"
+# archive_timeout, and what a segment needs to arrive.
+RPO_SECONDS_MAX = 65
+WRITE_SECONDS = 75
+SPARE_SECONDS = 60
+# As when the power goes: nobody says goodbye.
+LOSE = "date +%s.%N; systemctl kill --kill-whom=all --signal=KILL patroni.service etcd.service pgbouncer.service"
+APPLIED = "select string_agg(name, ',' order by id) from django_migrations"
+URN = "urn:pulumi:lab::freelance-platform::freelance:lab:Volume::{}"
+
+
+def give_up(environment: str, host: str) -> None:
+    """Take a host's volumes away for good, and tell Pulumi of it."""
+    for image in sorted((STATE / "volumes").glob(f"{environment}-{host}-*.img")):
+        image.unlink()
+        urn = URN.format(image.stem.removeprefix(f"{environment}-"))
+        clients.shell(f"pulumi state delete --yes --force --target-dependents '{urn}' --stack lab")
+
+
+def test_a_cluster_without_hosts_and_volumes_is_rebuilt_from_the_repository(
+    site: Site, card: dict[str, Any], measure: Measure
+) -> None:
+    leader, hosts = site.leader, site.lab.hosts("database")
+    applied = site.on(leader, psql(APPLIED))
+    rows = (WRITE_SECONDS + SPARE_SECONDS) * markers.ROWS_PER_SECOND
+    site.on(leader, psql(markers.REMOVE, markers.MAKE))
+    site.on(leader, f"nohup {psql(markers.WRITE.format(rows=rows))} > /dev/null 2>&1 < /dev/null &")
+    time.sleep(WRITE_SECONDS)
+    lost_at = max(float(text) for text in scripts(site.lab, dict.fromkeys(hosts, LOSE)).values())
+    for host in hosts:
+        give_up(site.lab.name, host)
+
+    started = time.monotonic()
+    clients.shell("pulumi up --yes --skip-preview --stack lab")
+    measure("new hosts and volumes", time.monotonic() - started, "s")
+    run = play(REBUILD, "-e", json.dumps({"restore_target": "latest", "restore_confirmed": site.cluster}))
+    assert run.code == 0, run.output[-4000:]
+    measure("rebuilt, replicas, release and a new backup included", run.seconds, "s")
+
+    kept = markers.read(site.on(site.leader, psql(markers.READ)))
+    site.on(site.leader, psql(markers.REMOVE))
+    assert [row.id for row in kept] == list(range(1, len(kept) + 1)), "rows are missing in between"
+    measure("lost: from the last row that is there to the loss", rpo := lost_at - kept[-1].began, "s")
+    assert rpo <= RPO_SECONDS_MAX
+    assert site.on(site.leader, psql(APPLIED)) == applied
+    with clients.connect(card, "pooled") as connection:
+        assert connection.execute("select count(*) from orders_order").fetchone() is not None
