@@ -130,7 +130,7 @@ def files(lab: Environment, host: str) -> list[str]:
     groups = {
         "all": HOST_FILES,
         "database": [*ARCHIVE_FILES, *BACKUP_FILES, *MAINTENANCE_FILES, *DATABASE_FILES],
-        "repository": [*ARCHIVE_FILES, *BACKUP_FILES],
+        "repository": [*ARCHIVE_FILES, *BACKUP_FILES, *MAINTENANCE_FILES],
         "cache": CACHE_FILES,
         "etcd": ETCD_FILES,
     }
