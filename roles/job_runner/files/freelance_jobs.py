@@ -203,8 +203,11 @@ class Runner:
 
     def _record(self, job: str, outcome: dict[str, float], started: float) -> None:
         """Leave an outcome; the time of the last success survives a failure."""
-        finished = time.time()
-        before = self.last(job).get("last_success_timestamp_seconds", 0)
+        finished, last = time.time(), self.last(job)
+        before = last.get("last_success_timestamp_seconds", 0)
+        if outcome["exit_status"]:
+            # What a run measures only when it succeeds, and the limits beside it, stay known to whoever watches them.
+            outcome = {name: value for name, value in last.items() if name not in METRICS} | outcome
         outcome |= {
             "duration_seconds": round(finished - started, 3),
             "finished_timestamp_seconds": int(finished),
@@ -219,7 +222,7 @@ class Runner:
         lines = []
         for metric, value in outcome.items():
             name = f"{self.metric_prefix}_{metric}"
-            told = METRICS.get(metric, "What the last run measured.")
+            told = METRICS.get(metric, "What the last run that could measure it found.")
             lines += [f"# HELP {name} {told}", f"# TYPE {name} gauge", f'{name}{{job="{job}"}} {value}']
         write(self.metrics_dir / f"{self.metric_prefix}_{job}.prom", "\n".join(lines) + "\n")
 

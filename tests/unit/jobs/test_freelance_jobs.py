@@ -77,6 +77,17 @@ def test_a_failed_run_is_recorded_and_keeps_the_time_of_the_last_success(
     assert "bytes" not in bad
 
 
+def test_a_failed_run_keeps_what_the_last_good_one_measured(runner: Any) -> None:
+    runner.run("drill", lambda: {"bytes": 7, "rto_seconds": 2.5, "days_max": 8})
+    runner.run("drill", fail(jobs.JobError("no")))
+    assert runner.run("drill", fail(jobs.JobError("no again"))) == 1
+    left = outcome(runner, "drill")
+    assert (left["exit_status"], left["rto_seconds"], left["days_max"]) == (1, 2.5, 8)
+    metrics = (runner.metrics_dir / "freelance_test_drill.prom").read_text(encoding="utf-8")
+    assert 'freelance_test_days_max{job="drill"} 8\n' in metrics
+    assert "freelance_test_bytes" not in metrics
+
+
 def test_a_tool_that_fails_is_quoted() -> None:
     with pytest.raises(jobs.JobError, match=r"(?s)exit status 4.*the reason") as caught:
         jobs.run_tool(["sh", "-c", "echo the reason >&2; exit 4"])
