@@ -23,7 +23,7 @@ from lab.steps import Result, Runner, Step
 
 PARALLEL = 2  # The smallest machine has two cores.
 # What works on the lab's own cluster and must not be disturbed: one after the other, when everything else is over.
-LIVE = ("host", "proofs", "proofs-all", "lab")
+LIVE = ("host", "proofs", "proofs-all")
 FAILURE_LINES = 8
 FAILURE_COLUMNS = 300
 TEST_PACKAGES = "packages of the tests"
@@ -108,11 +108,12 @@ def groups() -> dict[str, list[Step]]:
         ],
         "aws": [tool("aws", ["pytest", "tests/aws"])],
         "app": [tool("app", ["pytest", "tests/app"], needs=["packages image"])],
+        # A lab of its own, in an inner machine.
+        "lab": [tool("lab", ["pytest", "tests/lab"], needs=["hosts"])],
         "molecule": scenarios("default"),
         "molecule-all": scenarios("default", "alternative"),
-        "lab": [tool("lab", ["pytest", "tests/lab"], needs=["hosts"])],
         "host": [tool("host", ["pytest", "tests/host"], needs=[TEST_PACKAGES, up.CARD])],
-        "proofs": [tool("proofs", ["pytest", "tests/proofs", "-m", "not long"], needs=[up.CARD])],
+        "proofs": [tool("proofs", ["pytest", "--durations=12", "tests/proofs", "-m", "not long"], needs=[up.CARD])],
         "proofs-all": [tool("proofs", ["pytest", "tests/proofs"], needs=[up.CARD])],
         "bench": [
             tool(
