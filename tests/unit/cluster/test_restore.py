@@ -1,11 +1,13 @@
 """What restore_cluster.yml and rebuild_cluster.yml decide by what they see on the members."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import filter_loader
 from ansible.template import Templar
 
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "ansible/playbooks"
@@ -13,6 +15,27 @@ MEMBERS = ("db1", "db2", "db3")
 BEGUN = {"host": "db1", "stamp": "20261129T120000", "timeline": 1, "request": {}, "replayed": False, "kept": True}
 EMPTY = {"state": None, "began_here": False, "identifier": "", "holds_data": False, "running": False, "leads": False}
 WHOLE = {**EMPTY, "identifier": "77", "holds_data": True}
+# One full set, and an archive that reaches the newest segment.
+SET = {
+    "archive": {"stop": "000000010000000000000006"},
+    "database": {"id": 1, "repo-key": 1},
+    "info": {"size": 1},
+    "label": "full",
+    "lsn": {"stop": "0/6000050"},
+    "timestamp": {"stop": 10},
+}
+STANZA = {"backup": [SET], "db": [{"id": 1, "system-id": 77}], "repo": [{"key": 1, "status": {"code": 0}}]}
+REPOSITORY = {
+    "error": "",
+    "info": json.dumps([STANZA]),
+    "arrived": True,
+    "timeline": 1,
+    "history": "",
+    "reach": {"full": {"segment": "00000001000000000000000E", "time": 20, "newest": True}},
+    "now": 30,
+}
+
+filter_loader.add_directory(str(PLAYBOOKS.parent / "plugins/filter"))
 
 
 def load(name: str) -> list[dict[str, Any]]:
@@ -25,8 +48,8 @@ def task(name: str, where: str) -> dict[str, Any]:
     return next(found for found in load(f"tasks/restore_cluster/{where}.yml") if found["name"] == name)
 
 
-def holds(conditions: str | list[str], found: dict[str, Any], seen: dict[str, dict[str, Any]], **given: Any) -> bool:
-    """Judge conditions of a task as the first play does, by what was seen on each member."""
+def judge(found: dict[str, Any], seen: dict[str, dict[str, Any]], **given: Any) -> Templar:
+    """What the first play knows at a task, by what was seen on each member."""
     looks = {host: {"stdout_lines": [json.dumps({"host": host, **look})]} for host, look in seen.items()}
     variables = {
         **load("restore_cluster.yml")[0]["vars"],
@@ -35,8 +58,7 @@ def holds(conditions: str | list[str], found: dict[str, Any], seen: dict[str, di
         "hostvars": {host: {"__restore_look": look} for host, look in looks.items()},
         **given,
     }
-    judge = Templar(loader=DataLoader(), variables=variables)
-    return all(judge.evaluate_conditional(one) for one in ([conditions] if isinstance(conditions, str) else conditions))
+    return Templar(loader=DataLoader(), variables=variables)
 
 
 @pytest.mark.parametrize(
@@ -60,5 +82,56 @@ def test_a_rebuild_does_not_restore_over_data(seen: list[dict[str, Any]], passes
     found = task("Look | Refuse to rebuild where data are", "look")
     condition = found["ansible.builtin.assert"]["that"]
     members = dict(zip(MEMBERS, seen, strict=True))
-    assert holds(condition, found, members, __restore_only_without_data=True, restore_target="latest") is passes
-    assert holds(condition, found, members, restore_target="latest")
+    rebuild = judge(found, members, __restore_only_without_data=True, restore_target="latest")
+    assert rebuild.evaluate_conditional(condition) is passes
+    assert judge(found, members, restore_target="latest").evaluate_conditional(condition)
+
+
+@pytest.mark.parametrize(
+    ("switched", "waiting", "awaited"),
+    [
+        ([], ["", ""], "-"),
+        (["4711", "00000002000000000000000A"], [], "00000002000000000000000A"),
+        # Nobody leads: the newest of what a stopped leader, and one before it, had not archived.
+        ([], ["00000001000000000000000F", "000000020000000000000004", ""], "000000020000000000000004"),
+    ],
+)
+def test_the_newest_segment_of_all_members_is_awaited(switched: list[str], waiting: list[str], awaited: str) -> None:
+    found = task("Plan | Ask the repository", "plan")
+    archives = [{"waits": name, "torn": False, "problem": ""} for name in waiting]
+    hosts = {
+        host: {"__restore_archive": {"stdout_lines": [json.dumps(archive)]} if archive else {"skipped": True}}
+        for host, archive in itertools.zip_longest(MEMBERS, archives)
+    }
+    known = judge(
+        found,
+        dict.fromkeys(MEMBERS, WHOLE),
+        hostvars=hosts,
+        __restore_switched={"stdout_lines": switched} if switched else {"skipped": True},
+        __restore_request={"repository": 1},
+        __restore_timeline=0,
+        wal_archive_stanza="main",
+        playbook_dir=str(PLAYBOOKS),
+    )
+    assert known.template(found["ansible.builtin.script"]["cmd"]).split()[3:] == ["0", awaited]
+
+
+def test_what_the_leader_could_not_archive_as_it_stopped_is_not_lost_without_a_word() -> None:
+    found = task("Archive | Refuse to lose it", "archive_end")
+    given = {"kind": "latest", "value": "", "repository": 1, "set": "", "without_newest": False}
+    for change, request, torn, passes in (
+        ({}, {}, False, True),
+        ({"arrived": False}, {}, False, False),
+        ({}, {}, True, False),
+        ({"arrived": False}, {"without_newest": True}, True, True),
+        # What was written after the target goes in any case.
+        ({"arrived": False}, {"kind": "lsn", "value": "0/B000000"}, True, True),
+    ):
+        known = judge(
+            found,
+            dict.fromkeys(MEMBERS, WHOLE),
+            __restore_end_look={"stdout_lines": [json.dumps({**REPOSITORY, **change})]},
+            __restore_torn=torn,
+            __restore_request={**given, **request},
+        )
+        assert known.evaluate_conditional(found["ansible.builtin.assert"]["that"]) is passes, (change, request, torn)
