@@ -97,7 +97,7 @@ def test_a_rebuild_does_not_restore_over_data(seen: list[dict[str, Any]], passes
     ],
 )
 def test_the_newest_segment_of_all_members_is_awaited(switched: list[str], waiting: list[str], awaited: str) -> None:
-    found = task("Plan | Ask the repository", "plan")
+    found = task("Ask | Ask the repository what it holds", "ask_repository")
     archives = [{"waits": name, "torn": False, "problem": ""} for name in waiting]
     hosts = {
         host: {"__restore_archive": {"stdout_lines": [json.dumps(archive)]} if archive else {"skipped": True}}
@@ -130,7 +130,7 @@ def test_what_the_leader_could_not_archive_as_it_stopped_is_not_lost_without_a_w
         known = judge(
             found,
             dict.fromkeys(MEMBERS, WHOLE),
-            __restore_end_look={"stdout_lines": [json.dumps({**REPOSITORY, **change})]},
+            __restore_repository_look={"stdout_lines": [json.dumps({**REPOSITORY, **change})]},
             __restore_torn=torn,
             __restore_request={**given, **request},
         )
