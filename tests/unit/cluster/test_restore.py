@@ -135,3 +135,27 @@ def test_what_the_leader_could_not_archive_as_it_stopped_is_not_lost_without_a_w
             __restore_request={**given, **request},
         )
         assert known.evaluate_conditional(found["ansible.builtin.assert"]["that"]) is passes, (change, request, torn)
+
+
+def test_pages_are_read_before_the_data_count_as_whole() -> None:
+    (copied,) = (found for found in load("restore_cluster.yml")[0]["tasks"] if "loop" in found)
+    for kind, steps in (("time", ["copy", "replay", "whole"]), ("undo", ["put_back", "replay", "whole"])):
+        assert judge({}, {}, __restore_request={"kind": kind}).template(copied["loop"]) == steps
+    names = [found["name"] for found in load("tasks/restore_cluster/whole.yml")]
+    assert names == ["Whole | Read every page", "Whole | Refuse broken pages", "Whole | Note that the data are whole"]
+    assert not any("Note" in found["name"] for found in load("tasks/restore_cluster/replay.yml"))
+    broken = {"rc": 1, "stderr": 'pg_checksums: error: checksum verification failed in file "base/5/1"'}
+    without = {"rc": 1, "stderr": "pg_checksums: error: data checksums are not enabled in cluster"}
+    found = task("Whole | Refuse broken pages", "whole")
+    for said, passes in (({"rc": 0, "stderr": ""}, True), (broken, False), (without, True)):
+        known = judge(found, {}, __restore_pages=said)
+        assert known.evaluate_conditional(found["ansible.builtin.assert"]["that"]) is passes
+
+
+@pytest.mark.parametrize(("errors", "passes"), [([False], True), ([True, False], True), ([False, True], False)])
+def test_a_new_backup_of_broken_pages_is_no_reason_to_let_the_old_data_go(errors: list[bool], passes: bool) -> None:
+    found = task("Back up | Refuse one of broken pages", "back_up")
+    sets = [{"label": str(number), "error": error} for number, error in enumerate(errors)]
+    said = {"stdout": json.dumps([{"name": "main", "backup": sets}]), "item": 1}
+    known = judge(found, {}, item=said)
+    assert known.evaluate_conditional(found["ansible.builtin.assert"]["that"]) is passes
