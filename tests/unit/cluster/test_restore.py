@@ -159,3 +159,28 @@ def test_a_new_backup_of_broken_pages_is_no_reason_to_let_the_old_data_go(errors
     said = {"stdout": json.dumps([{"name": "main", "backup": sets}]), "item": 1}
     known = judge(found, {}, item=said)
     assert known.evaluate_conditional(found["ansible.builtin.assert"]["that"]) is passes
+
+
+@pytest.mark.parametrize(
+    ("states", "passes"),
+    [
+        (["running", "streaming", "streaming"], True),
+        # A replica that runs and does not stream holds nothing of what is written now.
+        (["running", "streaming", "running"], False),
+        (["running", "in archive recovery", "streaming"], False),
+        (["stopped", "streaming", "streaming"], False),
+        (["running", "streaming"], False),
+    ],
+)
+def test_each_replica_has_to_stream_before_the_old_data_go(states: list[str], passes: bool) -> None:
+    found = task("Join | Wait until each member streams", "join")
+    roles = ["Leader", "Sync Standby", "Replica"]
+    listed = [
+        {"Member": name, "Role": role, "State": state}
+        for name, role, state in zip(MEMBERS, roles, states, strict=False)
+    ]
+    known = judge(found, dict.fromkeys(MEMBERS, WHOLE), __restore_listed={"rc": 0, "stdout": json.dumps(listed)})
+    assert known.evaluate_conditional(found["until"]) is passes
+    alone = {"rc": 0, "stdout": json.dumps(listed[:1])}
+    known = judge(found, {"db1": WHOLE}, __restore_listed=alone)
+    assert known.evaluate_conditional(found["until"]) is (states[0] == "running")
