@@ -184,3 +184,31 @@ def test_each_replica_has_to_stream_before_the_old_data_go(states: list[str], pa
     alone = {"rc": 0, "stdout": json.dumps(listed[:1])}
     known = judge(found, {"db1": WHOLE}, __restore_listed=alone)
     assert known.evaluate_conditional(found["until"]) is (states[0] == "running")
+
+
+@pytest.mark.parametrize(
+    ("seen", "goes"),
+    [
+        (WHOLE, True),
+        ({**WHOLE, "running": True, "leads": True}, False),
+        # Refused as the leader stopped: its data are still in their place.
+        ({**WHOLE, "state": {**BEGUN, "archived": False}, "began_here": True}, True),
+        # Killed later: what is there is half of a restore, or its outcome.
+        ({**WHOLE, "state": {**BEGUN, "archived": True}, "began_here": True}, False),
+        ({**WHOLE, "state": {**BEGUN, "archived": True, "kept": False}, "began_here": True}, False),
+    ],
+)
+def test_what_waits_is_archived_where_the_leaders_own_data_are(seen: dict[str, Any], goes: bool) -> None:
+    found = task("Plan | Have members archive what a leader has left", "plan")
+    known = judge(found, {"db1": seen}, ansible_check_mode=False, restore_target="latest")
+    assert all(known.evaluate_conditional(condition) for condition in found["when"]) is goes
+
+
+@pytest.mark.parametrize(
+    ("leads", "replayed", "settled"), [(False, False, True), (True, False, False), (True, True, True)]
+)
+def test_a_leader_that_runs_has_more_to_archive_as_it_stops(leads: bool, replayed: bool, settled: bool) -> None:
+    found = task("Plan | Plan the restore", "plan")
+    seen = {"db1": {**WHOLE, "leads": leads}}
+    known = judge(found, seen, __restore_replayed=replayed)
+    assert known.template(found["ansible.builtin.set_fact"]["__restore_state"]["archived"]) is settled

@@ -30,7 +30,7 @@ def push(stanza: str, path: Path) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     said = (done.stderr or done.stdout).decode(errors="replace")
-    return "" if done.returncode == 0 else " ".join(said.split())[-400:] or f"exit status {done.returncode}"
+    return "" if done.returncode == 0 else " ".join(said.split())[:400] or f"exit status {done.returncode}"
 
 
 def waiting(wal_dir: Path) -> list[str]:
