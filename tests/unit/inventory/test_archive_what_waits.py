@@ -47,7 +47,7 @@ def test_a_history_goes_before_the_segments_and_these_in_their_order(
 ) -> None:
     push = Mock(return_value="")
     monkeypatch.setattr(module, "push", push)
-    assert module.main("main", data_dir) == {"waits": SECOND, "torn": False, "problem": ""}
+    assert module.main("db1", "main", data_dir) == {"waits": SECOND, "torn": False, "problem": ""}
     assert push.mock_calls == [call("main", data_dir / "pg_wal" / name) for name in ("00000002.history", FIRST, SECOND)]
 
 
@@ -56,10 +56,10 @@ def test_one_that_does_not_go_is_told_and_the_others_are_tried(
 ) -> None:
     push = Mock(side_effect=["no room", "", ""])
     monkeypatch.setattr(module, "push", push)
-    seen = module.main("main", data_dir)
-    assert (seen["waits"], seen["problem"], push.call_count) == (SECOND, "no room", 3)
+    seen = module.main("db1", "main", data_dir)
+    assert (seen["waits"], seen["problem"], push.call_count) == (SECOND, "db1: no room.", 3)
     monkeypatch.setattr(module, "SECONDS_MAX", -1)
-    seen = module.main("main", data_dir)
+    seen = module.main("db1", "main", data_dir)
     assert (seen["waits"], "no time left" in seen["problem"], push.call_count) == (SECOND, True, 3)
 
 
@@ -69,9 +69,9 @@ def test_a_leader_that_was_not_shut_down_has_an_end_that_no_archive_holds(
 ) -> None:
     monkeypatch.setattr(module, "push", lambda *_: "")
     control(data_dir, state)
-    seen = module.main("main", data_dir)
+    seen = module.main("db1", "main", data_dir)
     assert (seen["torn"], "was not shut down" in seen["problem"]) == (torn, torn)
 
 
 def test_a_host_without_data_has_nothing(module: ModuleType, tmp_path: Path) -> None:
-    assert module.main("main", tmp_path / "none") == {"waits": "", "torn": False, "problem": ""}
+    assert module.main("db1", "main", tmp_path / "none") == {"waits": "", "torn": False, "problem": ""}

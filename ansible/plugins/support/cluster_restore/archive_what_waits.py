@@ -1,8 +1,8 @@
 """Runs on a database host, as root, with the standard library alone: archives the WAL that waits there for it.
 
-Arguments: stanza, PostgreSQL's data directory. Prints as JSON the newest segment that waited, whether a leader has
-ended without shutting down, and what went wrong. Whether a segment is in a repository is for look_at_repository.py to
-tell: one of two may be out of reach. Changes nothing on the host, and nothing that is archived already.
+Arguments: name of the host, stanza, PostgreSQL's data directory. Prints as JSON the newest segment that waited, whether
+a leader has ended without shutting down, and what went wrong. Whether a segment is in a repository is for
+look_at_repository.py to tell: one of two may be out of reach. Changes nothing on the host.
 """
 
 import json
@@ -48,7 +48,7 @@ def torn(data_dir: Path) -> bool:
         return False
 
 
-def main(stanza: str, data_dir: Path) -> dict[str, Any]:
+def main(host: str, stanza: str, data_dir: Path) -> dict[str, Any]:
     """Archive all that waits."""
     names, deadline = waiting(data_dir / "pg_wal"), time.monotonic() + SECONDS_MAX
     problems = []
@@ -61,8 +61,9 @@ def main(stanza: str, data_dir: Path) -> dict[str, Any]:
         if said := push(stanza, data_dir / "pg_wal" / name):
             problems.append(said)
     segments = [name for name in names if re.fullmatch(r"[0-9A-F]{24}", name)]
-    return {"waits": max(segments, default=""), "torn": found, "problem": (problems or [""])[0]}
+    problem = f"{host}: {problems[0]}." if problems else ""
+    return {"waits": max(segments, default=""), "torn": found, "problem": problem}
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]))))
+    print(json.dumps(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))
