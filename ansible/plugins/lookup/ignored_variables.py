@@ -39,6 +39,11 @@ SWITCHES = (
     "postgresql_allow_restart",
     "restore_cluster_identifier",
     "restore_confirmed",
+    "restore_database_file",
+    "restore_database_into",
+    "restore_database_table",
+    "restore_from_dump_file",
+    "restore_from_dump_globals",
     "restore_keep_old",
     "restore_repository",
     "restore_set",
@@ -46,6 +51,7 @@ SWITCHES = (
     "restore_target_value",
     "restore_timeline",
     "restore_without_newest",
+    "verify_dump_file",
 )
 
 

@@ -118,3 +118,9 @@ def test_the_archive_is_proven_as_soon_as_somebody_leads() -> None:
 @pytest.mark.parametrize("path", sorted(PLAYBOOKS.rglob("*.yml")), ids=lambda path: path.name)
 def test_a_failure_that_counts_for_nothing_gives_its_reason(path: Path) -> None:
     assert re.findall(r"failed_when: false(?! *#).*", path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", sorted(PLAYBOOKS.rglob("*.yml")), ids=lambda path: path.name)
+def test_a_remedy_names_its_environment(path: Path) -> None:
+    # Without one it would be run for the lab, which ansible.cfg names.
+    assert re.findall(r"ansible-playbook (?!-i ).*", path.read_text(encoding="utf-8")) == []

@@ -12,6 +12,7 @@ from ansible.plugins.loader import lookup_loader
 
 ROOT = Path(__file__).resolve().parents[3]
 ARGUMENTS = {"backup_cron_retention_days", "pgbouncer_databases", "environment_directory"}
+RESTORES = ("restore_cluster", "restore_database", "restore_from_dump", "verify_dump")
 WIRED = {"pgbouncer_databases": "group_vars/database.yml", "platform_secure_logging": "group_vars/all.yml"}
 
 
@@ -63,9 +64,18 @@ def test_the_inventories_of_this_repository_set_settings_only() -> None:
 
 def test_what_a_restore_asks_for_may_be_said_by_e() -> None:
     playbooks = ROOT / "ansible/playbooks"
-    files = [playbooks / "restore_cluster.yml", *sorted((playbooks / "tasks/restore_cluster").glob("*.yml"))]
-    asked = {
-        name for path in files for name in re.findall(r"\b(restore_\w+) (?:\||is)", path.read_text(encoding="utf-8"))
-    }
-    switches = {name for name in lookup_module().SWITCHES if name.startswith("restore_")}
+    files = [playbooks / f"{name}.yml" for name in RESTORES]
+    files += sorted((playbooks / "tasks/restore_cluster").glob("*.yml"))
+    pattern = r"\b((?:restore|verify_dump)_\w+) (?:\||is)"
+    asked = {name for path in files for name in re.findall(pattern, path.read_text(encoding="utf-8"))}
+    switches = {name for name in lookup_module().SWITCHES if name.startswith(("restore_", "verify_dump_"))}
     assert asked == switches
+
+
+@pytest.mark.parametrize("name", RESTORES)
+def test_a_restore_refuses_a_misspelt_name_before_anything_else(name: str) -> None:
+    playbooks = ROOT / "ansible/playbooks"
+    (first, *_) = yaml.safe_load((playbooks / f"{name}.yml").read_text(encoding="utf-8"))[0]["tasks"]
+    path = playbooks / first["ansible.builtin.import_tasks"]
+    while "ignored_variables" not in (text := path.read_text(encoding="utf-8")):
+        path = path.parent / yaml.safe_load(text)[0]["ansible.builtin.import_tasks"]

@@ -53,3 +53,15 @@ def test_a_silent_etcd_is_told_in_its_last_words(
     monkeypatch.setattr(module, "run", lambda *_: (1, "first\nno answer"))
     seen = module.main("db1", data_dir, data_dir)
     assert (seen["etcd_problem"], seen["leads"], seen["identifier"]) == ("no answer", False, "")
+
+
+def test_data_are_told_apart_from_what_etcd_keeps(
+    module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATRONI", data_dir)
+    monkeypatch.setattr(module, "run", lambda *_: (0, "+ Cluster: lab-main (77) ---+"))
+    seen = module.main("db1", data_dir, data_dir)
+    assert (seen["identifier"], seen["holds_data"]) == ("77", False)
+    (data_dir / "global/pg_control").write_bytes((78).to_bytes(8, "little"))
+    seen = module.main("db1", data_dir, data_dir)
+    assert (seen["identifier"], seen["holds_data"]) == ("78", True)

@@ -62,13 +62,15 @@ def main(host: str, data_dir: Path, wal_dir: Path) -> dict[str, Any]:
         found = re.search(r"^\+ Cluster: \S+ \((\d+)\)", listed, re.MULTILINE)
         cluster = found[1] if found and asked == 0 else ""
         problem = "" if asked == 0 else " ".join(listed.splitlines()[-1:])
-    state = unfinished(data_dir)
+    state, own = unfinished(data_dir), identifier(data_dir)
     return {
         "host": host,
         "state": state,
         # Each host keeps the note; how far it came is known where it began.
         "began_here": (state or {}).get("host") == host,
-        "identifier": identifier(data_dir) or cluster,
+        "identifier": own or cluster,
+        # Also where nobody leads: after a power loss, or with a Patroni that does not start.
+        "holds_data": own != "",
         "running": status == 0,
         "leads": (status, said) == (0, "f"),
         "etcd_problem": problem,

@@ -1,0 +1,77 @@
+"""What a stopped member has not archived yet goes to the repository; what can't go is told."""
+
+import importlib.util
+import struct
+from pathlib import Path
+from types import ModuleType
+from unittest.mock import Mock, call
+
+import pytest
+
+PATH = Path(__file__).resolve().parents[3] / "ansible/plugins/support/cluster_restore/archive_what_waits.py"
+FIRST, SECOND = "000000020000000000000004", "000000020000000000000005"
+SHUT_DOWN, IN_RECOVERY, IN_PRODUCTION = 1, 5, 6
+
+
+@pytest.fixture
+def module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("archive_what_waits", PATH)
+    assert spec
+    assert spec.loader
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "main"
+    (folder / "global").mkdir(parents=True)
+    (folder / "pg_wal/archive_status").mkdir(parents=True)
+    for name in (SECOND, "00000002.history", FIRST):
+        (folder / "pg_wal" / name).touch()
+        (folder / f"pg_wal/archive_status/{name}.ready").touch()
+    # Archived, and one whose file is gone.
+    (folder / "pg_wal/archive_status/000000020000000000000003.done").touch()
+    (folder / "pg_wal/archive_status/000000010000000000000001.ready").touch()
+    control(folder, SHUT_DOWN)
+    return folder
+
+
+def control(data_dir: Path, state: int) -> None:
+    (data_dir / "global/pg_control").write_bytes(struct.pack("=QIII", 77, 1700, 202406281, state) + b"\0" * 8)
+
+
+def test_a_history_goes_before_the_segments_and_these_in_their_order(
+    module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = Mock(return_value="")
+    monkeypatch.setattr(module, "push", push)
+    assert module.main("db1", "main", data_dir) == {"waits": SECOND, "torn": False, "problem": ""}
+    assert push.mock_calls == [call("main", data_dir / "pg_wal" / name) for name in ("00000002.history", FIRST, SECOND)]
+
+
+def test_one_that_does_not_go_is_told_and_the_others_are_tried(
+    module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = Mock(side_effect=["no room", "", ""])
+    monkeypatch.setattr(module, "push", push)
+    seen = module.main("db1", "main", data_dir)
+    assert (seen["waits"], seen["problem"], push.call_count) == (SECOND, "db1: no room.", 3)
+    monkeypatch.setattr(module, "SECONDS_MAX", -1)
+    seen = module.main("db1", "main", data_dir)
+    assert (seen["waits"], "no time left" in seen["problem"], push.call_count) == (SECOND, True, 3)
+
+
+@pytest.mark.parametrize(("state", "torn"), [(SHUT_DOWN, False), (IN_RECOVERY, False), (IN_PRODUCTION, True)])
+def test_a_leader_that_was_not_shut_down_has_an_end_that_no_archive_holds(
+    module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch, state: int, torn: bool
+) -> None:
+    monkeypatch.setattr(module, "push", lambda *_: "")
+    control(data_dir, state)
+    seen = module.main("db1", "main", data_dir)
+    assert (seen["torn"], "was not shut down" in seen["problem"]) == (torn, torn)
+
+
+def test_a_host_without_data_has_nothing(module: ModuleType, tmp_path: Path) -> None:
+    assert module.main("db1", "main", tmp_path / "none") == {"waits": "", "torn": False, "problem": ""}
