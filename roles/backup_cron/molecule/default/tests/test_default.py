@@ -125,6 +125,22 @@ def test_a_physical_backup_lands_in_the_repository(as_postgres, job, kind):
     assert outcome["bytes"] == held["backup"][-1]["info"]["repository"]["delta"]
 
 
+def test_a_backup_of_a_damaged_page_has_failed_and_names_its_file(host, as_postgres, job):
+    table = "create table brittle with (autovacuum_enabled = off) as select generate_series(1, 1000)"
+    as_postgres(f"psql -q shop -c '{table}' -c checkpoint")
+    path = as_postgres("psql -qtA shop -c \"select pg_relation_filepath('brittle')\"").stdout.strip()
+    file = f"/var/lib/postgresql/17/main/{path}"
+    try:
+        host.run_test(f"printf damage | dd of={file} conv=notrunc seek=8000 bs=1 status=none")
+        done, outcome = job("incr")
+    finally:
+        as_postgres("psql -q shop -c 'drop table brittle'")
+    assert done.rc == outcome["exit_status"] != 0
+    assert f"holds pages with a wrong checksum, as the database does:\n{path}" in done.stderr, done.stderr
+    done, _ = job("incr")
+    assert done.rc == 0, done.stderr
+
+
 @pytest.fixture
 def segments(host):
     """Paths of the archived segments, in order; the repository is as it was afterwards."""
