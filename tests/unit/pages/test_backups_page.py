@@ -1,20 +1,27 @@
 """The page of backups, of an answer recorded from pgBackRest 2.55 and of hosts in trouble."""
 
 import copy
+import importlib
 import json
 import re
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
 import pytest
 import yaml
 from platform_pages import backups
-from platform_pages.drawing import lasted, size
+from platform_pages.drawing import epoch, lasted, size
 from platform_pages.table import columns
 
 ROOT = Path(__file__).resolve().parents[3]
+sys.path += [str(ROOT / "roles/job_runner/files"), str(ROOT / "roles/backup_cron/files")]
+
+drill = importlib.import_module("freelance_drill")
+
 INFO = json.loads((Path(__file__).parent / "pgbackrest_info.json").read_text(encoding="utf-8"))
 NOW = 1_795_930_204.0  # two hours after the recorded backup
 DUMP = {"name": "full_backup_自由职业<1>.dump", "bytes": 2048, "finished": NOW - 60}
@@ -22,7 +29,8 @@ DUMP = {"name": "full_backup_自由职业<1>.dump", "bytes": 2048, "finished": N
 
 def look(**told: Any) -> dict[str, Any]:
     """Make what a host says."""
-    return {"host": "db1", "info": INFO, "error": "", "archived": NOW - 30, "status": {}, "dumps": [], **told}
+    quiet = {"host": "db1", "info": INFO, "error": "", "archived": NOW - 30, "status": {}, "dumps": []}
+    return {**quiet, "drill_since": None, **told}
 
 
 def rendered(overview: dict[str, Any]) -> tuple[str, str]:
@@ -80,12 +88,8 @@ def test_words_of_hosts_are_escaped_and_the_page_needs_nothing_from_elsewhere() 
             "the last restore drill is 9.0 d old; at most 8 d",
         ),
         (
-            [
-                look(
-                    status={"drill-record": {"finished": NOW, "ok": False, "backup_label": "x", "checks": {"a": False}}}
-                )
-            ],
-            "the last restore drill has failed: {'a': False}",
+            [look(drill_since=NOW - 9 * 86400), look(drill_since=NOW), look()],
+            "no restore drill was done yet, the job is 9.0 d old; at most 8 d",
         ),
     ],
 )
@@ -114,6 +118,26 @@ def test_an_empty_stanza_restores_nothing() -> None:
     assert told["windows"] == [["1", "nothing can be restored yet", "unknown", "none"]]
     assert told["problems"] == ["no backup can be restored: no valid backups"]
     rendered(told)
+
+
+def test_a_failed_drill_tells_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record is the one that the drill itself leaves."""
+
+    def perform(*_: object) -> None:
+        raise drill.JobError("markers written before noon are missing: [7]\nthe tool's last line")
+
+    monkeypatch.setattr(drill, "perform", perform)
+    with pytest.raises(drill.JobError):
+        drill.rehearse(SimpleNamespace(status_dir=str(tmp_path), repositories=1))
+    record = json.loads((tmp_path / drill.RECORD).read_text(encoding="utf-8"))
+    told = backups.overview([look(status={"drill-record": record})], epoch(record["finished"]), 8)
+    (problem,) = told["problems"]
+    assert "has failed: markers written before noon are missing: [7]" in problem
+    rendered(told)
+
+
+def test_a_drill_that_is_not_due_yet_is_no_problem() -> None:
+    assert backups.overview([look(drill_since=NOW - 7 * 86400)], NOW, 8)["problems"] == []
 
 
 def test_a_good_drill_shows_its_figures() -> None:

@@ -130,7 +130,10 @@ def _jobs(looks: Sequence[Mapping[str, Any]], now: float) -> tuple[list[list[str
 def _drill(looks: Sequence[Mapping[str, Any]], now: float, days_max: float) -> tuple[dict[str, str], list[str]]:
     records = [look["status"]["drill-record"] for look in looks if look["status"].get("drill-record")]
     if not records:
-        return {}, []
+        deployed = min((look["drill_since"] for look in looks if look["drill_since"]), default=now)
+        late = now - deployed > days_max * 86400
+        told = f"no restore drill was done yet, the job is {lasted(now - deployed)} old; at most {days_max} d"
+        return {}, [told] if late else []
     last = max(records, key=lambda record: epoch(record["finished"]))
     finished = epoch(last["finished"])
     words = {"when": moment(finished), "result": "good" if last["ok"] else "failed", "set": str(last["backup_label"])}
@@ -140,7 +143,7 @@ def _drill(looks: Sequence[Mapping[str, Any]], now: float, days_max: float) -> t
             words[name[:3].upper()] = lasted(float(last[name]))
     if last.get("bytes_per_second"):
         words["rate"] = f"{size(float(last['bytes_per_second']))}/s"
-    problems = [] if last["ok"] else [f"the last restore drill has failed: {last.get('checks')}"]
+    problems = [] if last["ok"] else [f"the last restore drill has failed: {last.get('reason') or last.get('checks')}"]
     if now - finished > days_max * 86400:
         problems.append(f"the last restore drill is {lasted(now - finished)} old; at most {days_max} d")
     return words, problems

@@ -48,6 +48,9 @@ def main(host: str, stanza: str, status_dir: str, dump_dir: str) -> dict[str, An
             seen["error"] = said
         status, said = as_postgres("psql", "-XAtqc", ARCHIVED)
         seen["archived"] = int(said) if status == 0 and said.strip() else None
+    # Written once, when the job was deployed.
+    since = Path(status_dir) / "drill.since"
+    seen["drill_since"] = since.stat().st_mtime if since.exists() else None
     files = [path for path in sorted(Path(dump_dir).glob("*")) if path.is_file()]
     seen["dumps"] = [
         {"name": path.name, "bytes": path.stat().st_size, "finished": path.stat().st_mtime} for path in files
