@@ -4,7 +4,6 @@ import copy
 import importlib
 import json
 import re
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +17,6 @@ from platform_pages.drawing import epoch, lasted, size
 from platform_pages.table import columns
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path += [str(ROOT / "roles/job_runner/files"), str(ROOT / "roles/backup_cron/files")]
 
 drill = importlib.import_module("freelance_drill")
 
@@ -30,7 +28,7 @@ DUMP = {"name": "full_backup_自由职业<1>.dump", "bytes": 2048, "finished": N
 def look(**told: Any) -> dict[str, Any]:
     """Make what a host says."""
     quiet = {"host": "db1", "info": INFO, "error": "", "archived": NOW - 30, "status": {}, "dumps": []}
-    return {**quiet, "drill_since": None, **told}
+    return {**quiet, "drill_since": None, "shipped": {"1": {}}, **told}
 
 
 def rendered(overview: dict[str, Any]) -> tuple[str, str]:
@@ -66,6 +64,19 @@ def test_window_set_job_and_dump_are_told() -> None:
     assert any("自由职业<1>" in str(text) for text in said)
 
 
+def test_dumps_of_whole_runs_in_a_repository_are_listed_once_and_also_where_no_host_holds_any() -> None:
+    whole, half = "20261129_020000", "20261128_020000"
+    names = [f"{what}_{whole}.{form}" for what, form in (("full_backup_shop", "dump"), ("globals", "sql.gz"))]
+    files = {name: {"type": "file", "size": 2048, "time": NOW - 60} for name in names}
+    files |= {f"sums_{whole}.sha256": {"type": "file", "size": 90, "time": NOW - 50}, ".": {"type": "path"}}
+    files |= {f"full_backup_shop_{half}.dump": {"type": "file", "size": 1, "time": NOW - 86400}}
+    told = backups.overview([look(shipped={"1": files, "2": {}}), look(shipped={"1": files})], NOW, 8)
+    assert told["dumps"] == [[name, "repository 1", "2.0 KiB", "2026-11-29 05:29"] for name in names]
+    page, words = rendered(told)
+    assert names[0] in words
+    assert names[0] in page
+
+
 def test_words_of_hosts_are_escaped_and_the_page_needs_nothing_from_elsewhere() -> None:
     page, _ = rendered(backups.overview([look(dumps=[DUMP], status={"<b>": None})], NOW, 8))
     assert "自由职业&lt;1&gt;" in page
@@ -78,6 +89,7 @@ def test_words_of_hosts_are_escaped_and_the_page_needs_nothing_from_elsewhere() 
     [
         ([], "no host can ask the repository: no host has answered"),
         ([look(info=None, error="timed out")], "no host can ask the repository: db1: timed out"),
+        ([look(shipped={})], "repository 1: no host can list the dumps in it"),
         ([look(status={"full": None})], "db1: the status file of full can't be read"),
         (
             [look(status={"full": {"host": "db1", "exit_status": 56, "finished_timestamp_seconds": NOW}})],

@@ -1,5 +1,6 @@
 """The page of backups, of what look_at_backups.py has said on each host."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,9 @@ from platform_pages.drawing import LEFT, TOP, WARNING, Canvas, epoch, lasted, mo
 
 COLOURS = {"full": "#1b5e20", "diff": "#1565c0", "incr": "#6a1b9a", "dump": "#ef6c00"}
 ROW_HEIGHT = 28
+# What backup_cron calls a file of a run of dumps, and the one that comes last: with it the run is whole.
+DUMPED = re.compile(r"(?!sums_).+_(\d{8}_\d{6})\.(dump|sql|sql\.gz)")
+SUMS = "sums_{}.sha256"
 
 
 def overview(looks: Sequence[Mapping[str, Any]], now: float, drill_days_max: float) -> dict[str, Any]:
@@ -16,13 +20,15 @@ def overview(looks: Sequence[Mapping[str, Any]], now: float, drill_days_max: flo
     # Whoever reaches the most repositories is believed.
     info: Sequence[Mapping[str, Any]] = min(answers, key=lambda answer: len(_unreachable(answer)), default=[])
     problems += _unreachable(info) if answers else []
+    problems += _unlisted(info, looks)
     backups = [backup for stanza in info for backup in stanza["backup"]]
     backups.sort(key=lambda backup: backup["timestamp"]["stop"], reverse=True)
     problems += [
         f"{backup['label']}: it holds pages with a wrong checksum" for backup in backups if backup.get("error")
     ]
     archived = max((look["archived"] for look in looks if look["archived"]), default=None)
-    dumps = [{**dump, "host": look["host"]} for look in looks for dump in look["dumps"]]
+    dumps = [{**dump, "where": look["host"]} for look in looks for dump in look["dumps"]]
+    dumps += _shipped(looks)
     jobs, failed = _jobs(looks, now)
     drill, bad = _drill(looks, now, drill_days_max)
     return {
@@ -32,7 +38,7 @@ def overview(looks: Sequence[Mapping[str, Any]], now: float, drill_days_max: flo
         "jobs": jobs,
         "drill": drill,
         "dumps": [
-            [dump["name"], dump["host"], size(dump["bytes"]), moment(dump["finished"])]
+            [dump["name"], dump["where"], size(dump["bytes"]), moment(dump["finished"])]
             for dump in sorted(dumps, key=lambda dump: float(dump["finished"]), reverse=True)
         ],
         "timeline": timeline(backups, dumps, now),
@@ -57,6 +63,23 @@ def _unreachable(info: Sequence[Mapping[str, Any]]) -> list[str]:
             if stanza["status"]["code"] and not any(repo["status"]["code"] for repo in stanza["repo"])
         ]
     )
+
+
+def _shipped(looks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """List the dumps of whole runs in the repositories, each repository as one host has seen it."""
+    listed = {key: files for look in looks for key, files in look["shipped"].items()}
+    return [
+        {"name": name, "where": f"repository {key}", "bytes": file["size"], "finished": file["time"]}
+        for key, files in sorted(listed.items())
+        for name, file in files.items()
+        if (run := DUMPED.fullmatch(name)) and SUMS.format(run[1]) in files
+    ]
+
+
+def _unlisted(info: Sequence[Mapping[str, Any]], looks: Sequence[Mapping[str, Any]]) -> list[str]:
+    listed = {key for look in looks for key in look["shipped"]}
+    keys = [str(repo["key"]) for stanza in info for repo in stanza["repo"] if not repo["status"]["code"]]
+    return [f"repository {key}: no host can list the dumps in it" for key in keys if key not in listed]
 
 
 def _window(repository: Mapping[str, Any], info: Sequence[Mapping[str, Any]], archived: float | None) -> list[str]:

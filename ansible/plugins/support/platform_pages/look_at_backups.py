@@ -37,13 +37,27 @@ def read(folder: str) -> dict[str, Any]:
     return found
 
 
+def shipped(stanza: str, info: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what lies of dumps in each repository that can be asked and lists them, by its number."""
+    found: dict[str, Any] = {}
+    for repository in [repo["key"] for known in info for repo in known["repo"] if not repo["status"]["code"]]:
+        asking = ["pgbackrest", f"--stanza={stanza}", f"--repo={repository}", "--output=json"]
+        # The folder that backup_cron sends them to.
+        status, said = as_postgres(*asking, "repo-ls", f"freelance-dumps/{stanza}")
+        if status == 0:
+            found[str(repository)] = json.loads(said or "{}")
+    return found
+
+
 def main(host: str, stanza: str, status_dir: str, dump_dir: str) -> dict[str, Any]:
     """Collect everything of this host."""
-    seen: dict[str, Any] = {"host": host, "info": None, "error": "", "archived": None, "status": read(status_dir)}
+    seen: dict[str, Any] = {"host": host, "info": None, "error": "", "archived": None, "shipped": {}}
+    seen["status"] = read(status_dir)
     if stanza != "-":
         status, said = as_postgres("pgbackrest", f"--stanza={stanza}", "--output=json", "info")
         if status == 0:
             seen["info"] = json.loads(said)
+            seen["shipped"] = shipped(stanza, seen["info"])
         else:
             seen["error"] = said
         status, said = as_postgres("psql", "-XAtqc", ARCHIVED)
