@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 SECONDS_MAX = 60
-ARCHIVED = (
-    "select extract(epoch from last_archived_time)::bigint from pg_stat_archiver"
-    " where not pg_is_in_recovery() and last_archived_time is not null"
-)
 
 
 def as_postgres(*argv: str) -> tuple[int, str]:
@@ -51,8 +47,7 @@ def shipped(stanza: str, info: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main(host: str, stanza: str, status_dir: str, dump_dir: str) -> dict[str, Any]:
     """Collect everything of this host."""
-    seen: dict[str, Any] = {"host": host, "info": None, "error": "", "archived": None, "shipped": {}}
-    seen["status"] = read(status_dir)
+    seen: dict[str, Any] = {"host": host, "info": None, "error": "", "shipped": {}, "status": read(status_dir)}
     if stanza != "-":
         status, said = as_postgres("pgbackrest", f"--stanza={stanza}", "--output=json", "info")
         if status == 0:
@@ -60,8 +55,6 @@ def main(host: str, stanza: str, status_dir: str, dump_dir: str) -> dict[str, An
             seen["shipped"] = shipped(stanza, seen["info"])
         else:
             seen["error"] = said
-        status, said = as_postgres("psql", "-XAtqc", ARCHIVED)
-        seen["archived"] = int(said) if status == 0 and said.strip() else None
     # Written once, when the job was deployed.
     since = Path(status_dir) / "drill.since"
     seen["drill_since"] = since.stat().st_mtime if since.exists() else None
