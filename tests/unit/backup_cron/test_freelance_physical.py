@@ -77,6 +77,15 @@ def test_each_repository_gets_its_backup_also_when_the_first_is_gone(pgbackrest:
     assert ["pgbackrest", "--stanza=main", "--repo=2", "--type=diff", "backup"] in pgbackrest.calls
 
 
+def test_a_backup_that_runs_elsewhere_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_tool(_: Sequence[str]) -> str:
+        raise physical.JobError("unable to acquire lock on file '/tmp/pgbackrest/main-backup.lock'", 50)
+
+    monkeypatch.setattr(physical, "run_tool", run_tool)
+    with pytest.raises(physical.Postponed, match="unable to acquire lock"):
+        physical.back_up(config(), "full")
+
+
 @pytest.mark.parametrize(("count", "end"), [(2, "base/1/1"), (30, "base/1/19\n30 in all")])
 def test_a_backup_of_broken_pages_has_failed_and_names_their_files(
     pgbackrest: PgBackRest, count: int, end: str
