@@ -77,3 +77,13 @@ def test_a_dropped_table_comes_back_with_all_that_was_written_before(
     print(
         f"\nback at {target} after {run.seconds:.0f} s: {len(before)} rows from before, none of {len(after)} from after"
     )
+
+
+def test_the_newest_backup_was_read_from_a_replica(lab: Environment) -> None:
+    """By what pgBackRest has written: a standby had to replay up to where the backup began."""
+    repository = lab.hosts("repository")[0]
+    last_run = r"""/ backup command begin / { said = "" } { said = said "\n" $0 } END { print said }"""
+    said = script(lab, repository, f"awk '{last_run}' /var/log/pgbackrest/main-backup.log")
+    newest = json.loads(script(lab, repository, INFO))[0]["backup"][-1]
+    assert f"new backup label = {newest['label']}" in said, said
+    assert "replay on the standby reached" in said, said

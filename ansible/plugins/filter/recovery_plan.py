@@ -173,17 +173,24 @@ def _refuse_gap(kind: str, number: float, end: Mapping[str, Any], loses: bool) -
         )
 
 
+def _usable(look: Mapping[str, Any], stanza: Mapping[str, Any], repository: int) -> list[dict[str, Any]]:
+    """Return the sets that can be restored on the timeline of a look, the oldest first."""
+    ours = {"id": stanza["db"][-1]["id"], "repo-key": repository}
+    good = [found for found in stanza["backup"] if found["database"] == ours and not found.get("error")]
+    return [
+        found
+        for found in good
+        if found["label"] in look["reach"] and _on_timeline(found, look["timeline"], look["history"])
+    ]
+
+
 def _plan(look: Mapping[str, Any], request: Mapping[str, Any], plan: dict[str, Any]) -> None:
     """Fill the plan in; refuses what can't be."""
     kind, value, repository, timeline = request["kind"], request["value"], request["repository"], look["timeline"]
     if kind not in KINDS:
         raise RefusalError(f"restore_target={kind}: one of {', '.join(KINDS)}, undo; say which")
     stanza = _stanza(look, request)
-    ours = {"id": stanza["db"][-1]["id"], "repo-key": repository}
-    good = [found for found in stanza["backup"] if found["database"] == ours and not found.get("error")]
-    sets = [
-        found for found in good if found["label"] in look["reach"] and _on_timeline(found, timeline, look["history"])
-    ]
+    sets = _usable(look, stanza, repository)
     if not sets:
         raise RefusalError(
             f"repository {repository} holds no usable set of timeline {timeline}; take another repository"
@@ -240,9 +247,25 @@ def recovery_plan(look: Mapping[str, Any], request: Mapping[str, Any]) -> dict[s
     return plan
 
 
+def recovery_spans(look: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell from when to when a repository can be restored, of what look_at_repository.py saw on any host.
+
+    Each span without a gap has the seconds of its first and last moment, its last segment, and whether that is the
+    newest there. `error` says why there are none to tell.
+    """
+    stanza: dict[str, Any] = (json.loads(look["info"], strict=False) or [{}])[0]
+    repository = next((state["key"] for state in stanza.get("repo", [])), 0)
+    spans: dict[str, dict[str, Any]] = {}
+    for found in _usable(look, stanza, repository) if look["reach"] else []:
+        end = look["reach"][found["label"]]
+        span = {"first": found["timestamp"]["stop"], "last": end["time"], "newest": end["newest"]}
+        spans.setdefault(end["segment"], {**span, "segment": end["segment"]})
+    return {"repository": repository, "error": look["error"], "spans": list(spans.values())}
+
+
 class FilterModule:
     """What Ansible looks for."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name the filters of this file."""
-        return {"recovery_plan": recovery_plan}
+        return {"recovery_plan": recovery_plan, "recovery_spans": recovery_spans}

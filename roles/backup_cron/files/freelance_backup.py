@@ -3,7 +3,7 @@
 
 Started by cron as the user postgres, under a lock. Which host acts is decided at run time. The outcome is left as JSON
 (status folder) and as metrics for the node exporter; a failure goes to the journal, and by mail to who is named, with
-the tool's own last lines. `catch-up` runs what came due while the host was down.
+the tool's own last lines. `catch-up` runs what came due while the host was down, and backups that nobody has finished.
 """
 
 import argparse
@@ -51,15 +51,17 @@ def acting_member(members: Iterable[Mapping[str, Any]], lag_mib_max: int) -> str
 
 def acts(config: Config, job: str, *, patient: bool) -> bool:
     """Say whether this host acts; a `patient` one postpones while the cluster can't be asked, as after a boot."""
-    if not config.cluster_command:
-        return True
-    try:
-        acting = acting_member(json.loads(run_tool(config.cluster_command)), config.lag_mib_max)
-    except JobError as error:
-        if patient:
-            raise Postponed(str(error)) from error
-        raise
+    acting = config.member
+    if config.cluster_command:
+        try:
+            acting = acting_member(json.loads(run_tool(config.cluster_command)), config.lag_mib_max)
+        except JobError as error:
+            if patient:
+                raise Postponed(str(error)) from error
+            raise
     if acting == config.member:
+        if patient:
+            log(syslog.LOG_NOTICE, f"{job}: was missed, it runs now")
         return True
     log(syslog.LOG_INFO, f"{job}: {acting} acts")
     if job == "dump":
@@ -123,18 +125,19 @@ def perform(config: Config, runner: Runner, job: str, *, here: bool = False, pat
         work.get(job, lambda: back_up_and_expire(config, job)),
         lock="physical" if job in PHYSICAL else job,
         acting=None if here else lambda: acts(config, job, patient=patient),
+        # The host that acts may die halfway: until the repository holds its backup, this one may have to take it.
+        elsewhere_counts=job not in BACKUPS,
     )
 
 
 def catch_up(config: Config, runner: Runner) -> int:
-    """Run what came due while this host was down, unless another host's backup has made it needless."""
+    """Run what came due while this host was down, and backups that the acting host has not brought to an end."""
     statuses = []
     for job in runner.missed(config.schedules, time.time()):
         if is_held(config, job, newest_due(config.schedules[job], time.time())):
-            log(syslog.LOG_INFO, f"{job}: was missed here, the repository holds a backup since")
+            log(syslog.LOG_INFO, f"{job}: did not run here, the repository holds a backup since")
             runner.answered(job, time.time())
             continue
-        log(syslog.LOG_NOTICE, f"{job}: was missed, it runs now")
         statuses.append(perform(config, runner, job, patient=True))
     return max(statuses, default=0)
 

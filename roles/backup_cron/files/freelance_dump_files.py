@@ -140,8 +140,10 @@ def size_here(config: Config, dump: Dump, table: str = "") -> int:
     return int(psql(options, dump.database, size))
 
 
-def refuse_without_room(config: Config, dump: Dump, folder: Path, table: str = "") -> None:
-    """Raise JobError when a disk has too little room for what a dump holds."""
+def refuse_without_room(
+    config: Config, dump: Dump, folder: Path, table: str = "", *, wal_folder: Path | None = None
+) -> None:
+    """Raise JobError when a disk has too little room for what a dump holds, or for the WAL that it becomes."""
     size = size_here(config, dump, table)
     guess = 0 if table and size else GROWTH * dump.path.stat().st_size
     wanted = max(size, guess) + SPARE_BYTES
@@ -149,6 +151,16 @@ def refuse_without_room(config: Config, dump: Dump, folder: Path, table: str = "
         raise JobError(
             f"{folder}: {free} bytes free, {wanted} wanted (the larger of its size here, {size}, and {GROWTH} times the"
             f" dump, and {SPARE_BYTES} to spare): make room there"
+        )
+    if wal_folder is None:
+        return
+    # A checkpoint lets WAL go, and comes when there is this much of it.
+    kept = int(psql(superuser(config), "postgres", "SELECT pg_size_bytes(current_setting('max_wal_size'))"))
+    wanted = min(max(size, guess), kept)
+    if (free := shutil.disk_usage(wal_folder).free) < wanted:
+        raise JobError(
+            f"{wal_folder}: {free} bytes free, {wanted} wanted (the smaller of what the dump holds and max_wal_size,"
+            f" {kept}): see that the archive keeps up, or enlarge the volume"
         )
 
 

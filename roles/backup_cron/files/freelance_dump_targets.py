@@ -151,7 +151,7 @@ def restore_beside(config: Config, dump: Dump, side: str, table: str, *, check: 
     options = superuser(config)
     data_dir = refuse_replica(config)
     refuse_side(config, dump, side, table)
-    refuse_without_room(config, dump, data_dir, table)
+    refuse_without_room(config, dump, data_dir, table, wal_folder=data_dir / "pg_wal")
     if check:
         return {}
     started = time.monotonic()
@@ -214,7 +214,7 @@ def restore_cluster(config: Config, dump: Dump, globals_path: Path | None, *, ch
                 f"the database {dump.database} holds {tables} tables, an empty cluster is wanted (0): nothing was"
                 " touched. To look at a dump, restore it into a side database (restore_database.yml)"
             )
-    refuse_without_room(config, dump, data_dir)
+    refuse_without_room(config, dump, data_dir, wal_folder=data_dir / "pg_wal")
     if check:
         return {}
     started = time.monotonic()

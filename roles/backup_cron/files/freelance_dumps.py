@@ -16,6 +16,8 @@ from freelance_jobs import JobError, log, run_tool
 
 # A name that `dump` gives: what it holds, when it was started (UTC), its form.
 NAME = re.compile(r"(?P<what>(?:full_backup|schema)_.+|globals)_(?P<when>\d{8}_\d{6})(?P<form>\.dump|\.sql|\.sql\.gz)")
+# Longer than any migration of ours may hold a table; without it pg_dump waits for ever.
+LOCK_WAIT_MAX = "10min"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,7 +116,7 @@ def dump(config: Config, started: float) -> list[str]:
     # Roles and their passwords are the superuser's to read, and nothing else is.
     run_tool(["pg_dumpall", "--globals-only", *local(config, "postgres"), f"--file={folder / names[0]}.partial"])
     for database in config.databases:
-        one = ["pg_dump", f"--dbname={database}"]
+        one = ["pg_dump", f"--dbname={database}", f"--lock-wait-timeout={LOCK_WAIT_MAX}"]
         full, schema = f"full_backup_{database}_{stamp}.dump", f"schema_{database}_{stamp}.sql"
         partial = f"{folder / full}.partial"
         dump_database(config, database, [*one, "--format=custom", "--compress=zstd", f"--file={partial}"])

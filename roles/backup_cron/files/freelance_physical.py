@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from freelance_dumps import Config
-from freelance_jobs import JobError, run_tool
+from freelance_jobs import JobError, Postponed, run_tool
 
 BACKUPS = ("full", "diff", "incr")  # each takes the place of those behind it
 NAMED_MAX = 20
+LOCKED = 50  # of pgBackRest: another of its processes works on the stanza, here or on a host that this one needs
 # What `pgbackrest verify` says of a file, and of the segments that follow each other without a gap.
 DAMAGED = re.compile(r" INFO: (invalid .+|file missing .+)")
 RANGE = re.compile(r"archiveId: (\S+), wal start: ([0-9A-F]{24}), wal stop: ([0-9A-F]{24})")
@@ -40,12 +41,30 @@ def held(config: Config, repository: int) -> list[dict[str, Any]]:
     return list(stanza["backup"])
 
 
+def refuse_broken(config: Config, repository: int, backup: dict[str, Any]) -> None:
+    """Raise JobError for a backup of pages with a wrong checksum: pgBackRest itself ends well."""
+    if not backup.get("error"):
+        return
+    label = str(backup["label"])
+    [stanza] = json.loads(pgbackrest(config, repository, "--output=json", f"--set={label}", "info"))
+    files = stanza["backup"][0].get("error-list") or []
+    named = [*files[:NAMED_MAX], *([f"{len(files)} in all"] if len(files) > NAMED_MAX else [])]
+    raise JobError("\n".join([f"backup {label} holds pages with a wrong checksum, as the database does:", *named]))
+
+
 def back_up(config: Config, job: str) -> dict[str, float]:
     """Take a full, differential or incremental backup; measure the bytes that it added to the repositories."""
 
     def take(repository: int) -> int:
-        pgbackrest(config, repository, f"--type={job}", "backup")
-        return int(held(config, repository)[-1]["info"]["repository"]["delta"])
+        try:
+            pgbackrest(config, repository, f"--type={job}", "backup")
+        except JobError as error:
+            if error.status == LOCKED:
+                raise Postponed(str(error)) from error
+            raise
+        backup = held(config, repository)[-1]
+        refuse_broken(config, repository, backup)
+        return int(backup["info"]["repository"]["delta"])
 
     return {"bytes": each_repository(config, take)}
 

@@ -116,8 +116,13 @@ class Runner:
         *,
         lock: str = "",
         acting: Callable[[], bool] | None = None,
+        elsewhere_counts: bool = True,
     ) -> int:
-        """Run a job, unless its lock is held or another host acts; record it and return its exit status."""
+        """Run a job, unless its lock is held or another host acts; record it and return its exit status.
+
+        With `elsewhere_counts` a job that another host does is done. Without, it stays open here until the caller sees
+        that the other host has brought it to its end.
+        """
         with self._locked(lock or job) as free:
             if not free:
                 log(syslog.LOG_NOTICE, f"{job}: a run still holds the lock {lock or job}, left out this time")
@@ -127,7 +132,8 @@ class Runner:
             try:
                 if acting is not None and not acting():
                     self._stand_aside(job)
-                    self.answered(job, started)
+                    if elsewhere_counts:
+                        self.answered(job, started)
                     return 0
                 outcome |= work()
             except Postponed as why:
@@ -149,7 +155,7 @@ class Runner:
             return int(outcome["exit_status"])
 
     def missed(self, schedules: Mapping[str, str], now: float) -> list[str]:
-        """Name the jobs that came due since they last ran, or stood aside, here.
+        """Name the jobs that came due since they last ran here, or were another host's that counts.
 
         A run that a reboot ended counts as none, one that failed counts. Of a job that is new here only what comes due
         from now on counts.

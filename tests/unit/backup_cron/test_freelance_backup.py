@@ -200,6 +200,43 @@ def test_missed_jobs_run_once_and_what_the_repository_holds_since_is_left(
     assert asked == []
 
 
+def test_a_backup_whose_host_died_halfway_is_taken_by_the_one_that_acts_now(
+    config: Any, runner: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(backup, "is_held", lambda *_: bool(done))
+
+    def back_up(_: Any, job: str) -> dict[str, float]:
+        done.append(job)
+        return {"bytes": 7}
+
+    monkeypatch.setattr(backup, "back_up", back_up)
+    here = dataclasses.replace(config, cluster_command=["patronictl"], schedules={"full": "30 3 * * 0"})
+    runner.answered("full", time.time() - 8 * 86_400)
+    members_are(monkeypatch, member("db0", "Replica"), member("db1", "Replica"))
+    assert backup.perform(here, runner, "full") == 0
+    assert backup.catch_up(here, runner) == 0
+    assert done == []
+    assert "was missed" not in capsys.readouterr().out, "it runs there"
+    members_are(monkeypatch, member("db1", "Replica"))
+    assert backup.catch_up(here, runner) == 0
+    assert done == ["full"]
+    assert "full: was missed, it runs now" in capsys.readouterr().out
+
+
+def test_a_backup_that_another_host_finished_is_not_taken_again(
+    config: Any, runner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "is_held", lambda *_: True)
+    here = dataclasses.replace(config, cluster_command=["patronictl"], schedules={"full": "30 3 * * 0"})
+    runner.answered("full", time.time() - 8 * 86_400)
+    members_are(monkeypatch, member("db0", "Replica"))
+    assert backup.perform(here, runner, "full") == 0
+    assert runner.missed(here.schedules, time.time()) == ["full"]
+    assert backup.catch_up(here, runner) == 0
+    assert runner.missed(here.schedules, time.time()) == []
+
+
 @pytest.mark.parametrize("change", [{"databses": []}, None])
 def test_an_unknown_or_missing_key_is_refused_by_name(tmp_path: Path, change: dict[str, Any] | None) -> None:
     path = tmp_path / "config.json"

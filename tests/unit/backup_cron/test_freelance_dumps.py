@@ -100,6 +100,7 @@ def test_databases_are_dumped_by_the_role_that_reads_and_globals_by_the_superuse
     assert len(names(config)) == 3
     assert len(tools.of("pg_dump")) == 2
     assert all("--username=backup" in argv for argv in tools.of("pg_dump") + tools.of("psql"))
+    assert all("--lock-wait-timeout=10min" in argv for argv in tools.of("pg_dump"))
     assert [word for word in tools.of("pg_dumpall")[0] if word.startswith("--username")] == ["--username=postgres"]
     assert [name for name in names(config) if not dumps.NAME.fullmatch(name)] == []
 

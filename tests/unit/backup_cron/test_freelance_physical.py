@@ -44,7 +44,10 @@ class PgBackRest:
             return self.verified
         if "repo-ls" in argv:
             return json.dumps({".": {}, SEGMENT.replace("3-", "4-"): {}, SEGMENT: {}, "17-1/00000002.history": {}})
-        return json.dumps([{"backup": self.backups}])
+        # Of one set alone, its files are told too.
+        chosen = [one for one in self.backups if f"--set={one['label']}" in argv]
+        told = [{name: value for name, value in one.items() if name != "error-list"} for one in self.backups]
+        return json.dumps([{"backup": chosen or told}])
 
 
 @pytest.fixture
@@ -56,7 +59,8 @@ def pgbackrest(monkeypatch: pytest.MonkeyPatch) -> PgBackRest:
 
 
 def backup(kind: str, start: int) -> dict[str, Any]:
-    return {"type": kind, "timestamp": {"start": start}, "info": {"repository": {"delta": start}}}
+    info = {"repository": {"delta": start}}
+    return {"label": f"{start}F", "type": kind, "error": False, "timestamp": {"start": start}, "info": info}
 
 
 def config(repositories: int = 1) -> Any:
@@ -71,6 +75,26 @@ def test_each_repository_gets_its_backup_also_when_the_first_is_gone(pgbackrest:
         physical.back_up(config(2), "diff")
     assert caught.value.status == 49
     assert ["pgbackrest", "--stanza=main", "--repo=2", "--type=diff", "backup"] in pgbackrest.calls
+
+
+def test_a_backup_that_runs_elsewhere_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_tool(_: Sequence[str]) -> str:
+        raise physical.JobError("unable to acquire lock on file '/tmp/pgbackrest/main-backup.lock'", 50)
+
+    monkeypatch.setattr(physical, "run_tool", run_tool)
+    with pytest.raises(physical.Postponed, match="unable to acquire lock"):
+        physical.back_up(config(), "full")
+
+
+@pytest.mark.parametrize(("count", "end"), [(2, "base/1/1"), (30, "base/1/19\n30 in all")])
+def test_a_backup_of_broken_pages_has_failed_and_names_their_files(
+    pgbackrest: PgBackRest, count: int, end: str
+) -> None:
+    files = [f"base/1/{number}" for number in range(count)]
+    pgbackrest.backups[-1] |= {"error": True, "error-list": files}
+    with pytest.raises(physical.JobError, match="repository 1: backup 200F holds pages") as caught:
+        physical.back_up(config(), "incr")
+    assert str(caught.value).endswith(end)
 
 
 def test_a_whole_repository_is_verified(pgbackrest: PgBackRest) -> None:

@@ -1,10 +1,12 @@
 """What is refused before anything changes, what is restored of one table, which roles globals make, what is cleaned."""
 
+import contextlib
 import gzip
 import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,7 +51,7 @@ class Tools:
         self.answers = {
             "server_version_num": "170006",
             "pg_is_in_recovery": "f",
-            "data_directory": "/",
+            "max_wal_size": str(2**30),
             "shared_preload": "pgaudit",
             "datname = 'shop'": "1",
             "pg_database_size": "1000",
@@ -80,8 +82,10 @@ class Tools:
 
 
 @pytest.fixture
-def tools(monkeypatch: pytest.MonkeyPatch) -> Tools:
+def tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tools:
     found = Tools()
+    (tmp_path / "data/pg_wal").mkdir(parents=True)
+    found.answers["data_directory"] = str(tmp_path / "data")
     monkeypatch.setattr(files, "run_tool", found)
     monkeypatch.setattr(targets, "run_tool", found)
     return found
@@ -171,7 +175,7 @@ def test_a_file_that_is_not_there_is_refused(config: Any, dump: Any, tmp_path: P
         ("side", {"datname = 'side'": "1"}, "the database side exists: choose another name"),
         ("side public.visitors", {}, "public.visitors is not in .* one of public.visits"),
         ("side", {"pg_is_in_recovery": "t"}, "db1 is a replica: restore on the leader"),
-        ("side", {"pg_database_size": str(2**62)}, f"/: .* bytes free, {2**62 + 2**28} wanted"),
+        ("side", {"pg_database_size": str(2**62)}, f"/data: .* bytes free, {2**62 + 2**28} wanted"),
         ("side public.visits", {"pg_total_relation_size": str(2**62)}, "make room there"),
     ],
 )
@@ -182,6 +186,22 @@ def test_a_side_database_is_refused_before_anything_changes(
     tools.answers = {**answers, **{part: text for part, text in tools.answers.items() if part not in answers}}
     with pytest.raises(files.JobError, match=said):
         targets.restore_beside(config_of(dump), dump, into, table)
+    assert changes(tools) == []
+
+
+@pytest.mark.parametrize(("kept", "refused"), [(2**30, True), (999, False)], ids=["too little", "enough"])
+def test_a_restore_is_refused_where_its_wal_has_no_room(
+    dump: Any, tools: Tools, monkeypatch: pytest.MonkeyPatch, kept: int, refused: bool
+) -> None:
+    free = {"pg_wal": 999}  # what is restored takes 1000 bytes
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=free.get(path.name, 2**40)))
+    tools.answers |= {"max_wal_size": str(kept)}
+    roles = dump.path.with_name("globals.sql")
+    roles.write_text("CREATE ROLE clerk;\n", encoding="utf-8")
+    for restore, words in ((targets.restore_beside, ("side", "")), (targets.restore_cluster, (roles,))):
+        expected = pytest.raises(files.JobError, match="pg_wal: 999 bytes free, 1000 wanted")
+        with expected if refused else contextlib.nullcontext():
+            restore(config_of(dump), dump, *words, check=True)
     assert changes(tools) == []
 
 

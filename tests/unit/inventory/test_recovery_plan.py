@@ -147,3 +147,22 @@ def test_a_gap_at_the_end_may_be_accepted_and_counts_for_no_time(module: ModuleT
 def test_a_cluster_that_is_gone_is_compared_with_nothing(module: ModuleType) -> None:
     found = plan(module, "latest", cluster="")
     assert (found["problem"], found["system"]) == ("", "77")
+
+
+def test_what_can_be_restored_ends_at_a_gap_and_begins_anew_after_it(module: ModuleType) -> None:
+    sets = [backup(label, SECOND, "0/A000050") for label in ("broken", "new", "newest")]
+    sets[0]["error"] = True
+    look = {"error": "", "info": info(backup("old", FIRST, "0/6000050"), *sets), "timeline": 1, "history": ""}
+    look["reach"] = {**REACH, "old": SHORT, "newest": REACH["new"], "broken": REACH["new"]}
+    found = module.recovery_spans(look)
+    assert found["spans"] == [
+        {"first": FIRST, "last": SHORT["time"], "newest": False, "segment": SHORT["segment"]},
+        {"first": SECOND, "last": NOW, "newest": True, "segment": LAST},
+    ]
+    assert (found["repository"], found["error"]) == (1, "")
+
+
+@pytest.mark.parametrize("stanzas", ["[]", info()])
+def test_a_repository_without_an_answer_has_nothing_to_restore(module: ModuleType, stanzas: str) -> None:
+    look = {"error": "refused", "info": stanzas, "reach": {}, "timeline": 0, "history": ""}
+    assert (module.recovery_spans(look)["spans"], module.recovery_spans(look)["error"]) == ([], "refused")

@@ -194,6 +194,12 @@ def test_what_counts_as_having_run(runner: Any, work: Any, acting: Any, again: b
     assert moved is not again
 
 
+def test_what_another_host_does_stays_open_where_that_is_asked(runner: Any) -> None:
+    runner.answered("dump", NIGHT)
+    assert runner.run("dump", fail(AssertionError("not here")), acting=lambda: False, elsewhere_counts=False) == 0
+    assert (runner.status_dir / "dump.answered").stat().st_mtime == NIGHT
+
+
 # ---- mail
 
 

@@ -4,4 +4,5 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT / "ansible/plugins/support"), str(ROOT / "roles/maintenance_cron/files")]
+ROLES = ("backup_cron", "job_runner", "maintenance_cron")
+sys.path[:0] = [str(ROOT / "ansible/plugins/support"), *(str(ROOT / f"roles/{role}/files") for role in ROLES)]

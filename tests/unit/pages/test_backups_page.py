@@ -1,37 +1,54 @@
 """The page of backups, of an answer recorded from pgBackRest 2.55 and of hosts in trouble."""
 
 import copy
+import importlib
 import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
 import pytest
 import yaml
 from platform_pages import backups
-from platform_pages.drawing import lasted, size
+from platform_pages.drawing import epoch, lasted, size
 from platform_pages.table import columns
 
 ROOT = Path(__file__).resolve().parents[3]
+
+drill = importlib.import_module("freelance_drill")
+
 INFO = json.loads((Path(__file__).parent / "pgbackrest_info.json").read_text(encoding="utf-8"))
 NOW = 1_795_930_204.0  # two hours after the recorded backup
+SPAN = {"first": NOW - 7200, "last": NOW - 30, "segment": INFO[0]["archive"][0]["max"], "newest": True}
 DUMP = {"name": "full_backup_自由职业<1>.dump", "bytes": 2048, "finished": NOW - 60}
 
 
 def look(**told: Any) -> dict[str, Any]:
     """Make what a host says."""
-    return {"host": "db1", "info": INFO, "error": "", "archived": NOW - 30, "status": {}, "dumps": [], **told}
+    quiet = {"host": "db1", "info": INFO, "error": "", "status": {}, "dumps": []}
+    return {**quiet, "drill_since": None, "shipped": {"1": {}}, **told}
 
 
-def rendered(overview: dict[str, Any]) -> tuple[str, str]:
+def reach(*spans: dict[str, Any], repository: int = 1) -> dict[str, Any]:
+    """Make what is known of how far a repository reaches."""
+    return {"repository": repository, "error": "", "spans": list(spans)}
+
+
+def overview(looks: list[dict[str, Any]], *recoverable: dict[str, Any], now: float = NOW) -> dict[str, Any]:
+    """Put in order what hosts say; unless something else is told, the repository reaches from its set to now."""
+    return backups.overview(looks, recoverable or [reach(SPAN)], now, 8)
+
+
+def rendered(told: dict[str, Any]) -> tuple[str, str]:
     """Return the page and the table of the terminal."""
     loader = jinja2.FileSystemLoader(ROOT / "ansible/playbooks/templates")
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701 - as Ansible
     environment.filters["columns"] = columns
     play = yaml.safe_load((ROOT / "ansible/playbooks/show_backups.yml").read_text(encoding="utf-8"))[1]
-    values = {"backups": overview, "backups_heads": play["vars"]["backups_heads"]}
+    values = {"backups": told, "backups_heads": play["vars"]["backups_heads"]}
     values |= {"platform_environment": "lab", "environment_directory": ".lab"}
     page, words = (environment.get_template(f"backups.{kind}.j2").render(values) for kind in ("html", "txt"))
     return page, words
@@ -44,7 +61,7 @@ def drawings(page: str) -> list[ET.Element]:
 
 def test_window_set_job_and_dump_are_told() -> None:
     status = {"dump": {"host": "db1", "exit_status": 0, "duration_seconds": 0.5, "finished_timestamp_seconds": NOW}}
-    told = backups.overview([look(status=status, dumps=[DUMP])], NOW, 8)
+    told = overview([look(status=status, dumps=[DUMP])])
     assert told["problems"] == []
     assert told["windows"] == [["1", "2026-11-29 03:30", "2026-11-29 05:29", INFO[0]["archive"][0]["max"]]]
     (held,) = told["sets"]
@@ -58,8 +75,21 @@ def test_window_set_job_and_dump_are_told() -> None:
     assert any("自由职业<1>" in str(text) for text in said)
 
 
+def test_dumps_of_whole_runs_in_a_repository_are_listed_once_and_also_where_no_host_holds_any() -> None:
+    whole, half = "20261129_020000", "20261128_020000"
+    names = [f"{what}_{whole}.{form}" for what, form in (("full_backup_shop", "dump"), ("globals", "sql.gz"))]
+    files = {name: {"type": "file", "size": 2048, "time": NOW - 60} for name in names}
+    files |= {f"sums_{whole}.sha256": {"type": "file", "size": 90, "time": NOW - 50}, ".": {"type": "path"}}
+    files |= {f"full_backup_shop_{half}.dump": {"type": "file", "size": 1, "time": NOW - 86400}}
+    told = overview([look(shipped={"1": files, "2": {}}), look(shipped={"1": files})])
+    assert told["dumps"] == [[name, "repository 1", "2.0 KiB", "2026-11-29 05:29"] for name in names]
+    page, words = rendered(told)
+    assert names[0] in words
+    assert names[0] in page
+
+
 def test_words_of_hosts_are_escaped_and_the_page_needs_nothing_from_elsewhere() -> None:
-    page, _ = rendered(backups.overview([look(dumps=[DUMP], status={"<b>": None})], NOW, 8))
+    page, _ = rendered(overview([look(dumps=[DUMP], status={"<b>": None})]))
     assert "自由职业&lt;1&gt;" in page
     assert "<b>" not in page
     assert not re.search(r"<script|src=|href=|url\(|@import", page)
@@ -70,6 +100,7 @@ def test_words_of_hosts_are_escaped_and_the_page_needs_nothing_from_elsewhere() 
     [
         ([], "no host can ask the repository: no host has answered"),
         ([look(info=None, error="timed out")], "no host can ask the repository: db1: timed out"),
+        ([look(shipped={})], "repository 1: no host can list the dumps in it"),
         ([look(status={"full": None})], "db1: the status file of full can't be read"),
         (
             [look(status={"full": {"host": "db1", "exit_status": 56, "finished_timestamp_seconds": NOW}})],
@@ -80,17 +111,13 @@ def test_words_of_hosts_are_escaped_and_the_page_needs_nothing_from_elsewhere() 
             "the last restore drill is 9.0 d old; at most 8 d",
         ),
         (
-            [
-                look(
-                    status={"drill-record": {"finished": NOW, "ok": False, "backup_label": "x", "checks": {"a": False}}}
-                )
-            ],
-            "the last restore drill has failed: {'a': False}",
+            [look(drill_since=NOW - 9 * 86400), look(drill_since=NOW), look()],
+            "no restore drill was done yet, the job is 9.0 d old; at most 8 d",
         ),
     ],
 )
 def test_what_is_wrong_is_told_on_a_page_that_still_renders(looks: list[dict[str, Any]], problem: str) -> None:
-    told = backups.overview(looks, NOW, 8)
+    told = overview(looks)
     assert told["problems"] == [problem]
     page, words = rendered(told)
     assert f"PROBLEM: {problem}" in words
@@ -100,20 +127,58 @@ def test_what_is_wrong_is_told_on_a_page_that_still_renders(looks: list[dict[str
 def test_a_repository_that_is_out_of_reach_is_named_and_the_other_is_shown() -> None:
     info = copy.deepcopy(INFO)
     info[0]["repo"].append({"key": 2, "cipher": "none", "status": {"code": 99, "message": "host is down"}})
-    told = backups.overview([look(info=info)], NOW, 8)
+    told = overview([look(info=info)])
     assert told["problems"] == ["repository 2: host is down"]
     assert [window[:2] for window in told["windows"]] == [["1", "2026-11-29 03:30"], ["2", "can't be asked"]]
     # A host that reaches both is believed.
-    assert backups.overview([look(info=info), look()], NOW, 8)["problems"] == []
+    assert overview([look(info=info), look()])["problems"] == []
+
+
+def test_each_span_without_a_gap_is_told_and_a_gap_that_no_backup_has_closed_is_a_problem() -> None:
+    late = {**SPAN, "last": NOW - 301, "segment": "000000010000000000000008", "newest": False}
+    told = overview([look()], reach(late, SPAN))
+    assert [window[3] for window in told["windows"]] == [late["segment"], SPAN["segment"]]
+    assert told["problems"] == []
+    told = overview([look()], {"repository": 1, "error": "refused", "spans": []}, reach(late))
+    lost = "WAL is missing after 000000010000000000000008, and no good backup was taken since"
+    assert told["problems"] == [f"repository 1: {lost}: run freelance-backup full"]
+    # A segment that came before the one before it is none.
+    assert overview([look()], reach({**late, "last": NOW - 299}))["problems"] == []
+
+
+def test_a_repository_whose_archive_nobody_can_list_is_told() -> None:
+    told = overview([look()], {"repository": 1, "error": "refused", "spans": []})
+    assert told["windows"] == [["1", "unknown", "unknown", "unknown"]]
+    assert told["problems"] == ["repository 1: no host can list its archive"]
 
 
 def test_an_empty_stanza_restores_nothing() -> None:
     info = copy.deepcopy(INFO)
     info[0] |= {"backup": [], "archive": [], "status": {"code": 2, "message": "no valid backups"}}
-    told = backups.overview([look(info=info, archived=None)], NOW, 8)
+    told = overview([look(info=info)], reach())
     assert told["windows"] == [["1", "nothing can be restored yet", "unknown", "none"]]
     assert told["problems"] == ["no backup can be restored: no valid backups"]
     rendered(told)
+
+
+def test_a_failed_drill_tells_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record is the one that the drill itself leaves."""
+
+    def perform(*_: object) -> None:
+        raise drill.JobError("markers written before noon are missing: [7]\nthe tool's last line")
+
+    monkeypatch.setattr(drill, "perform", perform)
+    with pytest.raises(drill.JobError):
+        drill.rehearse(SimpleNamespace(status_dir=str(tmp_path), repositories=1))
+    record = json.loads((tmp_path / drill.RECORD).read_text(encoding="utf-8"))
+    told = overview([look(status={"drill-record": record})], now=epoch(record["finished"]))
+    (problem,) = told["problems"]
+    assert "has failed: markers written before noon are missing: [7]" in problem
+    rendered(told)
+
+
+def test_a_drill_that_is_not_due_yet_is_no_problem() -> None:
+    assert overview([look(drill_since=NOW - 7 * 86400)])["problems"] == []
 
 
 def test_a_good_drill_shows_its_figures() -> None:
@@ -124,7 +189,7 @@ def test_a_good_drill_shows_its_figures() -> None:
         "rpo_seconds": 1.5,
         "bytes_per_second": 3 * 1024**2,
     }
-    told = backups.overview([look(status={"drill-record": record})], NOW, 8)
+    told = overview([look(status={"drill-record": record})])
     assert told["problems"] == []
     assert {"when": "2026-11-29 05:00", "RTO": "30.0 s", "RPO": "1.5 s", "rate": "3.0 MiB/s"}.items() <= told[
         "drill"

@@ -1,5 +1,6 @@
 """The page of backups, of what look_at_backups.py has said on each host."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,36 +8,48 @@ from platform_pages.drawing import LEFT, TOP, WARNING, Canvas, epoch, lasted, mo
 
 COLOURS = {"full": "#1b5e20", "diff": "#1565c0", "incr": "#6a1b9a", "dump": "#ef6c00"}
 ROW_HEIGHT = 28
+# Segments are archived side by side: one may come before the one before it.
+ARRIVAL_SECONDS_MAX = 300
+# What backup_cron calls a file of a run of dumps, and the one that comes last: with it the run is whole.
+DUMPED = re.compile(r"(?!sums_).+_(\d{8}_\d{6})\.(dump|sql|sql\.gz)")
+SUMS = "sums_{}.sha256"
 
 
-def overview(looks: Sequence[Mapping[str, Any]], now: float, drill_days_max: float) -> dict[str, Any]:
-    """Put in order what hosts say: rows of words for tables, a timeline, and problems that a person has to know of."""
+def overview(
+    looks: Sequence[Mapping[str, Any]], recoverable: Sequence[Mapping[str, Any]], now: float, drill_days_max: float
+) -> dict[str, Any]:
+    """Put in order what hosts say: rows of words for tables, a timeline, and problems that a person has to know of.
+
+    `recoverable` is what the filter recovery_spans makes of each look at a repository.
+    """
     answers = [look["info"] for look in looks if look["info"] is not None]
     problems = [] if answers else ["no host can ask the repository: " + (_errors(looks) or "no host has answered")]
     # Whoever reaches the most repositories is believed.
     info: Sequence[Mapping[str, Any]] = min(answers, key=lambda answer: len(_unreachable(answer)), default=[])
     problems += _unreachable(info) if answers else []
+    problems += _unlisted(info, looks)
     backups = [backup for stanza in info for backup in stanza["backup"]]
     backups.sort(key=lambda backup: backup["timestamp"]["stop"], reverse=True)
     problems += [
         f"{backup['label']}: it holds pages with a wrong checksum" for backup in backups if backup.get("error")
     ]
-    archived = max((look["archived"] for look in looks if look["archived"]), default=None)
-    dumps = [{**dump, "host": look["host"]} for look in looks for dump in look["dumps"]]
+    dumps = [{**dump, "where": look["host"]} for look in looks for dump in look["dumps"]]
+    dumps += _shipped(looks)
+    windows, lost = _windows(info, recoverable, now)
     jobs, failed = _jobs(looks, now)
     drill, bad = _drill(looks, now, drill_days_max)
     return {
         "made": moment(now),
-        "windows": [_window(repo, info, archived) for stanza in info for repo in stanza["repo"]],
+        "windows": windows,
         "sets": [_set(backup, now) for backup in backups],
         "jobs": jobs,
         "drill": drill,
         "dumps": [
-            [dump["name"], dump["host"], size(dump["bytes"]), moment(dump["finished"])]
+            [dump["name"], dump["where"], size(dump["bytes"]), moment(dump["finished"])]
             for dump in sorted(dumps, key=lambda dump: float(dump["finished"]), reverse=True)
         ],
         "timeline": timeline(backups, dumps, now),
-        "problems": problems + failed + bad,
+        "problems": problems + lost + failed + bad,
     }
 
 
@@ -59,25 +72,43 @@ def _unreachable(info: Sequence[Mapping[str, Any]]) -> list[str]:
     )
 
 
-def _window(repository: Mapping[str, Any], info: Sequence[Mapping[str, Any]], archived: float | None) -> list[str]:
-    key = repository["key"]
-    if repository["status"]["code"]:
-        return [str(key), "can't be asked", "unknown", "unknown"]
-    stops = [
-        backup["timestamp"]["stop"]
-        for stanza in info
-        for backup in stanza["backup"]
-        if backup["database"]["repo-key"] == key
+def _shipped(looks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """List the dumps of whole runs in the repositories, each repository as one host has seen it."""
+    listed = {key: files for look in looks for key, files in look["shipped"].items()}
+    return [
+        {"name": name, "where": f"repository {key}", "bytes": file["size"], "finished": file["time"]}
+        for key, files in sorted(listed.items())
+        for name, file in files.items()
+        if (run := DUMPED.fullmatch(name)) and SUMS.format(run[1]) in files
     ]
-    segments = [
-        archive["max"]
-        for stanza in info
-        for archive in stanza["archive"]
-        if archive["database"]["repo-key"] == key and archive["max"]
-    ]
-    first = moment(min(stops)) if stops else "nothing can be restored yet"
-    last = moment(archived) if archived and segments else "unknown"
-    return [str(key), first, last, max(segments, default="none")]
+
+
+def _unlisted(info: Sequence[Mapping[str, Any]], looks: Sequence[Mapping[str, Any]]) -> list[str]:
+    listed = {key for look in looks for key in look["shipped"]}
+    keys = [str(repo["key"]) for stanza in info for repo in stanza["repo"] if not repo["status"]["code"]]
+    return [f"repository {key}: no host can list the dumps in it" for key in keys if key not in listed]
+
+
+def _windows(
+    info: Sequence[Mapping[str, Any]], recoverable: Sequence[Mapping[str, Any]], now: float
+) -> tuple[list[list[str]], list[str]]:
+    known = {each["repository"]: each["spans"] for each in recoverable if not each["error"]}
+    rows, problems = [], []
+    for repository in [repo for stanza in info for repo in stanza["repo"]]:
+        key = repository["key"]
+        if repository["status"]["code"]:
+            rows.append([str(key), "can't be asked", "unknown", "unknown"])
+        elif key not in known:
+            rows.append([str(key), "unknown", "unknown", "unknown"])
+            problems.append(f"repository {key}: no host can list its archive")
+        elif spans := known[key]:
+            rows += [[str(key), moment(each["first"]), moment(each["last"]), each["segment"]] for each in spans]
+            if not spans[-1]["newest"] and now - spans[-1]["last"] > ARRIVAL_SECONDS_MAX:
+                lost = f"WAL is missing after {spans[-1]['segment']}, and no good backup was taken since"
+                problems.append(f"repository {key}: {lost}: run freelance-backup full")
+        else:
+            rows.append([str(key), "nothing can be restored yet", "unknown", "none"])
+    return rows, problems
 
 
 def _set(backup: Mapping[str, Any], now: float) -> list[str]:
@@ -130,7 +161,10 @@ def _jobs(looks: Sequence[Mapping[str, Any]], now: float) -> tuple[list[list[str
 def _drill(looks: Sequence[Mapping[str, Any]], now: float, days_max: float) -> tuple[dict[str, str], list[str]]:
     records = [look["status"]["drill-record"] for look in looks if look["status"].get("drill-record")]
     if not records:
-        return {}, []
+        deployed = min((look["drill_since"] for look in looks if look["drill_since"]), default=now)
+        late = now - deployed > days_max * 86400
+        told = f"no restore drill was done yet, the job is {lasted(now - deployed)} old; at most {days_max} d"
+        return {}, [told] if late else []
     last = max(records, key=lambda record: epoch(record["finished"]))
     finished = epoch(last["finished"])
     words = {"when": moment(finished), "result": "good" if last["ok"] else "failed", "set": str(last["backup_label"])}
@@ -140,7 +174,7 @@ def _drill(looks: Sequence[Mapping[str, Any]], now: float, days_max: float) -> t
             words[name[:3].upper()] = lasted(float(last[name]))
     if last.get("bytes_per_second"):
         words["rate"] = f"{size(float(last['bytes_per_second']))}/s"
-    problems = [] if last["ok"] else [f"the last restore drill has failed: {last.get('checks')}"]
+    problems = [] if last["ok"] else [f"the last restore drill has failed: {last.get('reason') or last.get('checks')}"]
     if now - finished > days_max * 86400:
         problems.append(f"the last restore drill is {lasted(now - finished)} old; at most {days_max} d")
     return words, problems

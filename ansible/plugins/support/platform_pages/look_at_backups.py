@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 SECONDS_MAX = 60
-ARCHIVED = (
-    "select extract(epoch from last_archived_time)::bigint from pg_stat_archiver"
-    " where not pg_is_in_recovery() and last_archived_time is not null"
-)
 
 
 def as_postgres(*argv: str) -> tuple[int, str]:
@@ -37,17 +33,31 @@ def read(folder: str) -> dict[str, Any]:
     return found
 
 
+def shipped(stanza: str, info: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what lies of dumps in each repository that can be asked and lists them, by its number."""
+    found: dict[str, Any] = {}
+    for repository in [repo["key"] for known in info for repo in known["repo"] if not repo["status"]["code"]]:
+        asking = ["pgbackrest", f"--stanza={stanza}", f"--repo={repository}", "--output=json"]
+        # The folder that backup_cron sends them to.
+        status, said = as_postgres(*asking, "repo-ls", f"freelance-dumps/{stanza}")
+        if status == 0:
+            found[str(repository)] = json.loads(said or "{}")
+    return found
+
+
 def main(host: str, stanza: str, status_dir: str, dump_dir: str) -> dict[str, Any]:
     """Collect everything of this host."""
-    seen: dict[str, Any] = {"host": host, "info": None, "error": "", "archived": None, "status": read(status_dir)}
+    seen: dict[str, Any] = {"host": host, "info": None, "error": "", "shipped": {}, "status": read(status_dir)}
     if stanza != "-":
         status, said = as_postgres("pgbackrest", f"--stanza={stanza}", "--output=json", "info")
         if status == 0:
             seen["info"] = json.loads(said)
+            seen["shipped"] = shipped(stanza, seen["info"])
         else:
             seen["error"] = said
-        status, said = as_postgres("psql", "-XAtqc", ARCHIVED)
-        seen["archived"] = int(said) if status == 0 and said.strip() else None
+    # Written once, when the job was deployed.
+    since = Path(status_dir) / "drill.since"
+    seen["drill_since"] = since.stat().st_mtime if since.exists() else None
     files = [path for path in sorted(Path(dump_dir).glob("*")) if path.is_file()]
     seen["dumps"] = [
         {"name": path.name, "bytes": path.stat().st_size, "finished": path.stat().st_mtime} for path in files

@@ -125,6 +125,32 @@ def test_a_physical_backup_lands_in_the_repository(as_postgres, job, kind):
     assert outcome["bytes"] == held["backup"][-1]["info"]["repository"]["delta"]
 
 
+def test_a_backup_that_somebody_else_takes_is_waited_for(host, as_postgres):
+    taking = "pgbackrest --stanza=main --type=full backup"
+    host.run(f"cd / && sudo -u postgres {taking} >/dev/null 2>&1 &")
+    begun = "ls /tmp/pgbackrest/main-backup*.lock 2>/dev/null"
+    assert host.run(f"for i in $(seq 200); do {begun} && exit 0; sleep 0.05; done; exit 1").rc == 0
+    done = as_postgres("freelance-backup incr")
+    host.run(f"while pgrep -f '^{taking}' >/dev/null; do sleep 0.2; done")
+    assert (done.rc, "incr postponed: pgbackrest ended with exit status 50" in done.stdout) == (75, True), done.stderr
+
+
+def test_a_backup_of_a_damaged_page_has_failed_and_names_its_file(host, as_postgres, job):
+    table = "create table brittle with (autovacuum_enabled = off) as select generate_series(1, 1000)"
+    as_postgres(f"psql -q shop -c '{table}' -c checkpoint")
+    path = as_postgres("psql -qtA shop -c \"select pg_relation_filepath('brittle')\"").stdout.strip()
+    file = f"/var/lib/postgresql/17/main/{path}"
+    try:
+        host.run_test(f"printf damage | dd of={file} conv=notrunc seek=8000 bs=1 status=none")
+        done, outcome = job("incr")
+    finally:
+        as_postgres("psql -q shop -c 'drop table brittle'")
+    assert done.rc == outcome["exit_status"] != 0
+    assert f"holds pages with a wrong checksum, as the database does:\n{path}" in done.stderr, done.stderr
+    done, _ = job("incr")
+    assert done.rc == 0, done.stderr
+
+
 @pytest.fixture
 def segments(host):
     """Paths of the archived segments, in order; the repository is as it was afterwards."""
@@ -182,7 +208,7 @@ def test_a_missed_backup_that_the_repository_holds_since_is_not_taken_again(as_p
     for name in ("diff", "incr"):
         as_postgres(f"touch -d '30 days ago' {STATUS}/{name}.answered")
     done = as_postgres("freelance-backup catch-up")
-    assert done.stdout.count("the repository holds a backup since") == 2, done.stdout + done.stderr
+    assert done.stdout.count("did not run here, the repository holds a backup since") == 2, done.stdout + done.stderr
     assert json.loads(as_postgres("pgbackrest --stanza=main --output=json info").stdout)[0]["backup"] == held
 
 
