@@ -1,5 +1,7 @@
-"""The repository is asked in a wrong way: each is a clear error, and nothing in it has changed."""
+"""Repository and playbooks are asked in a wrong way: each is a clear error, and nothing has changed."""
 
+import json
+import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -9,7 +11,11 @@ from tests.drills import certificates
 from tests.drills.conftest import Measure
 from tests.drills.scratch import BINARIES, FOLDER, MAKE, REMOVE
 from tests.drills.tools import Site
-from tests.proofs.tools import SITE, play
+from tests.proofs.tools import SITE, play, psql
+
+RESTORE = "ansible/playbooks/restore_cluster.yml"
+REMAKE = "ansible/playbooks/remake_member.yml"
+STARTED = "select pg_postmaster_start_time()"
 
 Failing = Callable[[str, str, str], str]
 # Segments come and go by themselves; what says whose they are does not.
@@ -92,3 +98,43 @@ def test_the_repository_of_another_cluster_takes_and_gives_nothing(site: Site, f
         site.on(host, f"[ ! -e {FOLDER}/segment ]")
     finally:
         site.on(host, REMOVE)
+
+
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [
+        ("2100-01-01 00:00:00+00:00", "lies in the future, it is 20"),
+        ("2020-01-01 00:00:00+00:00", "lies before the window; take a later time"),
+    ],
+    ids=["future", "past"],
+)
+def test_a_target_outside_of_the_window_is_refused_with_the_window(
+    when: str, reason: str, site: Site, measure: Measure
+) -> None:
+    leader = site.leader
+    before = site.on(leader, psql(STARTED))
+    given = {"restore_target": "time", "restore_target_value": when, "restore_confirmed": site.cluster}
+    run = play(RESTORE, "-e", json.dumps(given))
+    measure("refused: restore to that time", run.seconds, "s")
+    assert run.code != 0
+    assert re.search(rf"{reason}.*The window is 20\S+ \S+ to 20.*Nothing was changed", run.text), run.output[-3000:]
+    assert (run.changed, site.leader, site.on(leader, psql(STARTED))) == ([], leader, before)
+
+
+def test_the_leader_is_not_made_anew(site: Site, measure: Measure) -> None:
+    leader = site.leader
+    before = site.on(leader, psql(STARTED))
+    for words, reason in (
+        (("--limit", leader), rf"{leader} leads: a member is made anew from another one.*Nothing was changed"),
+        ((), r"one member at a time is made anew.*Nothing was changed"),
+    ):
+        run = play(REMAKE, *words)
+        measure(f"refused: remake_member.yml {' '.join(words)}".rstrip(), run.seconds, "s")
+        assert run.code != 0
+        assert re.search(reason, run.text), run.output[-3000:]
+        assert (run.changed, site.leader, site.on(leader, psql(STARTED))) == ([], leader, before)
+    replica = site.replicas[0]
+    before = site.on(replica, psql(STARTED))
+    run = play(REMAKE, "--limit", replica, "--check")
+    assert run.code == 0, run.output[-3000:]
+    assert site.on(replica, psql(STARTED)) == before
