@@ -52,7 +52,7 @@ def main(words: list[str]) -> int:
     with lock.held():
         status = pytest.main(["-s", "-p", "no:cacheprovider", f"tests/drills/{group}", *rest])
     done = record.Record(kept.path)
-    shown = [done.drills[name] for name in every if name in done.drills]
+    shown = done.of(every)
     about = {
         "command": f"make drills GROUP={group}",
         "machine": machine(),

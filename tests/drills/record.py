@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-PASSED, FAILED = "passed", "failed"
+PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class Record:
         """Name the drills that need not be repeated."""
         return {name for name, drill in self.drills.items() if drill.outcome == PASSED}
 
+    def of(self, every: Iterable[str]) -> list[Drill]:
+        """The outcomes of these drills in their order; one that nobody has begun has an outcome too."""
+        return [self.drills.get(name, Drill(name, NOT_RUN, 0, "")) for name in every]
+
     def finished(self, every: Iterable[str]) -> bool:
         """Whether each of these drills has passed."""
         return set(every) <= self.passed()
@@ -66,9 +70,9 @@ def table(drills: Iterable[Drill]) -> str:
     """The outcomes for a terminal, each drill with its measured figures."""
     lines = []
     for drill in drills:
-        lines.append(f"{drill.outcome:6}  {drill.seconds:5.0f} s  {drill.title}")
-        lines += [f"{'':17}{value:g} {unit}  {what}" for what, value, unit in drill.figures]
-        lines += [f"{'':17}{drill.reason}"] if drill.reason else []
+        lines.append(f"{drill.outcome:7}  {drill.seconds:5.0f} s  {drill.title}")
+        lines += [f"{'':18}{value:g} {unit}  {what}" for what, value, unit in drill.figures]
+        lines += [f"{'':18}{drill.reason}"] if drill.reason else []
     return "\n".join(lines)
 
 

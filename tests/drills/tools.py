@@ -13,6 +13,19 @@ from tests.proofs.tools import Members, healthy, leader_of, psql, script
 PORT = 8432
 # Enough for most of a segment, and the next one begun.
 FILL_SEGMENT = ("select pg_logical_emit_message(false, 'drill', repeat('x', 12000000))", "select pg_switch_wal()")
+# Of the application: what each environment has rows in, and no job changes by itself.
+TABLES = (
+    "accounts_skill",
+    "common_release",
+    "django_migrations",
+    "gigs_category",
+    "messaging_messagetemplate",
+    "reviews_reviewtemplate",
+)
+# Without quotation marks, which a shell may stand around.
+CONTENT = "select '{0}', count(*), md5(string_agg(t::text, ',' order by t::text)) from {0} t"
+# Name, count and checksum of each.
+CONTENTS = " union all ".join(map(CONTENT.format, TABLES)) + " order by 1"
 # Before the platform's own rules, in a table of its own: one thing to remove.
 DROP = (
     "nft add table inet drill; nft 'add chain inet drill input { type filter hook input priority -10; }';"

@@ -54,7 +54,8 @@ def test_a_dropped_table_comes_back_with_all_that_was_written_before(
     assert script(lab, leader, psql("select to_regclass('orders_order') is null")) == "t"
 
     given = restore("restore_target=time", json.dumps({"restore_target_value": target}), f"restore_confirmed={CLUSTER}")
-    # Killed while PostgreSQL replays: the next run ends what is left of it and goes on with the same data from before.
+    # Killed when the replay is over and its server still runs: the next run ends that and goes on with the same data
+    # from before. The drills kill a copy and a replay halfway.
     killed(*given, at="Replay | Refuse a target")
     kept = everywhere("ls -d /var/lib/postgresql/17/main.before-* 2>/dev/null || true")
     run = play(*given)

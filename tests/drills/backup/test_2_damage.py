@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
+import pytest
+
+from tests.drills import markers
 from tests.drills.conftest import Measure
 from tests.drills.scratch import ask, restored
-from tests.drills.tools import KEPT, PUT_BACK, Site
+from tests.drills.tools import CONTENTS, KEPT, PUT_BACK, Site
 from tests.proofs.tools import play, psql, wait_for
 
 REHEARSE = "ansible/playbooks/rehearse_restore.yml"
 ROOT = "/var/lib/pgbackrest"
-APPLIED = "select string_agg(name, ',' order by id) from django_migrations"
+MARKERS = 20
 # In the middle of the file: its beginning is read to tell what it is.
 DAMAGE = "printf 'damaged by a drill' | dd of={path} bs=1 seek=$(( $(stat -c %s {path}) / 2 )) conv=notrunc status=none"
 
@@ -45,6 +48,13 @@ def neighbours(site: Site) -> tuple[str, str]:
     return timeline[-4], timeline[-3]
 
 
+@pytest.fixture
+def without_markers(site: Site) -> Iterator[None]:
+    """Rows that a drill wrote are gone afterwards."""
+    yield
+    site.on(site.leader, psql(markers.REMOVE))
+
+
 def test_a_damaged_file_is_named_and_an_older_set_restores(site: Site, measure: Measure) -> None:
     leader, replica = site.leader, site.replicas[0]
     site.job("full")
@@ -62,7 +72,7 @@ def test_a_damaged_file_is_named_and_an_older_set_restores(site: Site, measure: 
         started = time.monotonic()
         with restored(site, replica, older):
             measure("older set restored and open", time.monotonic() - started, "s")
-            assert site.on(replica, ask(APPLIED)) == site.on(leader, psql(APPLIED)) != ""
+            assert site.on(replica, ask(CONTENTS)) == site.on(leader, psql(CONTENTS)) != ""
     assert site.labels()[-1] == newer
 
 
@@ -80,12 +90,17 @@ def test_a_damaged_set_fails_the_rehearsal_which_names_the_file(site: Site, meas
     measure("rehearsal of the set when it was whole again", run.seconds, "s")
 
 
+@pytest.mark.usefixtures("without_markers")
 def test_a_lost_segment_is_named_by_its_neighbours_and_a_newer_set_restores(site: Site, measure: Measure) -> None:
-    leader = site.leader
+    leader, replica = site.leader, site.replicas[0]
     for _ in range(6):
         site.fill_segment(leader)
     wait_for("the segments in the repository", lambda: not site.queued(leader), 60)
     before, path = neighbours(site)
+    # What the newer set holds: rows from just before it, and the application's.
+    site.on(leader, psql(markers.REMOVE, markers.MAKE, markers.WRITE.format(rows=MARKERS)))
+    written, contents = site.on(leader, psql(markers.READ)), site.on(leader, psql(CONTENTS))
+    assert len(markers.read(written)) == MARKERS
     site.job("incr")
     with harmed(site, path, "rm {path}"):
         started = time.monotonic()
@@ -95,5 +110,7 @@ def test_a_lost_segment_is_named_by_its_neighbours_and_a_newer_set_restores(site
         assert f"WAL is missing after {PurePosixPath(before).name[:24]}" in said
         # A set that was made after the gap does not need what is lost.
         started = time.monotonic()
-        with restored(site, site.replicas[0], site.labels()[-1]):
+        with restored(site, replica, site.labels()[-1]):
             measure("newer set restored and open", time.monotonic() - started, "s")
+            assert site.on(replica, ask(markers.READ)) == written
+            assert site.on(replica, ask(CONTENTS)) == contents

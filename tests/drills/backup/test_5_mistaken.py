@@ -1,14 +1,23 @@
-"""The repository is asked in a wrong way: each is a clear error, and nothing in it has changed."""
+"""Repository and playbooks are asked in a wrong way: each is a clear error, and nothing has changed."""
 
-from collections.abc import Iterator
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.drills import certificates
+from tests.drills.conftest import Measure
 from tests.drills.scratch import BINARIES, FOLDER, MAKE, REMOVE
 from tests.drills.tools import Site
-from tests.proofs.tools import SITE, play
+from tests.proofs.tools import SITE, play, psql
 
+RESTORE = "ansible/playbooks/restore_cluster.yml"
+REMAKE = "ansible/playbooks/remake_member.yml"
+STARTED = "select pg_postmaster_start_time()"
+
+Failing = Callable[[str, str, str], str]
 # Segments come and go by themselves; what says whose they are does not.
 LOOK = (
     "cd /var/lib/pgbackrest; find backup archive/*/archive.info* /etc/pgbackrest -type f -printf '%p %s %T@\\n' | sort"
@@ -23,21 +32,31 @@ def unchanged(site: Site) -> Iterator[None]:
     assert site.on(site.repository, LOOK) == before
 
 
-def failing(site: Site, host: str, text: str) -> str:
-    """Run a script on a host that must fail; what it said."""
-    return site.on(host, f'if said=$({text} 2>&1); then echo "it succeeded: $said" >&2; exit 1; fi; echo "$said"')
+@pytest.fixture
+def failing(site: Site, measure: Measure) -> Failing:
+    """Run a script on a host that must fail, and measure how soon it was refused; what it said."""
+
+    def run(host: str, what: str, text: str) -> str:
+        started = time.monotonic()
+        said = site.on(host, f'if said=$({text} 2>&1); then echo "it succeeded: $said" >&2; exit 1; fi; echo "$said"')
+        measure(f"refused: {what}", time.monotonic() - started, "s")
+        print(f"\n{said}")
+        return said
+
+    return run
 
 
-def test_another_passphrase_is_refused_by_its_play_before_it_lands() -> None:
+def test_another_passphrase_is_refused_by_its_play_before_it_lands(measure: Measure) -> None:
     run = play(
         SITE, "--tags", "backup_repository", "-e", "backup_repository_cipher_passphrase=wrong-and-long-enough-here"
     )
+    measure("refused: play with another passphrase", run.seconds, "s")
     assert run.code != 0
     assert "does not open with this configuration, which was not installed" in run.text
     assert "put the one back that the repository was made with" in run.text
 
 
-def test_a_certificate_that_has_expired_opens_nothing(site: Site) -> None:
+def test_a_certificate_that_has_expired_opens_nothing(site: Site, failing: Failing) -> None:
     host = site.replicas[0]
     declared = site.lab.declared(host)
     certificate, key = certificates.expired(
@@ -49,39 +68,73 @@ def test_a_certificate_that_has_expired_opens_nothing(site: Site) -> None:
     try:
         write = f"install -o postgres -m 600 /dev/stdin {FOLDER}"
         site.on(host, f"{MAKE}\n{write}/crt <<'END'\n{certificate}END\n{write}/key <<'END'\n{key}END")
-        said = failing(site, host, asked)
+        said = failing(host, "look with an expired certificate", asked)
     finally:
         site.on(host, REMOVE)
-    print(f"\n{said}")
     assert "certificate expired" in said
 
 
-def test_a_wrong_stanza_is_named(site: Site) -> None:
-    host = site.replicas[0]
+def test_a_wrong_stanza_is_named(site: Site, failing: Failing) -> None:
     words = "runuser -u postgres -- env -C / pgbackrest --stanza=other {}"
-    said = failing(site, host, words.format("repo-ls backup/other"))
-    print(f"\n{said}")
+    said = failing(site.replicas[0], "look into another stanza", words.format("repo-ls backup/other"))
     assert "access denied" in said
-    said = failing(site, site.repository, words.format("--type=full backup"))
-    print(said)
+    said = failing(site.repository, "backup of another stanza", words.format("--type=full backup"))
     assert "does this stanza exist?" in said
 
 
-def test_the_repository_of_another_cluster_takes_and_gives_nothing(site: Site) -> None:
+def test_the_repository_of_another_cluster_takes_and_gives_nothing(site: Site, failing: Failing) -> None:
     host = site.replicas[0]
     own = f"runuser -u postgres -- env -C / {BINARIES}/initdb -D {FOLDER}/data -A peer > /dev/null"
     options = f"--pg1-path={FOLDER}/data --lock-path={FOLDER}/lock --no-archive-async"
     segment = f"$(ls {FOLDER}/data/pg_wal/0000*)"
     try:
         site.on(host, f"{MAKE}\n{own}")
-        said = failing(site, host, site.pgbackrest(f"{options} archive-push {segment}"))
-        print(f"\n{said}")
+        said = failing(host, "segment of another cluster", site.pgbackrest(f"{options} archive-push {segment}"))
         assert "system-id" in said
         assert "do not match" in said
         fetch = f"{options} archive-get 000000010000000000000005 {FOLDER}/segment"
-        said = failing(site, host, site.pgbackrest(fetch))
-        print(said)
+        said = failing(host, "segment for another cluster", site.pgbackrest(fetch))
         assert "system-id" in said
         site.on(host, f"[ ! -e {FOLDER}/segment ]")
     finally:
         site.on(host, REMOVE)
+
+
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [
+        ("2100-01-01 00:00:00+00:00", "lies in the future, it is 20"),
+        ("2020-01-01 00:00:00+00:00", "lies before the window; take a later time"),
+    ],
+    ids=["future", "past"],
+)
+def test_a_target_outside_of_the_window_is_refused_with_the_window(
+    when: str, reason: str, site: Site, measure: Measure
+) -> None:
+    leader = site.leader
+    before = site.on(leader, psql(STARTED))
+    given = {"restore_target": "time", "restore_target_value": when, "restore_confirmed": site.cluster}
+    run = play(RESTORE, "-e", json.dumps(given))
+    measure("refused: restore to that time", run.seconds, "s")
+    assert run.code != 0
+    assert re.search(rf"{reason}.*The window is 20\S+ \S+ to 20.*Nothing was changed", run.text), run.output[-3000:]
+    assert (run.changed, site.leader, site.on(leader, psql(STARTED))) == ([], leader, before)
+
+
+def test_the_leader_is_not_made_anew(site: Site, measure: Measure) -> None:
+    leader = site.leader
+    before = site.on(leader, psql(STARTED))
+    for words, reason in (
+        (("--limit", leader), rf"{leader} leads: a member is made anew from another one.*Nothing was changed"),
+        ((), r"one member at a time is made anew.*Nothing was changed"),
+    ):
+        run = play(REMAKE, *words)
+        measure(f"refused: remake_member.yml {' '.join(words)}".rstrip(), run.seconds, "s")
+        assert run.code != 0
+        assert re.search(reason, run.text), run.output[-3000:]
+        assert (run.changed, site.leader, site.on(leader, psql(STARTED))) == ([], leader, before)
+    replica = site.replicas[0]
+    before = site.on(replica, psql(STARTED))
+    run = play(REMAKE, "--limit", replica, "--check")
+    assert run.code == 0, run.output[-3000:]
+    assert site.on(replica, psql(STARTED)) == before

@@ -1,16 +1,21 @@
-"""The orders are dropped while rows are written every 100 ms: the cluster is taken back to just before."""
+"""The orders are dropped while rows are written every 100 ms: the cluster is taken back to just before.
+
+Also by a restore that is killed halfway.
+"""
 
 import json
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
 
 from tests.drills import markers
 from tests.drills.conftest import Measure
 from tests.drills.tools import Site
-from tests.proofs.tools import play, psql, wait_for
+from tests.proofs.tools import Run, play, psql, wait_for
 
 RESTORE = "ansible/playbooks/restore_cluster.yml"
 POINT = f"before-the-drop-{uuid.uuid4().hex[:8]}"  # of this run: replay ends at the first of a name
@@ -22,6 +27,33 @@ TARGETS = {
     "lsn": "select pg_current_wal_lsn()",
 }
 CLOCK = "select extract(epoch from clock_timestamp())"
+DATA = "/var/lib/postgresql/17/main"
+KEPT = "ls -d /var/lib/postgresql/17/main.before-*"
+STRIKE_SECONDS_MAX = 240
+# What pgBackRest copies last is missing, some of the rest is there; PostgreSQL replays a segment.
+HALFWAY = {
+    "copy": f"[ ! -e {DATA}/global/pg_control ] && [ $(find {DATA}/base -type f -size +0 2> /dev/null | wc -l) -gt 9 ]",
+    "replay": "pgrep -f 'postgres: .*startup recovering' > /dev/null",
+}
+# Kills a step of a restore with all its processes as soon as it is halfway.
+STRIKE = """
+while [ $SECONDS -lt {seconds} ]; do
+  if {halfway} && systemctl kill --signal=KILL platform-restore-{step}.service 2> /dev/null; then exit; fi
+  sleep 0.02
+done
+echo 'platform-restore-{step} was never seen halfway' >&2
+exit 1
+"""
+
+
+@dataclass(frozen=True)
+class Accident:
+    """The target just before it, the clock before and after the target was told, and the markers up to the end."""
+
+    target: str
+    earliest: float
+    latest: float
+    written: list[markers.Marker]
 
 
 @pytest.fixture
@@ -34,28 +66,61 @@ def marked(site: Site) -> Iterator[None]:
     site.on(site.leader, psql(markers.REMOVE))
 
 
-@pytest.mark.usefixtures("marked")
-@pytest.mark.parametrize("kind", list(TARGETS))
-def test_the_cluster_goes_back_to_just_before_the_orders_were_dropped(kind: str, site: Site, measure: Measure) -> None:
+def accident(site: Site, kind: str) -> Accident:
+    """Drop the orders, and have everything archived that was written before and after."""
     leader = site.leader
     time.sleep(BEFORE_SECONDS)
     earliest, told, latest = site.on(leader, psql(CLOCK, TARGETS[kind], CLOCK)).splitlines()
-    target = POINT if kind == "name" else told
     site.on(leader, psql("drop table orders_order cascade"))
     time.sleep(AFTER_SECONDS)
     written = markers.read(site.on(leader, psql(markers.READ)))
     assert len(written) > (BEFORE_SECONDS + AFTER_SECONDS) * markers.ROWS_PER_SECOND / 2
     last = site.fill_segment(leader)
     wait_for("the last segment in the repository", lambda: site.archived() >= last, 120)
+    return Accident(POINT if kind == "name" else told, float(earliest), float(latest), written)
 
-    given = {"restore_target": kind, "restore_target_value": target, "restore_confirmed": site.cluster}
-    run = play(RESTORE, "-e", json.dumps(given))
-    assert run.code == 0, run.output[-4000:]
-    measure("restore, replicas and a new backup included", run.seconds, "s")
 
+def restore(site: Site, kind: str, what: Accident) -> Run:
+    given = {"restore_target": kind, "restore_target_value": what.target, "restore_confirmed": site.cluster}
+    return play(RESTORE, "-e", json.dumps(given))
+
+
+def judge(site: Site, what: Accident, measure: Measure) -> None:
+    """Each row from before the target is there, none from after it, and so are the orders."""
     kept = {row.id for row in markers.read(site.on(site.leader, psql(markers.READ)))}
-    missing, too_much = markers.judge(written, kept, float(earliest), float(latest))
+    missing, too_much = markers.judge(what.written, kept, what.earliest, what.latest)
     assert (missing, too_much) == ([], [])
     measure("markers from before the target, all there", len(kept), "rows")
-    measure("markers from after it, none there", len(written) - len(kept), "rows")
+    measure("markers from after it, none there", len(what.written) - len(kept), "rows")
     assert site.on(site.leader, psql("select to_regclass('orders_order') is not null")) == "t"
+
+
+@pytest.mark.usefixtures("marked")
+@pytest.mark.parametrize("kind", list(TARGETS))
+def test_the_cluster_goes_back_to_just_before_the_orders_were_dropped(kind: str, site: Site, measure: Measure) -> None:
+    what = accident(site, kind)
+    run = restore(site, kind, what)
+    assert run.code == 0, run.output[-4000:]
+    measure("restore, replicas and a new backup included", run.seconds, "s")
+    judge(site, what, measure)
+
+
+@pytest.mark.usefixtures("marked")
+def test_a_restore_killed_as_it_copies_and_as_it_replays_goes_on(site: Site, measure: Measure) -> None:
+    for _ in range(4):  # something to replay
+        site.fill_segment(site.leader)
+    what, host = accident(site, "time"), site.leader
+    for step, halfway in HALFWAY.items():
+        strike = STRIKE.format(step=step, halfway=halfway, seconds=STRIKE_SECONDS_MAX)
+        with ThreadPoolExecutor(1) as pool:
+            struck = pool.submit(site.on, host, strike)
+            run = restore(site, "time", what)
+        assert struck.exception() is None, f"{struck.exception()}\n{run.output[-4000:]}"
+        assert run.code != 0, f"nobody noticed that the {step} was killed"
+        measure(f"restore killed at its {step}", run.seconds, "s")
+        for name in site.lab.hosts("database"):
+            site.on(name, KEPT)
+    run = restore(site, "time", what)
+    assert run.code == 0, run.output[-4000:]
+    measure("the same command again, replicas and a new backup included", run.seconds, "s")
+    judge(site, what, measure)

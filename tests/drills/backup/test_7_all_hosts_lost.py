@@ -1,13 +1,14 @@
 """All database hosts are lost with their volumes: `pulumi up`, one playbook, and the repository brings all back."""
 
 import json
+import re
 import time
 from typing import Any
 
 from lab.paths import STATE
 from tests.drills import markers
 from tests.drills.conftest import Measure
-from tests.drills.tools import Site
+from tests.drills.tools import CONTENTS, TABLES, Site
 from tests.host import clients
 from tests.proofs.tools import play, psql, scripts
 
@@ -18,7 +19,9 @@ WRITE_SECONDS = 75
 SPARE_SECONDS = 60
 # As when the power goes: nobody says goodbye.
 LOSE = "date +%s.%N; systemctl kill --kill-whom=all --signal=KILL patroni.service etcd.service pgbouncer.service"
-APPLIED = "select string_agg(name, ',' order by id) from django_migrations"
+# With the settings of the application, by its own user, in the release that the rebuild has made.
+MANAGE = "runuser -u freelance -- ../venv/bin/python manage.py"
+CHECK = f"cd /opt/freelance-platform/current/app; {MANAGE} check --database default 2>&1"
 URN = "urn:pulumi:lab::freelance-platform::freelance:lab:Volume::{}"
 
 
@@ -34,7 +37,8 @@ def test_a_cluster_without_hosts_and_volumes_is_rebuilt_from_the_repository(
     site: Site, card: dict[str, Any], measure: Measure
 ) -> None:
     leader, hosts = site.leader, site.lab.hosts("database")
-    applied = site.on(leader, psql(APPLIED))
+    before = site.on(leader, psql(CONTENTS))
+    assert len(re.findall(r"^\w+\|[1-9]", before, re.MULTILINE)) == len(TABLES), f"nothing to compare:\n{before}"
     rows = (WRITE_SECONDS + SPARE_SECONDS) * markers.ROWS_PER_SECOND
     site.on(leader, psql(markers.REMOVE, markers.MAKE))
     site.on(leader, f"nohup {psql(markers.WRITE.format(rows=rows))} > /dev/null 2>&1 < /dev/null &")
@@ -55,6 +59,8 @@ def test_a_cluster_without_hosts_and_volumes_is_rebuilt_from_the_repository(
     assert [row.id for row in kept] == list(range(1, len(kept) + 1)), "rows are missing in between"
     measure("lost: from the last row that is there to the loss", rpo := lost_at - kept[-1].began, "s")
     assert rpo <= RPO_SECONDS_MAX
-    assert site.on(site.leader, psql(APPLIED)) == applied
+    assert site.on(site.leader, psql(CONTENTS)) == before
+    assert "no issues" in site.on(hosts[0], CHECK)
     with clients.connect(card, "pooled") as connection:
-        assert connection.execute("select count(*) from orders_order").fetchone() is not None
+        [(rows,)] = connection.execute("select count(*) from accounts_skill").fetchall()
+    assert f"accounts_skill|{rows}|" in before

@@ -115,6 +115,15 @@ def test_the_archive_is_proven_as_soon_as_somebody_leads() -> None:
     assert names.index("Prove the archive and take the first backup") == names.index("Run PostgreSQL") + 1
 
 
+def test_a_member_that_is_made_anew_loses_nothing_before_its_wal_is_archived() -> None:
+    (play,) = plays("remake_member.yml")
+    names = [task["name"].removeprefix("Remake | ") for task in play["tasks"]]
+    refusals = [name for name in names if name.startswith("Refuse")]
+    assert names.index(refusals[1]) < names.index("Stop the member")
+    assert names.index("Archive what waits") + 1 == names.index(refusals[2])
+    assert names.index(refusals[2]) < names.index("Empty what a copy of the leader is to fill")
+
+
 @pytest.mark.parametrize("path", sorted(PLAYBOOKS.rglob("*.yml")), ids=lambda path: path.name)
 def test_a_failure_that_counts_for_nothing_gives_its_reason(path: Path) -> None:
     assert re.findall(r"failed_when: false(?! *#).*", path.read_text(encoding="utf-8")) == []

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.drills import page, record
-from tests.drills.record import FAILED, PASSED, Drill, Record
+from tests.drills.record import FAILED, NOT_RUN, PASSED, Drill, Record
 
 GOOD = Drill("test_a_thing_is_broken[by hand]", PASSED, 61.4, "2026-11-29T10:00+00:00", [("catching up", 3.5, "s")])
 BAD = Drill("test_another", FAILED, 5, "2026-11-29T10:00+00:00", [("waiting", 7, "segments")], reason="a | b")
@@ -34,6 +34,18 @@ def test_a_new_run_has_nothing_of_the_old_one(tmp_path: Path) -> None:
     kept.add(GOOD)
     kept.forget()
     assert Record(kept.path).drills == {}
+
+
+def test_a_drill_that_nobody_has_run_is_told_of(tmp_path: Path) -> None:
+    kept = Record(tmp_path / "run.json")
+    kept.add(GOOD)
+    shown = kept.of([GOOD.name, BAD.name])
+    assert [drill.outcome for drill in shown] == [PASSED, NOT_RUN]
+    assert "not run      0 s  Another" in record.table(shown)
+    page.write("backup", shown, {"command": "", "machine": "", "date": ""}, tmp_path)
+    text = (tmp_path / "drills-backup.md").read_text("utf-8")
+    assert "1 of 2 drills passed" in text
+    assert "| Another | **not run** |  |  |" in text
 
 
 def test_the_table_prints_each_figure_with_its_unit() -> None:
