@@ -1,10 +1,9 @@
 #!/usr/bin/python3 -B
 """Run one job of upkeep: `analyze`, `vacuum` or `reindex` on the leader; `statements`, `report` or `capacity` anywhere.
 
-Started by cron as the user postgres, under a lock. All but `statements` and `capacity` run inside a window of hours and
-under a limit of load, and the first three never during a backup or a migration: they are postponed (exit status 75)
-and `catch-up` tries again. Partitions and statistics views are the application's own jobs: see
-/etc/cron.d/freelance-application.
+Started by cron as the user postgres, under a lock. All but `statements` and `capacity` run inside a window of hours,
+under a limit of load and never during a backup or a migration: they are postponed (exit status 75) and `catch-up` tries
+again. Partitions and statistics views are the application's own jobs: see /etc/cron.d/freelance-application.
 """
 
 import argparse
@@ -61,7 +60,7 @@ def not_now(config: Config, now: bool) -> str:
 
 
 def obstacle(config: Config, now: bool) -> str:
-    """Tell why upkeep of the database has to wait; empty: it may run."""
+    """Tell why upkeep has to wait; empty: it may run."""
     if held := busy_file(config.busy_files):
         return f"a backup is running: {held} is held"
     return server.busy_on_server(config) or not_now(config, now)
@@ -135,9 +134,9 @@ def check(config: Config, job: str, now: bool) -> None:
         print(f"would add a sample to {freelance_reports.capacity_file(config)}")
         return
     if job == "report":
-        day = datetime.datetime.now().astimezone().date() - datetime.timedelta(days=1)
-        print(f"would read {freelance_reports.log_file(config, day)[0]}")
-        print(f"not now: {why}" if (why := not_now(config, now)) else "nothing stands in its way")
+        for log in freelance_reports.unread(config, datetime.datetime.now(datetime.UTC))[0].values():
+            print(f"would read {log}")
+        print(f"not now: {why}" if (why := obstacle(config, now)) else "nothing stands in its way")
         return
     if not server.leads(config):
         print("would do nothing: this host's server does not lead")
@@ -157,7 +156,7 @@ def start(config: Config, runner: Runner, job: str, now: bool) -> int:
     if job == "statements":
         return runner.run(job, lambda: freelance_reports.snapshot(config, moment))
     if job == "report":
-        return runner.run(job, lambda: freelance_reports.report(config, moment, may_begin=not_now(config, now)))
+        return runner.run(job, lambda: freelance_reports.report(config, moment, lambda: obstacle(config, now)))
     if job == "capacity":
         return runner.run(job, lambda: freelance_reports.capacity(config))
 

@@ -10,6 +10,7 @@ STATUS = "/var/lib/freelance-maintenance"
 METRICS = "/var/lib/prometheus/node-exporter"
 CONFIG = "/etc/freelance-maintenance.json"
 BUSY_FILE = "/var/lib/freelance-backup/dump.lock"
+LAY_BUSY_FILE = f"install -d -o postgres {BUSY_FILE.rpartition('/')[0]} && sudo -u postgres touch {BUSY_FILE}"
 POSTPONED = 75
 DENSITY = "SELECT avg_leaf_density >= 80 FROM pgstatindex('goods_number')"
 
@@ -179,7 +180,7 @@ def test_nothing_happens_outside_the_window_or_under_load(host, ask, job):
 
 @pytest.mark.usefixtures("goods")
 def test_nothing_happens_while_a_backup_holds_its_lock(host, ask, as_postgres):
-    host.run_test(f"install -d -o postgres {BUSY_FILE.rpartition('/')[0]} && sudo -u postgres touch {BUSY_FILE}")
+    host.run_test(LAY_BUSY_FILE)
     done = as_postgres(f"flock {BUSY_FILE} freelance-maintenance vacuum")
     assert done.rc == POSTPONED
     assert f"{BUSY_FILE} is held" in done.stdout + done.stderr
@@ -211,7 +212,7 @@ def test_statements_are_kept_for_postgres_alone(host, ask, job):
     )
 
 
-def test_yesterdays_log_becomes_a_report(host, job):
+def test_yesterdays_log_becomes_a_report_after_the_backup(host, as_postgres, job):
     today = datetime.date.fromisoformat(host.check_output("date +%F"))
     day = today - datetime.timedelta(days=1)
     log = f"/var/log/postgresql/postgresql-{day:%a}.log"
@@ -219,6 +220,9 @@ def test_yesterdays_log_becomes_a_report(host, job):
         f"{day} 10:00:00.123 UTC [77] clerk@shop [local] LOG:  duration: 1234.5 ms  statement: SELECT 'private' AS told"
     )
     host.run_test("printf '%%s\\n' %s > %s && chown postgres %s", line, log, log)
+    host.run_test(LAY_BUSY_FILE)
+    assert as_postgres(f"flock {BUSY_FILE} freelance-maintenance report").rc == POSTPONED
+    assert f"would read {log}\n" in job("report", "--check")[0].stdout
     done, outcome = job("report")
     assert done.rc == outcome["exit_status"] == 0, done.stderr
     report = host.file(f"{STATUS}/reports/postgresql_{day:%Y%m%d}.html")
