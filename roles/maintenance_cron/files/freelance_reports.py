@@ -93,7 +93,11 @@ def capacity_file(config: Config) -> Path:
 
 
 def capacity(config: Config) -> Mapping[str, float]:
-    """Add today's sample of what may run out: a trend needs one a day."""
+    """Add a sample of what may run out, as a trend needs one a day. It is kept where somebody did not answer, too."""
     wanted = Capacity(**config.capacity)
-    words = (str(capacity_file(config)), wanted.database, str(wanted.pooler_port), ",".join(wanted.folders))
-    return {"samples": len(freelance_capacity.main(wanted.host, "write", *words))}
+    asked = (str(wanted.pooler_port), f"{config.socket_dir}:{config.port}") if wanted.has_server else ("0", "-")
+    words = (str(capacity_file(config)), wanted.database, *asked, ",".join(wanted.folders))
+    samples = freelance_capacity.main(wanted.host, "write", *words)
+    if problems := samples[-1].get("problems"):
+        raise JobError("; ".join(problems))
+    return {"samples": len(samples)}

@@ -67,7 +67,8 @@ class Capacity:
 
     host: str
     database: str
-    pooler_port: int
+    has_server: bool
+    pooler_port: int  # 0: none
     folders: list[str]
 
 

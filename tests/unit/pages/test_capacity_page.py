@@ -6,6 +6,7 @@ import os
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
@@ -105,28 +106,89 @@ def test_the_page_is_whole_and_escaped() -> None:
 def test_a_run_adds_one_line_and_drops_what_is_old_or_cut_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(freelance_capacity, "psql", lambda *_: "")
     monkeypatch.setattr("time.time", lambda: NOW)
     file = tmp_path / "capacity.jsonl"
     file.write_text(f'{json.dumps(sample(401))}\n{json.dumps(sample(1))}\n{{"at": 17', encoding="utf-8")
-    arguments = (str(file), "app", "6432", f"{tmp_path},{tmp_path}/none")
+    arguments = (str(file), "app", "0", "-", f"{tmp_path},{tmp_path}/none")
     assert freelance_capacity.main("db1", "read", *arguments) == [sample(1)]
     old, new = freelance_capacity.main("db1", "write", *arguments)
     assert old == sample(1)
+    assert set(new) == {"at", "host", "gauges"}
     assert set(new["gauges"]) == {"memory", f"disk {tmp_path}"}
     assert all(0 < used <= total for used, total in new["gauges"].values())
     assert [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] == [old, new]
     assert os.listdir(tmp_path) == ["capacity.jsonl"]  # noqa: PTH208 - names alone
 
 
-def test_a_leader_tells_of_its_databases_and_a_pooler_of_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {
-        "show databases": "name,current_connections,max_connections\nmain,3,50\npgbouncer,0,0",
-        freelance_capacity.SERVER: '{"connections": 7, "connections_max": 460, "databases": {"app": 9}}',
-        freelance_capacity.TABLES: '{"orders": 4}',
-    }
-    monkeypatch.setattr(freelance_capacity, "psql", lambda *argv: said.get(argv[-1], ""))
-    taken = freelance_capacity.sample("db1", "app", "6432", [])
+FAILURE = "psql: error: connection to server on socket failed"
+POOLS = "name,current_connections,max_connections\nmain,3,50\npgbouncer,0,0"
+LEADER = {
+    "show databases": POOLS,
+    freelance_capacity.SERVER: '{"connections": 7, "connections_max": 460, "databases": {"app": 9}}',
+    freelance_capacity.TABLES: '{"orders": 4}',
+    freelance_capacity.EXTENSION: "own",
+    freelance_capacity.STATEMENTS.format("own"): '{"calls": 2, "total_ms": 3.5, "slow": 0}',
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Answer as LEADER does, a word that is not there with an error; returns the command lines."""
+    lines: list[list[str]] = []
+
+    def run(argv: list[str], **_: Any) -> Any:
+        lines.append(argv)
+        said = LEADER.get(argv[-1])
+        return SimpleNamespace(
+            returncode=0 if said is not None else 2, stdout=said or "", stderr=f"{FAILURE}\n\tIs the server running?"
+        )
+
+    monkeypatch.setattr(freelance_capacity.subprocess, "run", run)
+    return lines
+
+
+def test_a_leader_tells_of_its_databases_and_a_pooler_of_its_connections(asked: list[list[str]]) -> None:
+    taken = freelance_capacity.sample("db1", "app", "6433", "/run/other:5433", [])
     assert taken["gauges"]["pool main"] == [3, 50]
     assert taken["gauges"]["connections"] == [7, 460]
-    assert (taken["databases"], taken["tables"], taken["statements"]) == ({"app": 9}, {"orders": 4}, {})
+    assert (taken["databases"], taken["tables"]) == ({"app": 9}, {"orders": 4})
+    assert taken["statements"] == {"calls": 2, "total_ms": 3.5, "slow": 0}
+    assert "problems" not in taken
+    pooler, *server = [" ".join(line) for line in asked]
+    assert "--port=6433" in pooler
+    assert all("--host=/run/other --port=5433" in line for line in server)
+
+
+def test_a_replica_tells_of_its_pooler_alone(asked: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LEADER, freelance_capacity.SERVER, "")
+    taken = freelance_capacity.sample("db1", "app", "6432", "/run/postgresql:5432", [])
+    assert set(taken) == {"at", "host", "gauges"}
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("silent", "who", "left"),
+    [
+        ("show databases", "PgBouncer", {"memory", "connections"}),
+        (freelance_capacity.SERVER, "PostgreSQL", {"memory", "pool main"}),
+    ],
+)
+@pytest.mark.usefixtures("asked")
+def test_who_was_expected_to_answer_and_did_not_is_told(
+    silent: str, who: str, left: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(LEADER, silent)
+    taken = freelance_capacity.sample("db1", "app", "6432", "/run/postgresql:5432", [])
+    assert set(taken["gauges"]) == left
+    assert taken["problems"] == [f"{who} could not be asked: {FAILURE}"]
+    plan = capacity.plan([[taken]], NOW)
+    assert plan["problems"] == [f"db1: {who} could not be asked: {FAILURE}"]
+    assert "No host leads" not in plan["note"]
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_leader_without_counters_of_statements_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LEADER, freelance_capacity.EXTENSION, "")
+    taken = freelance_capacity.sample("db1", "app", "0", "/run/postgresql:5432", [])
+    assert taken["tables"] == {"orders": 4}
+    assert taken["problems"] == ["PostgreSQL could not be asked: app lacks the extension pg_stat_statements"]

@@ -121,9 +121,13 @@ def plan(looks: Sequence[Sequence[Mapping[str, Any]]], now: float) -> dict[str, 
             ]
         )
         plots.append({"name": name, "drawing": plot(name, one)})
+    newest = [look[-1] for look in looks if look]
+    problems = [f"{taken['host']}: {problem}" for taken in newest for problem in taken.get("problems", [])]
     notes = []
     if days < DAYS_MIN:
         notes.append(f"There is no trend yet: samples of {days} day(s), at least {DAYS_MIN} are needed.")
-    if not any(taken.get("databases") for look in looks for taken in look[-1:]):
+    if problems:
+        notes.append(f"Not all answered: {'; '.join(problems)}.")
+    elif not any(taken.get("databases") for taken in newest):
         notes.append("No host leads: nothing new is known of the databases.")
-    return {"made": moment(now), "rows": rows, "plots": plots, "note": " ".join(notes)}
+    return {"made": moment(now), "rows": rows, "plots": plots, "note": " ".join(notes), "problems": problems}
