@@ -66,6 +66,11 @@ def obstacle(config: Config, now: bool) -> str:
     return server.busy_on_server(config) or not_now(config, now)
 
 
+def databases(config: Config, job: str) -> list[str]:
+    """Name the databases of a job. What is too old counts in all of them."""
+    return server.databases(config) if job == "vacuum" else config.databases
+
+
 def planned(config: Config, job: str, database: str) -> Iterator[Action]:
     """Give a database's actions one by one: an index is measured when its turn has come."""
     limits = Limits(**config.limits)
@@ -97,7 +102,7 @@ def act(config: Config, database: str, action: Action) -> None:
 def work(config: Config, job: str, now: bool) -> Mapping[str, float]:
     """Do what is to be done in each database. One failure keeps nothing else from being done, but fails the job."""
     done, failures = 0, list[str]()
-    for database in config.databases:
+    for database in databases(config, job):
         failed = len(failures)
         for action in planned(config, job, database):
             if why := obstacle(config, now):
@@ -141,7 +146,7 @@ def check(config: Config, job: str, now: bool) -> None:
     if not server.leads(config):
         print("would do nothing: this host's server does not lead")
         return
-    actions = [(database, action) for database in config.databases for action in planned(config, job, database)]
+    actions = [(database, action) for database in databases(config, job) for action in planned(config, job, database)]
     for database, action in actions:
         print(f"would run in {database}: {action.statement}  -- {action.why}")
     print(

@@ -18,6 +18,7 @@ LIMITS = {
     "vacuum_dead_percent": 10,
     "vacuum_dead_rows_min": 10_000,
     "vacuum_age_transactions": 150_000_000,
+    "vacuum_age_multixacts": 300_000_000,
     "reindex_density_percent_min": 50,
     "reindex_size_mib_min": 16,
 }
@@ -66,6 +67,7 @@ def shop(program: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         return ""
 
     stale = {"is_parent": False, "rows": 1, "dead_rows": 0, "changed_rows": 0, "age_transactions": 1}
+    stale |= {"age_multixacts": 0, "is_catalog": False}
     tables = [program.server.Table(name=f"public.{name}", analyzed_days_ago=None, **stale) for name in "abc"]
     monkeypatch.setattr(program.server, "tables", lambda *_: tables)
     monkeypatch.setattr(program.server, "ask", ask)
@@ -78,6 +80,17 @@ def test_a_backup_that_begins_meanwhile_ends_the_work_before_the_next_statement(
     with pytest.raises(program.Postponed, match=r"a backup or a dump is running \(1 done before\)"):
         program.work(shop.config, "analyze", now=False)
     assert shop.asked == ["ANALYZE public.a"]
+
+
+def test_every_database_is_vacuumed_and_the_declared_ones_are_analyzed(
+    program: Any, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program.server, "databases", lambda _: ["postgres", "shop"])
+    looked = list[str]()
+    monkeypatch.setattr(program.server, "tables", lambda _, database: looked.append(database) or [])
+    program.work(shop.config, "vacuum", now=False)
+    program.work(shop.config, "analyze", now=False)
+    assert looked == ["postgres", "shop", "shop"]
 
 
 def test_what_fails_keeps_nothing_else_from_being_done_and_fails_the_job(program: Any, shop: Any) -> None:

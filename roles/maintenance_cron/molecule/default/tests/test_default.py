@@ -97,15 +97,25 @@ def test_dead_rows_are_vacuumed(ask, job):
 
 
 @pytest.mark.usefixtures("goods")
-def test_old_rows_are_frozen_before_autovacuum_would(host, ask, job):
-    limits = json.loads(host.file(CONFIG).content_string)["limits"] | {"vacuum_age_transactions": 40}
+def test_old_rows_are_frozen_before_autovacuum_would(host, ask, as_postgres, job):
+    limits = json.loads(host.file(CONFIG).content_string)["limits"]
     ask(*["SELECT pg_current_xact_id()"] * 50)
-    age = "SELECT age(relfrozenxid) >= 40 FROM pg_class WHERE relname = 'goods'"
-    assert ask(age) == "t"
-    done, _ = job("vacuum", other_config(host, limits=limits))
+    # Locked by a transaction and changed by its part: each time a multixact.
+    locked = ["BEGIN", "SELECT FROM goods WHERE number = 10 FOR SHARE", "SAVEPOINT part"]
+    ask(*[*locked, "UPDATE goods SET number = number WHERE number = 10", "COMMIT"] * 6)
+    done, _ = job("vacuum", other_config(host, limits=limits | {"vacuum_age_multixacts": 5}), "--check")
+    assert "shop: VACUUM (FREEZE, TRUNCATE false) public.goods  -- age 6 multixacts, 5 allowed" in done.stdout
+    only_transactions = other_config(host, limits=limits | {"vacuum_age_transactions": 40})
+    done, _ = job("vacuum", only_transactions, "--check")
+    assert "postgres: VACUUM (FREEZE, TRUNCATE false) pg_catalog.pg_class" in done.stdout
+    # All of them one by one would take a minute.
+    assert as_postgres("vacuumdb --all --quiet --freeze --exclude-schema=public").rc == 0
+    ages = "SELECT age(relfrozenxid) >= 40, mxid_age(relminmxid) >= 5 FROM pg_class WHERE relname = 'goods'"
+    assert ask(ages) == "t|t"
+    done, _ = job("vacuum", only_transactions)
     assert done.rc == 0, done.stderr
     assert "VACUUM (FREEZE, TRUNCATE false) public.goods" in done.stdout
-    assert ask(age) == "f"
+    assert ask(ages) == "f|f"
 
 
 @pytest.mark.usefixtures("goods")
