@@ -25,14 +25,51 @@ def sample(days_ago: float, used: float = 1.0, **more: Any) -> dict[str, Any]:
     return {"at": NOW - days_ago * DAY, "host": "db1", "gauges": {"disk /data": [used, 100.0]}, **more}
 
 
-def rows(*looks: list[dict[str, Any]]) -> dict[str, list[str]]:
-    return {row[0]: row[1:] for row in capacity.plan(looks, NOW)["rows"]}
+THRESHOLDS = {"wal_volume_used_percent_max": 80, "repository_free_percent_min": 30}
+
+
+def rows(*looks: list[dict[str, Any]], **purposes: str) -> dict[str, list[str]]:
+    """Give the rows of a plan; `purposes`: the folders of db1's volumes."""
+    volumes = {"db1": [{"purpose": purpose, "mount": mount} for purpose, mount in purposes.items()]}
+    return {row[0]: row[1:] for row in capacity.plan(looks, NOW, THRESHOLDS, volumes)["rows"]}
 
 
 def test_a_steady_growth_names_the_day_on_which_the_limit_is_reached() -> None:
     growing = [sample(10 - day, 50 + 4 * day) for day in range(11)]
     # 90 of 100 bytes today, four more each day: two days and a half.
     assert rows(growing) == {"db1 disk /data": ["90 B", "100 B", "90 %", "120 B", "2026-12-02"]}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "limit", "used", "day"),
+    [
+        ("wal", "80 B", "75 %", "2026-12-04"),
+        ("repository", "70 B", "86 %", "2026-12-02"),
+        ("data", "100 B", "60 %", "2026-12-09"),
+    ],
+)
+def test_a_volume_is_full_where_the_platform_says_so(purpose: str, limit: str, used: str, day: str) -> None:
+    # 60 of 100 bytes today, four more each day.
+    growing = [sample(10 - number, 20 + 4 * number) for number in range(11)]
+    assert rows(growing, **{purpose: "/data"}) == {"db1 disk /data": ["60 B", limit, used, "120 B", day]}
+
+
+def test_databases_and_tables_may_grow_by_what_is_free_on_the_volume_of_the_data() -> None:
+    samples = [
+        sample(2 - day, 30 + 10 * day, databases={"app": 20 + 10 * day}, tables={"orders": 5}) for day in range(3)
+    ]
+    found = rows(samples, data="/data")
+    # 40 of its own and the 50 that are free, ten more each day.
+    assert found["database app"] == ["40 B", "90 B", "44 %", "300 B", "2026-12-04"]
+    assert found["table orders"] == ["5 B", "55 B", "9 %", "0 B", "not within 5 years"]
+    assert rows(samples)["database app"][1] == ""
+
+
+def test_the_last_ninety_days_are_what_goes_on() -> None:
+    # 200 days of nothing, then five bytes a day for six days.
+    quiet = [sample(290 - day, 1) for day in range(200)]
+    growing = [sample(5 - day, 60 + 5 * day) for day in range(6)]
+    assert rows(quiet + growing)["db1 disk /data"][-1] == rows(growing)["db1 disk /data"][-1] == "2026-12-02"
 
 
 @pytest.mark.parametrize(
@@ -51,13 +88,13 @@ def test_what_does_not_grow_or_is_full_is_told(used: list[float], told: str) -> 
 
 
 def test_two_days_are_no_trend() -> None:
-    plan = capacity.plan([[sample(1), sample(0.9), sample(0, databases={"app": 5})]], NOW)
+    plan = capacity.plan([[sample(1), sample(0.9), sample(0, databases={"app": 5})]], NOW, THRESHOLDS, {})
     assert plan["note"] == "There is no trend yet: samples of 2 day(s), at least 3 are needed."
     assert plan["rows"][-1][-2:] == ["no trend yet", "no trend yet"]
 
 
 def test_without_any_sample_the_page_says_so() -> None:
-    plan = capacity.plan([[]], NOW)
+    plan = capacity.plan([[]], NOW, THRESHOLDS, {})
     assert plan["rows"] == []
     assert plan["note"].endswith("No host leads: nothing new is known of the databases.")
 
@@ -78,15 +115,17 @@ def test_queries_are_timed_between_samples_and_not_over_a_reset() -> None:
         sample(3 - day, statements={"calls": calls, "total_ms": spent, "slow": day})
         for day, (calls, spent) in enumerate(counters)
     ]
-    points = capacity.series(samples)["queries, mean time"]["points"]
+    points = capacity.series(samples, THRESHOLDS, {})["queries, mean time"]["points"]
     assert [value for _, value in points] == [20.0, 3.0]
     empty = {"calls": None, "total_ms": None, "slow": 0}
-    assert "queries, mean time" not in capacity.series([sample(1, statements=empty), sample(0, statements=empty)])
+    assert "queries, mean time" not in capacity.series(
+        [sample(1, statements=empty), sample(0, statements=empty)], THRESHOLDS, {}
+    )
 
 
 def test_the_page_is_whole_and_escaped() -> None:
     named = [sample(day, tables={"订单<1>": 10 - day}, databases={"app": 1}) for day in (3, 2, 1, 0)]
-    plan = capacity.plan([named], NOW)
+    plan = capacity.plan([named], NOW, THRESHOLDS, {})
     loader = jinja2.FileSystemLoader(ROOT / "ansible/playbooks/templates")
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701 - as Ansible
     environment.filters["columns"] = columns
@@ -181,7 +220,7 @@ def test_who_was_expected_to_answer_and_did_not_is_told(
     taken = freelance_capacity.sample("db1", "app", "6432", "/run/postgresql:5432", [])
     assert set(taken["gauges"]) == left
     assert taken["problems"] == [f"{who} could not be asked: {FAILURE}"]
-    plan = capacity.plan([[taken]], NOW)
+    plan = capacity.plan([[taken]], NOW, THRESHOLDS, {})
     assert plan["problems"] == [f"db1: {who} could not be asked: {FAILURE}"]
     assert "No host leads" not in plan["note"]
 
