@@ -46,6 +46,22 @@ def test_a_lock_that_another_job_holds_is_named(program: Any, tmp_path: Path) ->
         assert program.busy_file(paths) == str(lock)
 
 
+def test_only_what_is_held_on_the_very_file_counts(
+    program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, locks = tmp_path / "dump.lock", tmp_path / "locks"
+    lock.touch()
+    monkeypatch.setattr(program, "LOCKS", locks)
+    inode = lock.stat().st_ino
+    for line, held in {
+        f"1: FLOCK  ADVISORY  WRITE 812 fe:00:{inode} 0 EOF": str(lock),
+        f"1: FLOCK  ADVISORY  WRITE 812 fe:00:1{inode} 0 EOF": "",
+        f"1: POSIX  ADVISORY  WRITE 812 fe:00:{inode} 0 EOF": "",
+    }.items():
+        locks.write_text(f"{line}\n", encoding="utf-8")
+        assert program.busy_file([str(lock)]) == held
+
+
 def test_a_configuration_with_an_unknown_key_is_refused(program: Any, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"databases": ["shop"], "surprise": 1, "limits": {}}), encoding="utf-8")
