@@ -13,7 +13,7 @@ import re
 import sys
 import syslog
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 # Beside this file in the repository, in folders of their own on a host.
@@ -70,8 +70,8 @@ def databases(config: Config, job: str) -> list[str]:
     return server.databases(config) if job == "vacuum" else config.databases
 
 
-def planned(config: Config, job: str, database: str) -> Iterator[Action]:
-    """Give a database's actions one by one: an index is measured when its turn has come."""
+def planned(config: Config, job: str, database: str, may_go_on: Callable[[], None]) -> Iterator[Action]:
+    """Give a database's actions one by one: an index is measured when its turn has come, and only if that may be."""
     limits = Limits(**config.limits)
     if job != "reindex":
         plan = upkeep.analyze if job == "analyze" else upkeep.vacuum
@@ -81,6 +81,7 @@ def planned(config: Config, job: str, database: str) -> Iterator[Action]:
     yield from upkeep.leftovers(indexes)
     yield from upkeep.reindex_collated(indexes)
     for index in upkeep.to_measure(indexes, limits):
+        may_go_on()
         yield from upkeep.reindex_bloated(index, server.density_percent(config, database, index), limits)
 
 
@@ -101,13 +102,18 @@ def act(config: Config, database: str, action: Action) -> None:
 def work(config: Config, job: str, now: bool) -> Mapping[str, float]:
     """Do what is to be done in each database. One failure keeps nothing else from being done, but fails the job."""
     done, failures = 0, list[str]()
+
+    def may_go_on() -> None:
+        """Raise Postponed, or JobError where something failed before, of which nobody would hear."""
+        if why := obstacle(config, now):
+            if failures:
+                raise JobError("\n".join([*failures, f"the rest has to wait: {why} ({done} done before)"]))
+            raise Postponed(f"{why} ({done} done before)")
+
     for database in databases(config, job):
         failed = len(failures)
-        for action in planned(config, job, database):
-            if why := obstacle(config, now):
-                if failures:  # which nobody would hear of
-                    raise JobError("\n".join([*failures, f"the rest has to wait: {why} ({done} done before)"]))
-                raise Postponed(f"{why} ({done} done before)")
+        for action in planned(config, job, database, may_go_on):
+            may_go_on()
             try:
                 act(config, database, action)
                 done += 1
@@ -145,11 +151,12 @@ def check(config: Config, job: str, now: bool) -> None:
     if not server.leads(config):
         print("would do nothing: this host's server does not lead")
         return
-    actions = [(database, action) for database in databases(config, job) for action in planned(config, job, database)]
-    for database, action in actions:
-        print(f"would run in {database}: {action.statement}  -- {action.why}")
+    looked = {database: list(planned(config, job, database, lambda: None)) for database in databases(config, job)}
+    for database, actions in looked.items():
+        for action in actions:
+            print(f"would run in {database}: {action.statement}  -- {action.why}")
     print(
-        f"{len(actions)} to do; "
+        f"{sum(map(len, looked.values()))} to do; "
         + (f"not now: {why}" if (why := obstacle(config, now)) else "nothing stands in the way")
     )
 

@@ -109,6 +109,19 @@ def test_every_database_is_vacuumed_and_the_declared_ones_are_analyzed(
     assert looked == ["postgres", "shop", "shop"]
 
 
+def test_no_index_is_measured_once_a_backup_has_begun(program: Any, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = {"valid": True, "building": False, "concurrent": True, "measurable": True, "collations": []}
+    names = ["large", "small"]
+    found = [program.server.Index(name=n, relation=n, size_bytes=2**30 - i, **index) for i, n in enumerate(names)]
+    measured = list[str]()
+    monkeypatch.setattr(program.server, "indexes", lambda *_: found)
+    monkeypatch.setattr(program.server, "density_percent", lambda *words: measured.append(words[2].name) or 90)
+    shop.obstacles[:] = ["", "a backup or a dump is running"]
+    with pytest.raises(program.Postponed, match=r"a backup or a dump is running \(0 done before\)"):
+        program.work(shop.config, "reindex", now=False)
+    assert measured == ["large"]
+
+
 def test_what_fails_keeps_nothing_else_from_being_done_and_fails_the_job(program: Any, shop: Any) -> None:
     shop.refused.add("ANALYZE public.b")
     with pytest.raises(program.JobError, match=r"\AANALYZE public\.b: canceling statement due to lock timeout\Z"):
