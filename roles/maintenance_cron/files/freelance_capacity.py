@@ -1,6 +1,6 @@
-"""Takes a sample of what may run out. The daily job calls main(); show_capacity.yml sends the file and runs it as root.
+"""Takes a sample of what may run out. The hourly job calls main(); show_capacity.yml sends the file, run as root.
 
-Arguments: host's name, "write" or "read" (without a sample), file of the samples (a JSON object per line, kept for 400
+Arguments: host's name, "write" or "read" (without a sample), file of the samples (a JSON object per day, kept for 400
 days), application's database, port of the pooler (0: this host has none), PostgreSQL's socket as FOLDER:PORT (-: none),
 folders whose volumes count (joined by commas). It continues as the system user postgres.
 """
@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 SECONDS_MAX = 60
-KEPT_S = 400 * 86400
+DAY_S = 86400
+KEPT_S = 400 * DAY_S
 SERVER = (
     "select json_build_object('connections', (select count(*) from pg_stat_activity where backend_type ="
     " 'client backend'), 'connections_max', current_setting('max_connections')::int, 'databases', (select"
@@ -134,13 +135,24 @@ def kept(file: Path, now: float) -> list[dict[str, Any]]:
     return found
 
 
+def of_one_day(before: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Make one sample of two: the newer, with the higher of each gauge's values, as it is the peak that runs out."""
+    highest = before["gauges"] | {
+        name: [max(used, before["gauges"].get(name, [used])[0]), limit] for name, (used, limit) in new["gauges"].items()
+    }
+    return {**new, "gauges": highest}
+
+
 def main(host: str, mode: str, path: str, *of_sample: str) -> list[dict[str, Any]]:
     """Return all samples, the new one last."""
     file = Path(path)
     database, pooler, server, folders = of_sample
     samples = kept(file, time.time())
     if mode == "write":
-        samples.append(sample(host, database, pooler, server, folders.split(",")))
+        new = sample(host, database, pooler, server, folders.split(","))
+        if samples and samples[-1]["at"] // DAY_S == new["at"] // DAY_S:
+            new = of_one_day(samples.pop(), new)
+        samples.append(new)
         whole = file.with_suffix(".new")
         whole.write_text("".join(json.dumps(one) + "\n" for one in samples), encoding="utf-8")
         whole.replace(file)

@@ -93,7 +93,7 @@ def capacity_file(config: Config) -> Path:
 
 
 def capacity(config: Config) -> Mapping[str, float]:
-    """Add a sample of what may run out, as a trend needs one a day. It is kept where somebody did not answer, too."""
+    """Add a sample of what may run out. It is kept where somebody did not answer, too."""
     wanted = Capacity(**config.capacity)
     asked = (str(wanted.pooler_port), f"{config.socket_dir}:{config.port}") if wanted.has_server else ("0", "-")
     words = (str(capacity_file(config)), wanted.database, *asked, ",".join(wanted.folders))

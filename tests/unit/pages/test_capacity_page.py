@@ -159,6 +159,25 @@ def test_a_run_adds_one_line_and_drops_what_is_old_or_cut_short(
     assert os.listdir(tmp_path) == ["capacity.jsonl"]  # noqa: PTH208 - names alone
 
 
+def test_the_samples_of_a_day_become_one_with_the_highest_of_each_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "capacity.jsonl"
+    taken = [
+        {"at": NOW - DAY, "host": "db1", "gauges": {"pool main": [50, 50]}},
+        {"at": NOW, "host": "db1", "gauges": {"pool main": [9, 50], "connections": [7, 460]}, "databases": {"app": 5}},
+        {"at": NOW + 3600, "host": "db1", "gauges": {"pool main": [2, 60], "memory": [3, 4]}, "problems": ["one"]},
+    ]
+    for one in taken:
+        monkeypatch.setattr(freelance_capacity, "sample", lambda *_, one=one: one)
+        monkeypatch.setattr("time.time", lambda one=one: one["at"])
+        kept = freelance_capacity.main("db1", "write", str(file), "app", "0", "-", "/")
+    # What it told of databases as the leader is another host's to tell now.
+    gauges = {"pool main": [9, 60], "connections": [7, 460], "memory": [3, 4]}
+    assert kept == [taken[0], {"at": NOW + 3600, "host": "db1", "gauges": gauges, "problems": ["one"]}]
+    assert [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] == kept
+
+
 FAILURE = "psql: error: connection to server on socket failed"
 POOLS = "name,current_connections,max_connections\nmain,3,50\npgbouncer,0,0"
 LEADER = {
