@@ -93,6 +93,12 @@ def test_a_refresh_meets_no_other_and_no_deployment(deployed: str, lock: int, ho
     refresh(deployed)
 
 
+def test_a_check_names_the_views_and_refreshes_none(deployed: str) -> None:
+    order = ordered(deployed)
+    assert refresh(deployed, "--check") == {"to_refresh": ["orders_categorysummary", "orders_freelancersummary"]}
+    assert not FreelancerSummary.objects.using(deployed).filter(freelancer=order.freelancer_id).exists()
+
+
 def test_every_view_has_the_unique_index_that_a_refresh_beside_readers_needs(owner: Any) -> None:
     with owner.cursor() as cursor:
         cursor.execute(

@@ -11,8 +11,6 @@ import pytest
 from tests.host import compare
 from tests.host.environment import Environment
 
-# Every six hours one of its kind: this leaves room for a host that was down for a day and catches up.
-BACKUP_HOURS_MAX = 36
 JOBS = ["dump", "full", "diff", "incr", "verify"]
 CRONTAB = "/etc/cron.d/freelance-backup"
 AS_POSTGRES = "runuser -u postgres -- env -C /"
@@ -50,13 +48,11 @@ def test_the_spool_holds_no_failed_segment(database_host: SimpleNamespace) -> No
     assert [path for path in database_host.files if path.endswith(".error")] == []
 
 
-def test_a_full_backup_exists_and_is_not_old(leader: SimpleNamespace) -> None:
+def test_a_full_backup_exists_and_none_is_readable_without_the_key_or_broken(leader: SimpleNamespace) -> None:
     (stanza,) = json.loads(leader.as_postgres["backups"])
     assert stanza["status"]["code"] == 0, stanza["status"]
     assert {repository["cipher"] for repository in stanza["repo"]} == {"aes-256-cbc"}
     assert "full" in {backup["type"] for backup in stanza["backup"]}
-    newest = max(backup["timestamp"]["stop"] for backup in stanza["backup"])
-    assert time.time() - newest < BACKUP_HOURS_MAX * 3600
     assert not [backup["label"] for backup in stanza["backup"] if backup.get("error")]
 
 

@@ -154,18 +154,19 @@ class Runner:
                 log(syslog.LOG_INFO, f"{job} succeeded: {stored}{numbers and f' ({numbers})'}")
             return int(outcome["exit_status"])
 
-    def missed(self, schedules: Mapping[str, str], now: float) -> list[str]:
+    def missed(self, schedules: Mapping[str, str], now: float, *, note: bool = True) -> list[str]:
         """Name the jobs that came due since they last ran here, or were another host's that counts.
 
         A run that a reboot ended counts as none, one that failed counts. Of a job that is new here only what comes due
-        from now on counts.
+        from now on counts; `note` keeps that now.
         """
         found = []
         for job, schedule in schedules.items():
             try:
                 last = self._answer(job).stat().st_mtime
             except FileNotFoundError:
-                self.answered(job, now)
+                if note:
+                    self.answered(job, now)
                 continue
             if last < newest_due(schedule, now - GRACE_S):
                 found.append(job)

@@ -1,8 +1,8 @@
-"""Takes a sample of what may run out. The daily job calls main(); show_capacity.yml sends the file and runs it as root.
+"""Takes a sample of what may run out. The hourly job calls main(); show_capacity.yml sends the file, run as root.
 
-Arguments: host's name, "write" or "read" (without a sample), file of the samples (a JSON object per line, kept for 400
-days), application's database, port of the pooler, folders whose volumes count (joined by commas). It continues as the
-system user postgres.
+Arguments: host's name, "write" or "read" (without a sample), file of the samples (a JSON object per day, kept for 400
+days), application's database, port of the pooler (0: this host has none), PostgreSQL's socket as FOLDER:PORT (-: none),
+folders whose volumes count (joined by commas). It continues as the system user postgres.
 """
 
 import csv
@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 SECONDS_MAX = 60
-KEPT_S = 400 * 86400
+DAY_S = 86400
+KEPT_S = 400 * DAY_S
 SERVER = (
     "select json_build_object('connections', (select count(*) from pg_stat_activity where backend_type ="
     " 'client backend'), 'connections_max', current_setting('max_connections')::int, 'databases', (select"
@@ -34,27 +35,34 @@ TABLES = (
     " where relkind in ('r', 'm') and nspname !~ '^pg_' and nspname <> 'information_schema'"
     " group by 1 order by 2 desc limit 10) t"
 )
+EXTENSION = (
+    "select quote_ident(extnamespace::regnamespace::text) from pg_extension where extname = 'pg_stat_statements'"
+)
 STATEMENTS = (
     "select json_build_object('calls', sum(calls), 'total_ms', sum(total_exec_time), 'slow', count(*)"
-    " filter (where mean_exec_time > 1000)) from public.pg_stat_statements"
+    " filter (where mean_exec_time > 1000)) from {}.pg_stat_statements"
 )
 
 
+class Unanswered(Exception):  # noqa: N818 - the sample goes on without it
+    """Who should have answered did not; the text says why."""
+
+
 def psql(*arguments: str) -> str:
-    """Return what psql prints; nothing where it can't be asked."""
+    """Return what psql prints. Raises Unanswered."""
+    asking = ["psql", "-Xq", "--no-password", "--set=ON_ERROR_STOP=1", *arguments]
     try:
-        done = subprocess.run(
-            ["psql", "-Xq", *arguments], capture_output=True, text=True, timeout=SECONDS_MAX, check=False, cwd="/"
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        done = subprocess.run(asking, capture_output=True, text=True, timeout=SECONDS_MAX, check=False, cwd="/")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unanswered(str(error)) from error
+    if done.returncode:
+        raise Unanswered((done.stderr.strip().splitlines() or [f"psql ended with {done.returncode}"])[0])
+    return done.stdout.strip()
 
 
-def answer(database: str, query: str) -> dict[str, Any]:
-    """Return the object that a query gives. Functions of its owner are not found: the superuser would run them."""
-    said = psql("-At", "-d", database, "-c", "set search_path = pg_catalog", "-c", query)
-    return json.loads(said) if said else {}
+def answer(server: list[str], database: str, query: str) -> str:
+    """Return what a query gives. Functions of a database's owner are not found: the superuser would run them."""
+    return psql("-At", *server, f"--dbname={database}", "-c", "set search_path = pg_catalog", "-c", query)
 
 
 def of_host(folders: list[str]) -> dict[str, list[float]]:
@@ -74,7 +82,7 @@ def of_host(folders: list[str]) -> dict[str, list[float]]:
 
 def of_pool(port: str) -> dict[str, list[float]]:
     """Return the pooler's connections to the server and their limit, by the name that it offers."""
-    console = ["-h", "/run/pgbouncer", "-p", port, "-U", "pgbouncer", "-d", "pgbouncer", "--csv", "-c"]
+    console = ["--host=/run/pgbouncer", f"--port={port}", "-U", "pgbouncer", "-d", "pgbouncer", "--csv", "-c"]
     rows = csv.DictReader(io.StringIO(psql(*console, "show databases")))
     return {
         f"pool {row['name']}": [int(row["current_connections"]), int(row["max_connections"])]
@@ -83,16 +91,35 @@ def of_pool(port: str) -> dict[str, list[float]]:
     }
 
 
-def sample(host: str, database: str, port: str, folders: list[str]) -> dict[str, Any]:
-    """Take one sample: name -> [used, limit], and of the leader what the cluster's databases hold and do."""
-    gauges = of_host(folders) | of_pool(port)
-    taken: dict[str, Any] = {"at": time.time(), "host": host, "gauges": gauges}
-    if server := answer("postgres", SERVER):
-        gauges["connections"] = [server["connections"], server["connections_max"]]
-        taken["databases"] = server["databases"]
-        taken["tables"] = answer(database, TABLES)
-        taken["statements"] = answer(database, STATEMENTS)
-    return taken
+def add_leader(taken: dict[str, Any], server: list[str], database: str) -> None:
+    """Add what the cluster's databases hold and do, if this host's server leads. Raises Unanswered."""
+    if not (said := answer(server, "postgres", SERVER)):
+        return
+    found = json.loads(said)
+    taken["gauges"]["connections"] = [found["connections"], found["connections_max"]]
+    taken["databases"] = found["databases"]
+    taken["tables"] = json.loads(answer(server, database, TABLES) or "{}")
+    if not (schema := answer(server, database, EXTENSION)):
+        raise Unanswered(f"{database} lacks the extension pg_stat_statements")
+    taken["statements"] = json.loads(answer(server, database, STATEMENTS.format(schema)))
+
+
+def sample(host: str, database: str, pooler: str, server: str, folders: list[str]) -> dict[str, Any]:
+    """Take one sample: name -> [used, limit], what the leader tells, and who was expected to answer and did not."""
+    taken: dict[str, Any] = {"at": time.time(), "host": host, "gauges": of_host(folders)}
+    problems = []
+    if pooler != "0":
+        try:
+            taken["gauges"] |= of_pool(pooler)
+        except Unanswered as why:
+            problems.append(f"PgBouncer could not be asked: {why}")
+    if server != "-":
+        folder, _, port = server.rpartition(":")
+        try:
+            add_leader(taken, [f"--host={folder}", f"--port={port}", "--username=postgres"], database)
+        except Unanswered as why:
+            problems.append(f"PostgreSQL could not be asked: {why}")
+    return taken | ({"problems": problems} if problems else {})
 
 
 def kept(file: Path, now: float) -> list[dict[str, Any]]:
@@ -108,13 +135,24 @@ def kept(file: Path, now: float) -> list[dict[str, Any]]:
     return found
 
 
+def of_one_day(before: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Make one sample of two: the newer, with the higher of each gauge's values, as it is the peak that runs out."""
+    highest = before["gauges"] | {
+        name: [max(used, before["gauges"].get(name, [used])[0]), limit] for name, (used, limit) in new["gauges"].items()
+    }
+    return {**new, "gauges": highest}
+
+
 def main(host: str, mode: str, path: str, *of_sample: str) -> list[dict[str, Any]]:
     """Return all samples, the new one last."""
     file = Path(path)
-    database, port, folders = of_sample
+    database, pooler, server, folders = of_sample
     samples = kept(file, time.time())
     if mode == "write":
-        samples.append(sample(host, database, port, folders.split(",")))
+        new = sample(host, database, pooler, server, folders.split(","))
+        if samples and samples[-1]["at"] // DAY_S == new["at"] // DAY_S:
+            new = of_one_day(samples.pop(), new)
+        samples.append(new)
         whole = file.with_suffix(".new")
         whole.write_text("".join(json.dumps(one) + "\n" for one in samples), encoding="utf-8")
         whole.replace(file)
@@ -129,4 +167,4 @@ if __name__ == "__main__":
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
     os.umask(0o022)
-    print(json.dumps(main(*sys.argv[1:7])))
+    print(json.dumps(main(*sys.argv[1:8])))

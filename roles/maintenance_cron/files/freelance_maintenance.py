@@ -1,20 +1,19 @@
 #!/usr/bin/python3 -B
 """Run one job of upkeep: `analyze`, `vacuum` or `reindex` on the leader; `statements`, `report` or `capacity` anywhere.
 
-Started by cron as the user postgres, under a lock. All but `statements` and `capacity` run inside a window of hours and
-under a limit of load, and the first three never during a backup or a migration: they are postponed (exit status 75)
-and `catch-up` tries again. Partitions and statistics views are the application's own jobs: see
-/etc/cron.d/freelance-application.
+Started by cron as the user postgres, under a lock. All but `statements` and `capacity` run inside a window of hours,
+under a limit of load and never during a backup or a migration: they are postponed (exit status 75) and `catch-up` tries
+again. Partitions and statistics views are the application's own jobs: see /etc/cron.d/freelance-application.
 """
 
 import argparse
 import datetime
-import fcntl
 import os
+import re
 import sys
 import syslog
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 # Beside this file in the repository, in folders of their own on a host.
@@ -31,20 +30,19 @@ from freelance_upkeep_server import Config
 UPKEEP = ("analyze", "vacuum", "reindex")
 KEPT = ("statements", "report", "capacity")
 LIGHT = ("statements", "capacity")
+LOCKS = Path("/proc/locks")  # proc_locks(5)
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
 
 
 def busy_file(paths: Sequence[str]) -> str:
-    """Name a lock of another job on this host that is held; empty: none is."""
-    for path in map(Path, paths):
-        try:
-            with path.open(encoding="utf-8") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            continue
-        except BlockingIOError:
-            return str(path)
-    return ""
+    """Name a lock of another job on this host that is held; empty: none is.
+
+    Read and not tried: a backup that begins at that moment would find its lock held. By the inode alone, as some file
+    systems have a device there that stat(2) does not tell.
+    """
+    held = set(re.findall(r"(?m)\bFLOCK .* [0-9a-f]+:[0-9a-f]+:([0-9]+) \S+ \S+$", LOCKS.read_text(encoding="utf-8")))
+    there = [path for path in map(Path, paths) if path.exists()]
+    return next((str(path) for path in there if str(path.stat().st_ino) in held), "")
 
 
 def not_now(config: Config, now: bool) -> str:
@@ -61,14 +59,19 @@ def not_now(config: Config, now: bool) -> str:
 
 
 def obstacle(config: Config, now: bool) -> str:
-    """Tell why upkeep of the database has to wait; empty: it may run."""
+    """Tell why upkeep has to wait; empty: it may run."""
     if held := busy_file(config.busy_files):
         return f"a backup is running: {held} is held"
     return server.busy_on_server(config) or not_now(config, now)
 
 
-def planned(config: Config, job: str, database: str) -> Iterator[Action]:
-    """Give a database's actions one by one: an index is measured when its turn has come."""
+def databases(config: Config, job: str) -> list[str]:
+    """Name the databases of a job. What is too old counts in all of them."""
+    return server.databases(config) if job == "vacuum" else config.databases
+
+
+def planned(config: Config, job: str, database: str, may_go_on: Callable[[], None]) -> Iterator[Action]:
+    """Give a database's actions one by one: an index is measured when its turn has come, and only if that may be."""
     limits = Limits(**config.limits)
     if job != "reindex":
         plan = upkeep.analyze if job == "analyze" else upkeep.vacuum
@@ -78,6 +81,7 @@ def planned(config: Config, job: str, database: str) -> Iterator[Action]:
     yield from upkeep.leftovers(indexes)
     yield from upkeep.reindex_collated(indexes)
     for index in upkeep.to_measure(indexes, limits):
+        may_go_on()
         yield from upkeep.reindex_bloated(index, server.density_percent(config, database, index), limits)
 
 
@@ -98,13 +102,18 @@ def act(config: Config, database: str, action: Action) -> None:
 def work(config: Config, job: str, now: bool) -> Mapping[str, float]:
     """Do what is to be done in each database. One failure keeps nothing else from being done, but fails the job."""
     done, failures = 0, list[str]()
-    for database in config.databases:
+
+    def may_go_on() -> None:
+        """Raise Postponed, or JobError where something failed before, of which nobody would hear."""
+        if why := obstacle(config, now):
+            if failures:
+                raise JobError("\n".join([*failures, f"the rest has to wait: {why} ({done} done before)"]))
+            raise Postponed(f"{why} ({done} done before)")
+
+    for database in databases(config, job):
         failed = len(failures)
-        for action in planned(config, job, database):
-            if why := obstacle(config, now):
-                if failures:  # which nobody would hear of
-                    raise JobError("\n".join([*failures, f"the rest has to wait: {why} ({done} done before)"]))
-                raise Postponed(f"{why} ({done} done before)")
+        for action in planned(config, job, database, may_go_on):
+            may_go_on()
             try:
                 act(config, database, action)
                 done += 1
@@ -135,18 +144,19 @@ def check(config: Config, job: str, now: bool) -> None:
         print(f"would add a sample to {freelance_reports.capacity_file(config)}")
         return
     if job == "report":
-        day = datetime.datetime.now().astimezone().date() - datetime.timedelta(days=1)
-        print(f"would read {freelance_reports.log_file(config, day)[0]}")
-        print(f"not now: {why}" if (why := not_now(config, now)) else "nothing stands in its way")
+        for log in freelance_reports.unread(config, datetime.datetime.now(datetime.UTC))[0].values():
+            print(f"would read {log}")
+        print(f"not now: {why}" if (why := obstacle(config, now)) else "nothing stands in its way")
         return
     if not server.leads(config):
         print("would do nothing: this host's server does not lead")
         return
-    actions = [(database, action) for database in config.databases for action in planned(config, job, database)]
-    for database, action in actions:
-        print(f"would run in {database}: {action.statement}  -- {action.why}")
+    looked = {database: list(planned(config, job, database, lambda: None)) for database in databases(config, job)}
+    for database, actions in looked.items():
+        for action in actions:
+            print(f"would run in {database}: {action.statement}  -- {action.why}")
     print(
-        f"{len(actions)} to do; "
+        f"{sum(map(len, looked.values()))} to do; "
         + (f"not now: {why}" if (why := obstacle(config, now)) else "nothing stands in the way")
     )
 
@@ -157,7 +167,7 @@ def start(config: Config, runner: Runner, job: str, now: bool) -> int:
     if job == "statements":
         return runner.run(job, lambda: freelance_reports.snapshot(config, moment))
     if job == "report":
-        return runner.run(job, lambda: freelance_reports.report(config, moment, may_begin=not_now(config, now)))
+        return runner.run(job, lambda: freelance_reports.report(config, moment, lambda: obstacle(config, now)))
     if job == "capacity":
         return runner.run(job, lambda: freelance_reports.capacity(config))
 
@@ -208,8 +218,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         if arguments.check:
-            missed = runner.missed(config.schedules, time.time()) if arguments.job == "catch-up" else [arguments.job]
-            for job in missed:
+            jobs = [arguments.job]
+            if arguments.job == "catch-up":
+                jobs = runner.missed(config.schedules, time.time(), note=False)
+            for job in jobs:
                 check(config, job, arguments.now)
             status = 0
         elif arguments.job == "catch-up":

@@ -3,14 +3,16 @@
 import datetime
 import gzip
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import freelance_capacity
 from freelance_jobs import JobError, Postponed, run_tool
 from freelance_upkeep import expired
 from freelance_upkeep_server import Capacity, Config, ask, statements
+
+# The server's logs are named by the weekday: that of a week ago is overwritten today.
+LOG_DAYS = 6
 
 
 def folder(config: Config, name: str) -> Path:
@@ -38,34 +40,51 @@ def snapshot(config: Config, now: datetime.datetime) -> Mapping[str, float]:
     return {"statements": len(held["statements"]), "bytes": path.stat().st_size}
 
 
-def log_file(config: Config, day: datetime.date) -> tuple[Path, str]:
-    """Tell where the server writes the log of a day, and how its lines begin."""
+def log_names(config: Config) -> tuple[Path, str, str]:
+    """Tell where the server writes its logs, how they are named by their day, and how their lines begin."""
     names = ("logging_collector", "log_directory", "log_filename", "log_line_prefix", "data_directory")
     asked = ", ".join(f"'{name}', current_setting('{name}')" for name in names)
     settings = json.loads(ask(config, "postgres", f"SELECT json_build_object({asked})"))
     if settings["logging_collector"] != "on":
         raise JobError("logging_collector is off, so there is no log of one day: Patroni's role turns it on")
     place = Path(settings["data_directory"]) / settings["log_directory"]  # an absolute one counts alone
-    return place / day.strftime(settings["log_filename"]), settings["log_line_prefix"]
+    return place, settings["log_filename"], settings["log_line_prefix"]
 
 
-def report(config: Config, now: datetime.datetime, *, may_begin: str) -> Mapping[str, float]:
-    """Let pgBadger read yesterday's log (the server's names carry the host's day). Literals are masked."""
-    day = now.astimezone().date() - datetime.timedelta(days=1)
-    log, prefix = log_file(config, day)
-    if may_begin:
-        raise Postponed(may_begin)
+def page(config: Config, day: datetime.date) -> Path:
+    """Name the page about a day's log."""
+    return folder(config, "reports") / f"postgresql_{day:%Y%m%d}.html"
+
+
+def unread(config: Config, now: datetime.datetime) -> tuple[dict[datetime.date, Path], str]:
+    """Give the logs of past days (the host's) without a page, oldest first, and how their lines begin."""
+    place, name, prefix = log_names(config)
+    found = {}
+    for ago in range(min(LOG_DAYS, config.keep_days), 0, -1):
+        day = now.astimezone().date() - datetime.timedelta(days=ago)
+        log = place / day.strftime(name)
+        if page(config, day).exists() or not log.exists():
+            continue
+        # A file of last week has the same name; the last line of a day may be written after midnight.
+        written = datetime.date.fromtimestamp(log.stat().st_mtime)
+        if day <= written <= day + datetime.timedelta(days=1):
+            found[day] = log
+    return found, prefix
+
+
+def report(config: Config, now: datetime.datetime, obstacle: Callable[[], str]) -> Mapping[str, float]:
+    """Let pgBadger read the logs that have no page yet, each when nothing stands in the way. Literals are masked."""
+    logs, prefix = unread(config, now)
     forget(config, "reports", now)
-    # A file of last week has the same name.
-    if not log.exists() or datetime.date.fromtimestamp(log.stat().st_mtime) < day:
-        return {"bytes": 0}
-    path = folder(config, "reports") / f"postgresql_{day:%Y%m%d}.html"
-    partial = path.with_name(f".{path.name}")
     options = ["--quiet", "--anonymize", "--format=stderr", f"--prefix={prefix}"]
-    os.umask(0o077)
-    run_tool(["nice", "pgbadger", *options, f"--title={day:%Y-%m-%d}", f"--outfile={partial}", str(log)])
-    partial.rename(path)
-    return {"bytes": path.stat().st_size}
+    for day, log in logs.items():
+        if why := obstacle():
+            raise Postponed(why)
+        path = page(config, day)
+        partial = path.with_name(f".{path.name}")
+        run_tool(["nice", "pgbadger", *options, f"--title={day:%Y-%m-%d}", f"--outfile={partial}", str(log)])
+        partial.rename(path)
+    return {"bytes": sum(page(config, day).stat().st_size for day in logs), "pages": len(logs)}
 
 
 def capacity_file(config: Config) -> Path:
@@ -74,7 +93,11 @@ def capacity_file(config: Config) -> Path:
 
 
 def capacity(config: Config) -> Mapping[str, float]:
-    """Add today's sample of what may run out: a trend needs one a day."""
+    """Add a sample of what may run out. It is kept where somebody did not answer, too."""
     wanted = Capacity(**config.capacity)
-    words = (str(capacity_file(config)), wanted.database, str(wanted.pooler_port), ",".join(wanted.folders))
-    return {"samples": len(freelance_capacity.main(wanted.host, "write", *words))}
+    asked = (str(wanted.pooler_port), f"{config.socket_dir}:{config.port}") if wanted.has_server else ("0", "-")
+    words = (str(capacity_file(config)), wanted.database, *asked, ",".join(wanted.folders))
+    samples = freelance_capacity.main(wanted.host, "write", *words)
+    if problems := samples[-1].get("problems"):
+        raise JobError("; ".join(problems))
+    return {"samples": len(samples)}

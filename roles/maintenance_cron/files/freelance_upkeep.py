@@ -19,6 +19,7 @@ class Limits:
     vacuum_dead_percent: int
     vacuum_dead_rows_min: int
     vacuum_age_transactions: int
+    vacuum_age_multixacts: int
     reindex_density_percent_min: int
     reindex_size_mib_min: int
 
@@ -34,6 +35,8 @@ class Table:
     changed_rows: int  # since the last ANALYZE
     analyzed_days_ago: float | None  # None: this server knows of none
     age_transactions: int  # of the oldest row version, its TOAST included
+    age_multixacts: int  # the same for what several transactions hold locked
+    is_catalog: bool  # of pg_catalog, which autovacuum analyzes well
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,8 @@ def analyze(tables: Iterable[Table], limits: Limits) -> list[Action]:
     """Refresh the statistics of tables whose rows changed, and of parents, which nobody else looks after."""
     actions = []
     for table in tables:
+        if table.is_catalog:
+            continue
         why = ""
         wanted = max(limits.analyze_changed_rows_min, table.rows * limits.analyze_changed_percent // 100)
         if table.analyzed_days_ago is None:
@@ -88,12 +93,16 @@ def vacuum(tables: Iterable[Table], limits: Limits) -> list[Action]:
     Without truncation, which would lock out readers, on the replicas too.
     """
     actions = []
-    for table in sorted(tables, key=lambda one: (-one.age_transactions, -one.dead_rows, one.name)):
+    for table in sorted(tables, key=lambda one: (-one.age_transactions, -one.age_multixacts, -one.dead_rows, one.name)):
         if table.is_parent:
             continue
         wanted = max(limits.vacuum_dead_rows_min, (table.rows + table.dead_rows) * limits.vacuum_dead_percent // 100)
+        why = ""
         if table.age_transactions >= limits.vacuum_age_transactions:
             why = f"age {table.age_transactions} transactions, {limits.vacuum_age_transactions} allowed"
+        elif table.age_multixacts >= limits.vacuum_age_multixacts:
+            why = f"age {table.age_multixacts} multixacts, {limits.vacuum_age_multixacts} allowed"
+        if why:
             actions.append(Action(statement=f"VACUUM (FREEZE, TRUNCATE false) {table.name}", why=why))
         elif table.dead_rows >= wanted:
             why = f"{table.dead_rows} dead rows beside {table.rows}, {wanted} allowed"

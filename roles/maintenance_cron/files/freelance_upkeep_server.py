@@ -15,13 +15,16 @@ SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind = 'p' AS is_pare
   coalesce(s.n_live_tup, 0) AS rows, coalesce(s.n_dead_tup, 0) AS dead_rows,
   coalesce(s.n_mod_since_analyze, 0) AS changed_rows,
   extract(epoch FROM now() - greatest(s.last_analyze, s.last_autoanalyze)) / 86400 AS analyzed_days_ago,
-  greatest(age(nullif(c.relfrozenxid, '0')), age(nullif(t.relfrozenxid, '0')), 0) AS age_transactions
+  greatest(age(nullif(c.relfrozenxid, '0')), age(nullif(t.relfrozenxid, '0')), 0) AS age_transactions,
+  greatest(mxid_age(nullif(c.relminmxid, '0')), mxid_age(nullif(t.relminmxid, '0')), 0) AS age_multixacts,
+  n.nspname = 'pg_catalog' AS is_catalog
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_stat_all_tables AS s ON s.relid = c.oid LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
 WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't'
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND (c.relkind <> 'm' OR c.relispopulated)
+  AND n.nspname <> 'information_schema' AND (c.relkind <> 'm' OR c.relispopulated)
 ORDER BY 1
 """
+DATABASES = "SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname"
 # A column of the database's own collation (default) follows the version of the database.
 INDEXES = """
 WITH changed AS (
@@ -67,7 +70,8 @@ class Capacity:
 
     host: str
     database: str
-    pooler_port: int
+    has_server: bool
+    pooler_port: int  # 0: none
     folders: list[str]
 
 
@@ -137,6 +141,11 @@ def rows(config: Config, database: str, query: str) -> list[dict[str, Any]]:
 def leads(config: Config) -> bool:
     """Tell whether this host's server leads; one that doesn't answer raises JobError."""
     return ask(config, "postgres", "SELECT pg_is_in_recovery()") == "f"
+
+
+def databases(config: Config) -> list[str]:
+    """Name all databases that take connections: the oldest rows of any of them end the whole cluster's writes."""
+    return [row["datname"] for row in rows(config, "postgres", DATABASES)]
 
 
 def tables(config: Config, database: str) -> list[Table]:

@@ -2,7 +2,8 @@
 """Run a job of a set: `freelance-job SET JOB`, as cron does.
 
 A set is a file, /etc/freelance-SET.json: who runs its jobs, in which folder, and the command of each. A job runs under
-a lock of its own. Its outcome is left as STATUS_DIR/JOB.json, and the journal (tag freelance-SET) has its last line.
+a lock of its own; one whose command has to wait (exit status 75), for a backup say, is asked again for some hours. Its
+outcome is left as STATUS_DIR/JOB.json, and the journal (tag freelance-SET) has its last line.
 """
 
 import argparse
@@ -23,8 +24,11 @@ from typing import Any
 
 # What PostgreSQL adds to an error: it quotes rows and statements, whose values have lines of their own.
 ADDED_TO_AN_ERROR = ("LINE ", "DETAIL:", "HINT:", "QUERY:", "CONTEXT:")
-EXIT_LOCKED = 75  # EX_TEMPFAIL of sysexits.h: the same job still runs
+EXIT_POSTPONED = 75  # EX_TEMPFAIL of sysexits.h: the same job still runs, or its command has to wait
 EXIT_CONFIG = 78  # EX_CONFIG
+# How often a command that has to wait is asked again, and for how long: by cron until morning, in a play briefly.
+PAUSE_S = 60
+WAIT_S, WAIT_UNPROVEN_S = 4 * 3600, 300
 
 
 class ConfigError(Exception):
@@ -71,18 +75,32 @@ def last_line(text: str) -> list[str]:
     return [line for line in lines if line.strip()][-1:]
 
 
-def perform(config: JobSet, job: str) -> int:
-    """Run a job, leave its outcome and return its exit status."""
-    started = time.time()
+def start(config: JobSet, job: str) -> tuple[int, list[str]]:
+    """Run a job's command; return its exit status and its last line."""
     try:
         done = subprocess.run(
             config.jobs[job], cwd=config.directory, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, errors="replace", check=False,
         )  # fmt: skip
-        status = done.returncode
-        said = last_line(done.stderr if status and done.stderr.strip() else done.stdout)
     except OSError as error:
-        status, said = 1, [str(error)]
+        return 1, [str(error)]
+    return done.returncode, last_line(done.stderr if done.returncode and done.stderr.strip() else done.stdout)
+
+
+def perform(config: JobSet, job: str, wait_seconds: float) -> int:
+    """Run a job, leave its outcome and return its exit status; one that had to wait for too long leaves none."""
+    deadline = time.monotonic() + wait_seconds
+    started = time.time()
+    status, said = start(config, job)
+    if status == EXIT_POSTPONED and wait_seconds:
+        log(syslog.LOG_NOTICE, ": ".join([f"{job} has to wait", *said]))
+    while status == EXIT_POSTPONED and time.monotonic() < deadline:
+        time.sleep(PAUSE_S)
+        started = time.time()
+        status, said = start(config, job)
+    if status == EXIT_POSTPONED:
+        log(syslog.LOG_ERR, ": ".join([f"{job} has not run, it had to wait for more than {wait_seconds:.0f} s", *said]))
+        return status
     finished = time.time()
     seconds = round(finished - started, 3)
     path = Path(config.status_dir) / f"{job}.json"
@@ -105,15 +123,15 @@ def perform(config: JobSet, job: str) -> int:
     return status
 
 
-def run(config: JobSet, job: str) -> int:
+def run(config: JobSet, job: str, wait_seconds: float = WAIT_S) -> int:
     """Run a job unless it still runs. Return its exit status."""
     with (Path(config.status_dir) / f"{job}.lock").open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             log(syslog.LOG_WARNING, f"{job}: the previous run still holds the lock, left out this time")
-            return EXIT_LOCKED
-        return perform(config, job)
+            return EXIT_POSTPONED
+        return perform(config, job, wait_seconds)
 
 
 def refusal(config: JobSet, job: str | None) -> str:
@@ -150,10 +168,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     jobs = [arguments.job] if arguments.job else config.jobs
     if arguments.unproven:
         jobs = [job for job in jobs if not last_success(Path(config.status_dir) / f"{job}.json")]
-    statuses = [abs(run(config, job)) for job in jobs]
+    statuses = [abs(run(config, job, WAIT_UNPROVEN_S if arguments.unproven else WAIT_S)) for job in jobs]
     if arguments.unproven:
-        # Who holds the lock of a job leaves its outcome.
-        statuses = [status for status in statuses if status != EXIT_LOCKED]
+        # Who holds the lock of a job leaves its outcome; what has to wait is cron's to prove.
+        statuses = [status for status in statuses if status != EXIT_POSTPONED]
     return max(statuses, default=0)
 
 

@@ -122,6 +122,30 @@ def test_a_job_that_still_runs_is_not_run_again(config: Any) -> None:
     assert not Path(config.status_dir, "count.json").exists()
 
 
+# Once it has to wait, with EX_TEMPFAIL; then it may run.
+WAITS = ["sh", "-c", "test -e asked && echo done || { touch asked; echo a backup is running >&2; exit 75; }"]
+
+
+def test_a_job_that_has_to_wait_is_asked_again_until_it_may_run(
+    config: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "PAUSE_S", 0)
+    waiting = program.JobSet(**{**vars(config), "jobs": {"wait": WAITS}})
+    assert program.run(waiting, "wait") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("wait has to wait: a backup is running\nwait succeeded in ")
+    assert outcome(config, "wait")["exit_status"] == 0
+
+
+def test_a_job_that_has_to_wait_for_too_long_leaves_no_outcome(
+    config: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = program.JobSet(**{**vars(config), "jobs": {"wait": WAITS}})
+    assert program.run(waiting, "wait", wait_seconds=0) == program.EXIT_POSTPONED
+    assert not (tmp_path / "wait.json").exists()
+    assert "wait has not run, it had to wait for more than 0 s: a backup is running\n" in capsys.readouterr().err
+
+
 def test_only_what_never_succeeded_is_run_where_that_is_asked(
     written: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,7 +168,7 @@ def test_a_job_that_runs_at_this_moment_is_no_failure_of_the_others(
         with Path(config.status_dir, "break.lock").open("w", encoding="utf-8") as other:
             fcntl.flock(other, fcntl.LOCK_EX)
             assert program.main(["test", "--unproven"]) == 0
-            assert program.main(["test", "count"]) == program.EXIT_LOCKED
+            assert program.main(["test", "count"]) == program.EXIT_POSTPONED
     assert "count: the previous run still holds the lock" in capsys.readouterr().err
 
 

@@ -159,6 +159,12 @@ NIGHT = datetime.datetime(2026, 11, 24, 2, 0).timestamp()  # a Tuesday, the host
 NIGHTLY = {"dump": "0 2 * * *", "full": "30 3 * * 0"}
 
 
+def test_who_only_asks_what_was_missed_leaves_nothing(runner: Any) -> None:
+    before = list(runner.status_dir.iterdir())
+    assert runner.missed(NIGHTLY, NIGHT + HOUR_S, note=False) == []
+    assert list(runner.status_dir.iterdir()) == before
+
+
 def test_a_job_that_was_due_while_its_host_was_down_is_missed_until_it_ran(runner: Any) -> None:
     for job in NIGHTLY:
         runner.answered(job, NIGHT - 2 * HOUR_S)

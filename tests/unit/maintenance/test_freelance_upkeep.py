@@ -32,6 +32,7 @@ LIMITS = upkeep.Limits(
     vacuum_dead_percent=10,
     vacuum_dead_rows_min=10_000,
     vacuum_age_transactions=150_000_000,
+    vacuum_age_multixacts=300_000_000,
     reindex_density_percent_min=50,
     reindex_size_mib_min=16,
 )
@@ -43,6 +44,8 @@ TABLE = {
     "changed_rows": 0,
     "analyzed_days_ago": 1.0,
     "age_transactions": 0,
+    "age_multixacts": 0,
+    "is_catalog": False,
 }
 INDEX = {
     "name": "public.i",
@@ -92,6 +95,7 @@ def test_two_windows_that_share_their_ends_share_the_day(hour: int, start: int, 
         ({"changed_rows": 4999}, False),
         ({"changed_rows": 5000}, True),
         ({"rows": 10, "changed_rows": 999}, False),
+        ({"is_catalog": True, "changed_rows": 5000}, False),
         ({"is_parent": True, "analyzed_days_ago": 6.9}, False),
         ({"is_parent": True, "analyzed_days_ago": 7.0}, True),
     ],
@@ -106,11 +110,15 @@ def test_old_rows_are_frozen_first_then_the_most_dead_rows_go() -> None:
         table(name="share", rows=1_000_000, dead_rows=100_000),
         table(name="more", dead_rows=20_000),
         table(name="most", dead_rows=30_000),
+        table(name="shared", age_transactions=1, age_multixacts=300_000_000),
         table(name="old", age_transactions=150_000_000),
+        table(name="pg_catalog.old", age_transactions=150_000_001, is_catalog=True),
         table(name="parent", is_parent=True, dead_rows=10**9),
     ]
     assert statements(upkeep.vacuum(tables, LIMITS)) == [
+        "VACUUM (FREEZE, TRUNCATE false) pg_catalog.old",
         "VACUUM (FREEZE, TRUNCATE false) old",
+        "VACUUM (FREEZE, TRUNCATE false) shared",
         "VACUUM (TRUNCATE false) most",
         "VACUUM (TRUNCATE false) more",
     ]

@@ -6,6 +6,7 @@ import os
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
@@ -24,14 +25,51 @@ def sample(days_ago: float, used: float = 1.0, **more: Any) -> dict[str, Any]:
     return {"at": NOW - days_ago * DAY, "host": "db1", "gauges": {"disk /data": [used, 100.0]}, **more}
 
 
-def rows(*looks: list[dict[str, Any]]) -> dict[str, list[str]]:
-    return {row[0]: row[1:] for row in capacity.plan(looks, NOW)["rows"]}
+THRESHOLDS = {"wal_volume_used_percent_max": 80, "repository_free_percent_min": 30}
+
+
+def rows(*looks: list[dict[str, Any]], **purposes: str) -> dict[str, list[str]]:
+    """Give the rows of a plan; `purposes`: the folders of db1's volumes."""
+    volumes = {"db1": [{"purpose": purpose, "mount": mount} for purpose, mount in purposes.items()]}
+    return {row[0]: row[1:] for row in capacity.plan(looks, NOW, THRESHOLDS, volumes)["rows"]}
 
 
 def test_a_steady_growth_names_the_day_on_which_the_limit_is_reached() -> None:
     growing = [sample(10 - day, 50 + 4 * day) for day in range(11)]
     # 90 of 100 bytes today, four more each day: two days and a half.
     assert rows(growing) == {"db1 disk /data": ["90 B", "100 B", "90 %", "120 B", "2026-12-02"]}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "limit", "used", "day"),
+    [
+        ("wal", "80 B", "75 %", "2026-12-04"),
+        ("repository", "70 B", "86 %", "2026-12-02"),
+        ("data", "100 B", "60 %", "2026-12-09"),
+    ],
+)
+def test_a_volume_is_full_where_the_platform_says_so(purpose: str, limit: str, used: str, day: str) -> None:
+    # 60 of 100 bytes today, four more each day.
+    growing = [sample(10 - number, 20 + 4 * number) for number in range(11)]
+    assert rows(growing, **{purpose: "/data"}) == {"db1 disk /data": ["60 B", limit, used, "120 B", day]}
+
+
+def test_databases_and_tables_may_grow_by_what_is_free_on_the_volume_of_the_data() -> None:
+    samples = [
+        sample(2 - day, 30 + 10 * day, databases={"app": 20 + 10 * day}, tables={"orders": 5}) for day in range(3)
+    ]
+    found = rows(samples, data="/data")
+    # 40 of its own and the 50 that are free, ten more each day.
+    assert found["database app"] == ["40 B", "90 B", "44 %", "300 B", "2026-12-04"]
+    assert found["table orders"] == ["5 B", "55 B", "9 %", "0 B", "not within 5 years"]
+    assert rows(samples)["database app"][1] == ""
+
+
+def test_the_last_ninety_days_are_what_goes_on() -> None:
+    # 200 days of nothing, then five bytes a day for six days.
+    quiet = [sample(290 - day, 1) for day in range(200)]
+    growing = [sample(5 - day, 60 + 5 * day) for day in range(6)]
+    assert rows(quiet + growing)["db1 disk /data"][-1] == rows(growing)["db1 disk /data"][-1] == "2026-12-02"
 
 
 @pytest.mark.parametrize(
@@ -50,13 +88,13 @@ def test_what_does_not_grow_or_is_full_is_told(used: list[float], told: str) -> 
 
 
 def test_two_days_are_no_trend() -> None:
-    plan = capacity.plan([[sample(1), sample(0.9), sample(0, databases={"app": 5})]], NOW)
+    plan = capacity.plan([[sample(1), sample(0.9), sample(0, databases={"app": 5})]], NOW, THRESHOLDS, {})
     assert plan["note"] == "There is no trend yet: samples of 2 day(s), at least 3 are needed."
     assert plan["rows"][-1][-2:] == ["no trend yet", "no trend yet"]
 
 
 def test_without_any_sample_the_page_says_so() -> None:
-    plan = capacity.plan([[]], NOW)
+    plan = capacity.plan([[]], NOW, THRESHOLDS, {})
     assert plan["rows"] == []
     assert plan["note"].endswith("No host leads: nothing new is known of the databases.")
 
@@ -77,15 +115,17 @@ def test_queries_are_timed_between_samples_and_not_over_a_reset() -> None:
         sample(3 - day, statements={"calls": calls, "total_ms": spent, "slow": day})
         for day, (calls, spent) in enumerate(counters)
     ]
-    points = capacity.series(samples)["queries, mean time"]["points"]
+    points = capacity.series(samples, THRESHOLDS, {})["queries, mean time"]["points"]
     assert [value for _, value in points] == [20.0, 3.0]
     empty = {"calls": None, "total_ms": None, "slow": 0}
-    assert "queries, mean time" not in capacity.series([sample(1, statements=empty), sample(0, statements=empty)])
+    assert "queries, mean time" not in capacity.series(
+        [sample(1, statements=empty), sample(0, statements=empty)], THRESHOLDS, {}
+    )
 
 
 def test_the_page_is_whole_and_escaped() -> None:
     named = [sample(day, tables={"订单<1>": 10 - day}, databases={"app": 1}) for day in (3, 2, 1, 0)]
-    plan = capacity.plan([named], NOW)
+    plan = capacity.plan([named], NOW, THRESHOLDS, {})
     loader = jinja2.FileSystemLoader(ROOT / "ansible/playbooks/templates")
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701 - as Ansible
     environment.filters["columns"] = columns
@@ -105,28 +145,108 @@ def test_the_page_is_whole_and_escaped() -> None:
 def test_a_run_adds_one_line_and_drops_what_is_old_or_cut_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(freelance_capacity, "psql", lambda *_: "")
     monkeypatch.setattr("time.time", lambda: NOW)
     file = tmp_path / "capacity.jsonl"
     file.write_text(f'{json.dumps(sample(401))}\n{json.dumps(sample(1))}\n{{"at": 17', encoding="utf-8")
-    arguments = (str(file), "app", "6432", f"{tmp_path},{tmp_path}/none")
+    arguments = (str(file), "app", "0", "-", f"{tmp_path},{tmp_path}/none")
     assert freelance_capacity.main("db1", "read", *arguments) == [sample(1)]
     old, new = freelance_capacity.main("db1", "write", *arguments)
     assert old == sample(1)
+    assert set(new) == {"at", "host", "gauges"}
     assert set(new["gauges"]) == {"memory", f"disk {tmp_path}"}
     assert all(0 < used <= total for used, total in new["gauges"].values())
     assert [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] == [old, new]
     assert os.listdir(tmp_path) == ["capacity.jsonl"]  # noqa: PTH208 - names alone
 
 
-def test_a_leader_tells_of_its_databases_and_a_pooler_of_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {
-        "show databases": "name,current_connections,max_connections\nmain,3,50\npgbouncer,0,0",
-        freelance_capacity.SERVER: '{"connections": 7, "connections_max": 460, "databases": {"app": 9}}',
-        freelance_capacity.TABLES: '{"orders": 4}',
-    }
-    monkeypatch.setattr(freelance_capacity, "psql", lambda *argv: said.get(argv[-1], ""))
-    taken = freelance_capacity.sample("db1", "app", "6432", [])
+def test_the_samples_of_a_day_become_one_with_the_highest_of_each_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "capacity.jsonl"
+    taken = [
+        {"at": NOW - DAY, "host": "db1", "gauges": {"pool main": [50, 50]}},
+        {"at": NOW, "host": "db1", "gauges": {"pool main": [9, 50], "connections": [7, 460]}, "databases": {"app": 5}},
+        {"at": NOW + 3600, "host": "db1", "gauges": {"pool main": [2, 60], "memory": [3, 4]}, "problems": ["one"]},
+    ]
+    for one in taken:
+        monkeypatch.setattr(freelance_capacity, "sample", lambda *_, one=one: one)
+        monkeypatch.setattr("time.time", lambda one=one: one["at"])
+        kept = freelance_capacity.main("db1", "write", str(file), "app", "0", "-", "/")
+    # What it told of databases as the leader is another host's to tell now.
+    gauges = {"pool main": [9, 60], "connections": [7, 460], "memory": [3, 4]}
+    assert kept == [taken[0], {"at": NOW + 3600, "host": "db1", "gauges": gauges, "problems": ["one"]}]
+    assert [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] == kept
+
+
+FAILURE = "psql: error: connection to server on socket failed"
+POOLS = "name,current_connections,max_connections\nmain,3,50\npgbouncer,0,0"
+LEADER = {
+    "show databases": POOLS,
+    freelance_capacity.SERVER: '{"connections": 7, "connections_max": 460, "databases": {"app": 9}}',
+    freelance_capacity.TABLES: '{"orders": 4}',
+    freelance_capacity.EXTENSION: "own",
+    freelance_capacity.STATEMENTS.format("own"): '{"calls": 2, "total_ms": 3.5, "slow": 0}',
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Answer as LEADER does, a word that is not there with an error; returns the command lines."""
+    lines: list[list[str]] = []
+
+    def run(argv: list[str], **_: Any) -> Any:
+        lines.append(argv)
+        said = LEADER.get(argv[-1])
+        return SimpleNamespace(
+            returncode=0 if said is not None else 2, stdout=said or "", stderr=f"{FAILURE}\n\tIs the server running?"
+        )
+
+    monkeypatch.setattr(freelance_capacity.subprocess, "run", run)
+    return lines
+
+
+def test_a_leader_tells_of_its_databases_and_a_pooler_of_its_connections(asked: list[list[str]]) -> None:
+    taken = freelance_capacity.sample("db1", "app", "6433", "/run/other:5433", [])
     assert taken["gauges"]["pool main"] == [3, 50]
     assert taken["gauges"]["connections"] == [7, 460]
-    assert (taken["databases"], taken["tables"], taken["statements"]) == ({"app": 9}, {"orders": 4}, {})
+    assert (taken["databases"], taken["tables"]) == ({"app": 9}, {"orders": 4})
+    assert taken["statements"] == {"calls": 2, "total_ms": 3.5, "slow": 0}
+    assert "problems" not in taken
+    pooler, *server = [" ".join(line) for line in asked]
+    assert "--port=6433" in pooler
+    assert all("--host=/run/other --port=5433" in line for line in server)
+
+
+def test_a_replica_tells_of_its_pooler_alone(asked: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LEADER, freelance_capacity.SERVER, "")
+    taken = freelance_capacity.sample("db1", "app", "6432", "/run/postgresql:5432", [])
+    assert set(taken) == {"at", "host", "gauges"}
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("silent", "who", "left"),
+    [
+        ("show databases", "PgBouncer", {"memory", "connections"}),
+        (freelance_capacity.SERVER, "PostgreSQL", {"memory", "pool main"}),
+    ],
+)
+@pytest.mark.usefixtures("asked")
+def test_who_was_expected_to_answer_and_did_not_is_told(
+    silent: str, who: str, left: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(LEADER, silent)
+    taken = freelance_capacity.sample("db1", "app", "6432", "/run/postgresql:5432", [])
+    assert set(taken["gauges"]) == left
+    assert taken["problems"] == [f"{who} could not be asked: {FAILURE}"]
+    plan = capacity.plan([[taken]], NOW, THRESHOLDS, {})
+    assert plan["problems"] == [f"db1: {who} could not be asked: {FAILURE}"]
+    assert "No host leads" not in plan["note"]
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_leader_without_counters_of_statements_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LEADER, freelance_capacity.EXTENSION, "")
+    taken = freelance_capacity.sample("db1", "app", "0", "/run/postgresql:5432", [])
+    assert taken["tables"] == {"orders": 4}
+    assert taken["problems"] == ["PostgreSQL could not be asked: app lacks the extension pg_stat_statements"]

@@ -1,4 +1,4 @@
-"""Advisory locks that a session holds: what must not run twice at once."""
+"""What must not run at once: work under advisory locks that a session holds, and upkeep beside a backup."""
 
 import time
 from collections.abc import Iterator
@@ -6,6 +6,26 @@ from contextlib import contextmanager
 
 from django.core.management import CommandError
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+EXIT_NOT_NOW = 75  # EX_TEMPFAIL of sysexits.h: freelance-job asks again
+# pgBackRest keeps a session with the leader from the start of a backup to its end, that of a replica too. A client that
+# gives itself such a name holds nothing up: it has no such role.
+BACKUP_RUNS = """
+SELECT EXISTS (SELECT FROM pg_stat_progress_basebackup)
+  OR EXISTS (SELECT FROM pg_stat_activity AS s JOIN pg_roles AS r ON r.oid = s.usesysid
+    WHERE (r.rolsuper OR r.rolbypassrls) AND application_name IN ('pgBackRest [backup]', 'pg_dump', 'pg_restore'))
+"""
+
+
+def refuse_beside_backup(connection: BaseDatabaseWrapper) -> None:
+    """Raise CommandError while the leader is backed up, dumped or restored into."""
+    with connection.cursor() as cursor:
+        cursor.execute(BACKUP_RUNS)
+        if cursor.fetchone() == (True,):
+            raise CommandError(
+                "A backup or a dump is running (pg_stat_activity). Run the same command again when it has ended.",
+                returncode=EXIT_NOT_NOW,
+            )
 
 
 @contextmanager
@@ -29,7 +49,8 @@ def session_lock(connection: BaseDatabaseWrapper, key: int, wait_seconds: float,
                 holder = cursor.fetchone() or ("?", "?", "?")
                 raise CommandError(
                     f"Another {what} holds the lock: process {holder[0]} ({holder[1]}) from {holder[2]}. Waited "
-                    f"{wait_seconds:.0f} s. Wait for it to end, or end it with pg_terminate_backend({holder[0]})."
+                    f"{wait_seconds:.0f} s. Wait for it to end, or end it with pg_terminate_backend({holder[0]}).",
+                    returncode=EXIT_NOT_NOW,
                 )
             time.sleep(0.5)
     try:

@@ -10,6 +10,7 @@ STATUS = "/var/lib/freelance-maintenance"
 METRICS = "/var/lib/prometheus/node-exporter"
 CONFIG = "/etc/freelance-maintenance.json"
 BUSY_FILE = "/var/lib/freelance-backup/dump.lock"
+LAY_BUSY_FILE = f"install -d -o postgres {BUSY_FILE.rpartition('/')[0]} && sudo -u postgres touch {BUSY_FILE}"
 POSTPONED = 75
 DENSITY = "SELECT avg_leaf_density >= 80 FROM pgstatindex('goods_number')"
 
@@ -96,15 +97,25 @@ def test_dead_rows_are_vacuumed(ask, job):
 
 
 @pytest.mark.usefixtures("goods")
-def test_old_rows_are_frozen_before_autovacuum_would(host, ask, job):
-    limits = json.loads(host.file(CONFIG).content_string)["limits"] | {"vacuum_age_transactions": 40}
+def test_old_rows_are_frozen_before_autovacuum_would(host, ask, as_postgres, job):
+    limits = json.loads(host.file(CONFIG).content_string)["limits"]
     ask(*["SELECT pg_current_xact_id()"] * 50)
-    age = "SELECT age(relfrozenxid) >= 40 FROM pg_class WHERE relname = 'goods'"
-    assert ask(age) == "t"
-    done, _ = job("vacuum", other_config(host, limits=limits))
+    # Locked by a transaction and changed by its part: each time a multixact.
+    locked = ["BEGIN", "SELECT FROM goods WHERE number = 10 FOR SHARE", "SAVEPOINT part"]
+    ask(*[*locked, "UPDATE goods SET number = number WHERE number = 10", "COMMIT"] * 6)
+    done, _ = job("vacuum", other_config(host, limits=limits | {"vacuum_age_multixacts": 5}), "--check")
+    assert "shop: VACUUM (FREEZE, TRUNCATE false) public.goods  -- age 6 multixacts, 5 allowed" in done.stdout
+    only_transactions = other_config(host, limits=limits | {"vacuum_age_transactions": 40})
+    done, _ = job("vacuum", only_transactions, "--check")
+    assert "postgres: VACUUM (FREEZE, TRUNCATE false) pg_catalog.pg_class" in done.stdout
+    # All of them one by one would take a minute.
+    assert as_postgres("vacuumdb --all --quiet --freeze --exclude-schema=public").rc == 0
+    ages = "SELECT age(relfrozenxid) >= 40, mxid_age(relminmxid) >= 5 FROM pg_class WHERE relname = 'goods'"
+    assert ask(ages) == "t|t"
+    done, _ = job("vacuum", only_transactions)
     assert done.rc == 0, done.stderr
     assert "VACUUM (FREEZE, TRUNCATE false) public.goods" in done.stdout
-    assert ask(age) == "f"
+    assert ask(ages) == "f|f"
 
 
 @pytest.mark.usefixtures("goods")
@@ -179,7 +190,7 @@ def test_nothing_happens_outside_the_window_or_under_load(host, ask, job):
 
 @pytest.mark.usefixtures("goods")
 def test_nothing_happens_while_a_backup_holds_its_lock(host, ask, as_postgres):
-    host.run_test(f"install -d -o postgres {BUSY_FILE.rpartition('/')[0]} && sudo -u postgres touch {BUSY_FILE}")
+    host.run_test(LAY_BUSY_FILE)
     done = as_postgres(f"flock {BUSY_FILE} freelance-maintenance vacuum")
     assert done.rc == POSTPONED
     assert f"{BUSY_FILE} is held" in done.stdout + done.stderr
@@ -211,7 +222,7 @@ def test_statements_are_kept_for_postgres_alone(host, ask, job):
     )
 
 
-def test_yesterdays_log_becomes_a_report(host, job):
+def test_yesterdays_log_becomes_a_report_after_the_backup(host, as_postgres, job):
     today = datetime.date.fromisoformat(host.check_output("date +%F"))
     day = today - datetime.timedelta(days=1)
     log = f"/var/log/postgresql/postgresql-{day:%a}.log"
@@ -219,6 +230,9 @@ def test_yesterdays_log_becomes_a_report(host, job):
         f"{day} 10:00:00.123 UTC [77] clerk@shop [local] LOG:  duration: 1234.5 ms  statement: SELECT 'private' AS told"
     )
     host.run_test("printf '%%s\\n' %s > %s && chown postgres %s", line, log, log)
+    host.run_test(LAY_BUSY_FILE)
+    assert as_postgres(f"flock {BUSY_FILE} freelance-maintenance report").rc == POSTPONED
+    assert f"would read {log}\n" in job("report", "--check")[0].stdout
     done, outcome = job("report")
     assert done.rc == outcome["exit_status"] == 0, done.stderr
     report = host.file(f"{STATUS}/reports/postgresql_{day:%Y%m%d}.html")
@@ -228,16 +242,20 @@ def test_yesterdays_log_becomes_a_report(host, job):
 
 
 @pytest.mark.usefixtures("goods")
-def test_each_day_adds_a_sample_to_the_trend_whatever_the_hour(host, job):
+def test_each_day_adds_one_sample_to_the_trend_whatever_the_hour(host, job):
     file = host.file(f"{STATUS}/capacity.jsonl")
     before = file.content_string if file.exists else ""
     assert f"would add a sample to {STATUS}/capacity.jsonl" in job("capacity", "--check")[0].stdout
     assert (file.content_string if file.exists else "") == before
     done, outcome = job("capacity", closed_window(host))
     assert done.rc == outcome["exit_status"] == 0, done.stderr
+    first = json.loads(file.content_string.splitlines()[-1])
+    _, outcome = job("capacity")
     kept = file.content_string.splitlines()
-    assert outcome["samples"] == len(kept) == len(before.splitlines()) + 1
+    assert outcome["samples"] == len(kept) == 1
     sample = json.loads(kept[-1])
+    assert sample["at"] > first["at"]
+    assert sample["gauges"]["connections"][0] >= first["gauges"]["connections"][0]
     assert sample["host"] == "maintenance-cron-default-1"
     assert {"memory", "disk /", "disk /var", "connections"} <= set(sample["gauges"])
     assert sample["databases"]["shop"] > sample["tables"]["goods"] > 0

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 
 from apps.common.deployment import deployment_lock
-from apps.common.locks import session_lock
+from apps.common.locks import refuse_beside_backup, session_lock
 from apps.common.models import EventModel
 from apps.common.owner import require_owner
 from apps.common.partitions import Keeper, expire_archives, kept_tables, logs, upkeep
@@ -55,6 +55,7 @@ class Command(BaseCommand):
                 require_owner(alias, log)
             self._refuse_strangers(alias)
             if not options["check"]:
+                refuse_beside_backup(connections[alias])
                 # Not beside a deployment: both make and alter tables.
                 with (
                     deployment_lock(connections[alias], options["wait"]),

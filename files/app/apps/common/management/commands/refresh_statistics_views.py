@@ -12,7 +12,7 @@ from django.db import DatabaseError, connections
 from tqdm import tqdm
 
 from apps.common.deployment import deployment_lock
-from apps.common.locks import session_lock
+from apps.common.locks import refuse_beside_backup, session_lock
 from apps.common.materialized import ADVISORY_LOCK, materialized_views, refresh
 from apps.common.owner import require_owner
 from apps.common.retry import retried
@@ -23,6 +23,7 @@ class Command(BaseCommand):
     help = __doc__ or ""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--check", action="store_true", help="name the views and change nothing")
         parser.add_argument(
             "--wait", type=float, default=60.0, help="seconds to wait for another refresh, or a deployment"
         )
@@ -33,6 +34,10 @@ class Command(BaseCommand):
         seconds = {}
         try:
             require_owner(alias, get_user_model())
+            if options["check"]:
+                self.stdout.write(json.dumps({"to_refresh": [view._meta.db_table for view in materialized_views()]}))
+                return
+            refuse_beside_backup(connections[alias])
             # Not beside a deployment, whose migrations may be waiting for a view.
             with (
                 deployment_lock(connections[alias], options["wait"]),

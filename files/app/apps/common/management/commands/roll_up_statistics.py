@@ -13,7 +13,8 @@ from django.db import DatabaseError, connections
 from django.utils import timezone
 from tqdm import tqdm
 
-from apps.common.locks import session_lock
+from apps.common.deployment import deployment_lock
+from apps.common.locks import refuse_beside_backup, session_lock
 from apps.common.owner import require_owner
 from apps.common.retry import retried
 from apps.common.rollup import ADVISORY_LOCK, CHINA, RollUp, fill, plan
@@ -35,7 +36,9 @@ class Command(BaseCommand):
         parser.add_argument("--day", type=day_of, help="a day in China, by default yesterday")
         parser.add_argument("--from", type=day_of, help="first day of several")
         parser.add_argument("--to", type=day_of, help="last day of several, by default yesterday")
-        parser.add_argument("--wait", type=float, default=60.0, help="seconds to wait for another roll-up")
+        parser.add_argument(
+            "--wait", type=float, default=60.0, help="seconds to wait for another roll-up, or a deployment"
+        )
         parser.add_argument("--database", default=DIRECT, help="alias of the owner's connection")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 (Django's signature)
@@ -44,7 +47,12 @@ class Command(BaseCommand):
         try:
             # Who does not see every row would write zeros over the figures of others.
             require_owner(alias, get_user_model())
-            with session_lock(connections[alias], ADVISORY_LOCK, options["wait"], "roll-up"):
+            refuse_beside_backup(connections[alias])
+            # Not beside a deployment, whose migrations may be waiting for a table.
+            with (
+                deployment_lock(connections[alias], options["wait"]),
+                session_lock(connections[alias], ADVISORY_LOCK, options["wait"], "roll-up"),
+            ):
                 written = self._fill(alias, plan(first, last))
         except DatabaseError as error:
             raise CommandError(f"The database refused: {str(error).strip()}") from error
