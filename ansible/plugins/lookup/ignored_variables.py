@@ -41,6 +41,7 @@ SWITCHES = (
     "restore_confirmed",
     "restore_keep_old",
     "restore_repository",
+    "restore_repository_time",
     "restore_set",
     "restore_target",
     "restore_target_value",

@@ -2,8 +2,10 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
+import pytest
 import yaml
 from test_alternative import pgbackrest, play
 from test_archive import wait_until
@@ -43,9 +45,20 @@ def converge(*options):
     return played.stdout
 
 
-def test_all_data_and_the_first_bucket_are_lost_and_come_back_from_the_second(host):
+def look(host, repository, as_of):
+    """Look as the restore of the whole cluster does."""
+    playbooks = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "../../ansible"
+    script = (playbooks / "plugins/support/cluster_restore/look_at_repository.py").read_text("utf-8")
+    host.run_test(f"cat > /root/look.py <<'END'\n{script}END")
+    return json.loads(host.check_output(f"python3 /root/look.py main {repository} 0 - '{as_of or '-'}'"))
+
+
+@pytest.mark.parametrize(("repository", "past"), [(2, False), (1, True)], ids=["the-second", "its-own-past"])
+def test_all_data_and_the_first_bucket_are_lost_and_come_back(host, repository, past):
     psql(host, "drop table if exists kept", "create table kept as select 42 as answer", "select pg_switch_wal()")
     assert pgbackrest(host, "check").rc == 0
+    as_of = host.check_output("date --utc '+%Y-%m-%d %H:%M:%S+00'") if past else ""
+    time.sleep(2)
     host.run_test(f"systemctl stop postgresql@17-main && rm -r {DATA}")
     host.run_test(
         "cd / && sudo -u postgres pgbackrest --stanza=main --repo=1 --recurse repo-ls |"
@@ -55,13 +68,16 @@ def test_all_data_and_the_first_bucket_are_lost_and_come_back_from_the_second(ho
     )
     assert pgbackrest(host, "--repo=1 --recurse repo-ls").stdout == ""
 
-    restored = pgbackrest(host, "--repo=2 restore")
+    seen = look(host, repository, as_of)
+    assert (seen["error"], [found["newest"] for found in seen["reach"].values()]) == ("", [True])
+    options = f"--repo={repository}" + (f" --repo-target-time='{as_of}'" if past else "")
+    restored = pgbackrest(host, f"{options} restore")
     assert restored.rc == 0, restored.stdout + restored.stderr
-    # What replays asks the second bucket alone.
-    assert "--repo=2" in host.file(f"{DATA}/postgresql.auto.conf").content_string
+    # What replays asks the same.
+    recovery = host.file(f"{DATA}/postgresql.auto.conf").content_string
+    assert (f"--repo={repository}" in recovery, as_of in recovery) == (True, True)
     host.run_test("systemctl start postgresql@17-main")
-    said = converge()
-    assert "Create the stanza" in said
+    assert "Create the stanza" in converge()
     assert psql(host, "select answer from kept") == "42"
     assert [state["status"]["code"] for state in info(host)["repo"]] == [0, 0]
     assert [number for number, _ in full_backups(host)] == [1, 2]
