@@ -17,6 +17,9 @@ SEGMENTS_PER_LOG: Final = 2**32 // SEGMENT_BYTES
 NOWHERE: Final = "0/0"
 # What pgBackRest complains of (the first that fits), and what to do about it.
 REMEDIES: Final = {
+    r"repo-target-time": (
+        "restore_repository_time is for a bucket that keeps versions, and is written as 2026-11-29 14:30:00+08:00"
+    ),
     r"certificate has expired|certificate expired": (
         "a certificate has expired: renew it by ansible/playbooks/renew_certificates.yml"
     ),
@@ -220,6 +223,8 @@ def _plan(look: Mapping[str, Any], request: Mapping[str, Any], plan: dict[str, A
             f"--type={'default' if kind == 'latest' else kind}",
             *action,
             f"--target-timeline={timeline}",
+            # pgBackRest hands it on to what fetches WAL.
+            *([f"--repo-target-time={request['repository_time']}"] if request["repository_time"] else []),
         ],
     }
 
@@ -228,7 +233,7 @@ def recovery_plan(look: Mapping[str, Any], request: Mapping[str, Any]) -> dict[s
     """Plan a restore from what look_at_repository.py saw.
 
     `request` has kind, value, repository, set (empty: the newest that serves), cluster (the system identifier that is
-    known here, empty where none is) and without_newest.
+    known here, empty where none is), without_newest and repository_time (empty: as it is now).
     """
     plan: dict[str, Any] = {
         "problem": "",

@@ -46,6 +46,7 @@ SWITCHES = (
     "restore_from_dump_globals",
     "restore_keep_old",
     "restore_repository",
+    "restore_repository_time",
     "restore_set",
     "restore_target",
     "restore_target_value",

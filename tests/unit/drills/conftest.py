@@ -1,6 +1,7 @@
-"""The drills are a package of the repository's root."""
+"""The drills are a package of the repository's root; contracts are looked at by the program's own rules."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+ROOT = Path(__file__).resolve().parents[3]
+sys.path[:0] = [str(ROOT), str(ROOT / "pulumi")]

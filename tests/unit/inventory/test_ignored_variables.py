@@ -56,10 +56,12 @@ def test_the_inventories_of_this_repository_set_settings_only() -> None:
     lookup_loader.add_directory(str(ROOT / "ansible/plugins/lookup"))
     plugin = lookup_loader.get("ignored_variables", loader=DataLoader())
     check = yaml.safe_load((ROOT / "ansible/playbooks/check_site.yml").read_text(encoding="utf-8"))[0]["tasks"][0]
-    settings = check["vars"]["__check_site_settings"]
+    settings, options = (check["vars"][f"__check_site_{kind}"] for kind in ("settings", "options"))
     for name in ("lab", "production"):
         assert plugin.run(settings, {"inventory_dir": str(ROOT / "inventories" / name)}) == []
         assert len(plugin.run(settings[1:], {"inventory_dir": str(ROOT / "inventories" / name)})) == 1
+    wiring = "".join(path.read_text("utf-8") for path in ROOT.glob("ansible/playbooks/group_vars/*.yml"))
+    assert {*settings, *options} >= set(re.findall(r"\benvironment_[a-z_]+", wiring))
 
 
 def test_what_a_restore_asks_for_may_be_said_by_e() -> None:

@@ -1,6 +1,7 @@
 """How far the archive of a repository reaches without a gap, over the timelines that lead to today's."""
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -42,3 +43,24 @@ def test_the_archive_reaches_up_to_its_first_gap(
 ) -> None:
     way = module.ends(timeline, HISTORY if timeline > 1 else "")
     assert module.reach("000000010000000000000002", arrived, way) == next(iter(expected))
+
+
+@pytest.mark.parametrize("past", [False, True])
+def test_an_archive_as_it_was_is_listed_folder_by_folder(module: ModuleType, past: bool) -> None:
+    name = f"000000010000000000000002-{'ab' * 20}.zst"
+    inner, file, folder = "0000000100000000", {"type": "file", "time": 7}, {"type": "path"}
+    listed = {
+        ("--recurse", "repo-ls", "archive"): {
+            ".": folder,
+            "0000000100000000": folder,
+            f"0000000100000000/{name}": file,
+        },
+        ("repo-ls", "archive"): {".": folder, inner: folder, "00000002.history": file},
+        ("repo-ls", f"archive/{inner}"): {".": folder, name: file},
+    }
+
+    def ask(form: str, *words: str) -> str:
+        assert form == "--output=json"
+        return json.dumps(listed[words])
+
+    assert module.segments(module.files(ask, "archive", past=past)) == {"000000010000000000000002": 7}

@@ -56,7 +56,8 @@ def broken(message: str) -> str:
 
 def plan(module: ModuleType, kind: str, value: str = "", **given: Any) -> dict[str, Any]:
     look = {"error": "", "info": info(), "reach": REACH, "arrived": True, "timeline": 1, "history": "", "now": NOW}
-    request = {"kind": kind, "value": value, "repository": 1, "set": "", "cluster": "77", "without_newest": False}
+    request = {"kind": kind, "value": value, "repository": 1, "repository_time": "", "set": "", "cluster": "77"}
+    request |= {"without_newest": False}
     found: dict[str, Any] = module.recovery_plan(
         {name: given.get(name, known) for name, known in look.items()},
         {name: given.get(name, known) for name, known in request.items()},
@@ -118,6 +119,7 @@ def test_a_time_goes_to_the_tool_in_utc(module: ModuleType) -> None:
         ("latest", "", {"info": broken("[CryptoError] [10] certificate has expired")}, "renew_certificates.yml"),
         ("latest", "", {"info": broken("[AccessError] access denied")}, "does not hold this stanza"),
         ("latest", "", {"info": "[]"}, "no answer"),
+        ("latest", "", {"error": "'x' is not valid for 'repo-target-time' option"}, "a bucket that keeps versions"),
         ("latest", "", {"error": "key '2' is not valid for 'repo' option"}, "no repository of this number"),
     ],
 )
@@ -127,6 +129,12 @@ def test_what_cannot_be_restored_is_refused(
     found = plan(module, kind, value, **given)
     assert reason in found["problem"]
     assert (found["set"], found["arguments"]) == ("", [])
+
+
+def test_a_bucket_may_be_read_as_it_was(module: ModuleType) -> None:
+    assert "--repo-target-time" not in " ".join(plan(module, "latest")["arguments"])
+    found = plan(module, "latest", repository_time="2026-11-29 04:30:00+00")
+    assert found["arguments"][-1] == "--repo-target-time=2026-11-29 04:30:00+00"
 
 
 def test_a_set_of_a_branch_that_was_left_is_not_offered(module: ModuleType) -> None:

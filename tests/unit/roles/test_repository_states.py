@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[3]
 RUNNING = 7713430527827088178
@@ -51,14 +52,24 @@ CASES: dict[str, tuple[str, list[Any]]] = {
 }
 BUCKET = {"bucket": "one", "region": "eu-central-1", "kms_key_arn": "arn:1"}
 SECOND = {"bucket": "two", "region": "eu-west-1", "kms_key_arn": "arn:2"}
-CONTRACTS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
-    "host": ({"type": "host", "host": "service1", "retention_days": 30}, [{"type": "host", "host": "service1"}]),
-    "bucket": ({"type": "s3", "retention_days": 30, "second": None, **BUCKET}, [{"type": "s3", **BUCKET}]),
-    "two": (
-        {"type": "s3", "retention_days": 30, "second": SECOND, **BUCKET},
-        [{"type": "s3", **BUCKET}, {"type": "s3", **SECOND}],
-    ),
+ONE = {"type": "s3", "retention_days": 30, "second": None, **BUCKET}
+TWO = ONE | {"second": SECOND}
+# The contract's repository, which one the environment declares lost, and the list.
+CONTRACTS: dict[str, tuple[dict[str, Any], Any, list[dict[str, Any]]]] = {
+    "host": ({"type": "host", "host": "service1", "retention_days": 30}, 0, [{"type": "host", "host": "service1"}]),
+    "bucket": (ONE, 0, [{"type": "s3", **BUCKET}]),
+    "two": (TWO, 0, [{"type": "s3", **BUCKET}, {"type": "s3", **SECOND}]),
+    "the first of two is lost": (TWO, 1, [{"type": "s3", **SECOND}]),
+    "the second of two is lost, said by -e": (TWO, "2", [{"type": "s3", **BUCKET}]),
+    "there is no third": (TWO, 3, [{"type": "s3", **BUCKET}, {"type": "s3", **SECOND}]),
+    "the only one can't be lost": (ONE, 1, [{"type": "s3", **BUCKET}]),
 }
+(CHECK,) = (
+    task
+    for play in yaml.safe_load((ROOT / "ansible/playbooks/check_site.yml").read_text(encoding="utf-8"))
+    for task in play.get("tasks", [])
+    if task["name"] == "Check | Refuse to lose the only repository"
+)
 
 
 def told(folder: Path, vars_file: str, cases: dict[str, tuple[dict[str, Any], str]]) -> dict[str, Any]:
@@ -96,8 +107,19 @@ def conclusions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def wired(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    check = CHECK["ansible.builtin.assert"]
+    shown = f"[wal_archive_repositories, ({check['that']}), refusal]"
     cases = {
-        name: ({"platform_repository": given}, "wal_archive_repositories") for name, (given, _) in CONTRACTS.items()
+        name: (
+            {
+                "platform_repository": given,
+                "platform_environment": "lab",
+                "environment_lost_repository": lost,
+                "refusal": check["fail_msg"],
+            },
+            shown,
+        )
+        for name, (given, lost, _) in CONTRACTS.items()
     }
     return told(tmp_path_factory.mktemp("wired"), "ansible/playbooks/group_vars/database.yml", cases)
 
@@ -109,4 +131,14 @@ def test_a_state_leads_to_what_it_needs(conclusions: dict[str, Any], name: str) 
 
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_the_contracts_repository_and_its_second_become_the_list(wired: dict[str, Any], name: str) -> None:
-    assert wired[name] == CONTRACTS[name][1]
+    assert wired[name][0] == CONTRACTS[name][2]
+
+
+@pytest.mark.parametrize("name", [name for name, (_, lost, _) in CONTRACTS.items() if lost])
+def test_a_lost_repository_is_left_out_or_refused(wired: dict[str, Any], name: str) -> None:
+    kept, accepted, refusal = wired[name]
+    given, lost, _ = CONTRACTS[name]
+    declared = 2 if given.get("second") else 1
+    assert accepted == (len(kept) < declared)
+    assert refusal.startswith(f"environment_lost_repository={lost}: the stack has {declared} of at most 2 repositories")
+    assert "Take the setting out of inventories/lab/group_vars" in refusal

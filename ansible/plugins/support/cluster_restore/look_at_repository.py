@@ -1,7 +1,7 @@
 """Runs on a database host, as root, with the standard library alone: prints what a repository holds as JSON.
 
-Arguments: stanza, number of the repository, timeline to stay on (0: the newest), segment to wait for ("-": none).
-Changes nothing.
+Arguments: stanza, number of the repository, timeline to stay on (0: the newest), segment to wait for ("-": none), time
+as of which a bucket with versions is read ("-": now). Changes nothing.
 """
 
 import json
@@ -9,7 +9,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 SECONDS_MAX = 600
@@ -59,34 +60,49 @@ def reach(start: str, arrived: Mapping[str, float], way: list[tuple[int, int]]) 
         last, place = name, place + 1
 
 
-def segments(stanza: str, repository: str, folder: str) -> dict[str, float]:
+def files(ask: Callable[..., str], folder: str, *, past: bool) -> dict[str, Any]:
+    """Return what lies in an archive, by `FOLDER/NAME`."""
+    listed: dict[str, Any] = json.loads(ask("--output=json", *([] if past else ["--recurse"]), "repo-ls", folder))
+    if not past:
+        return listed
+    # pgBackRest fails on a list of more than a thousand versions: https://github.com/pgbackrest/pgbackrest/issues/2854
+    folders = [name for name, entry in listed.items() if entry["type"] == "path" and name != "."]
+    return {
+        f"{inner}/{name}": entry
+        for inner in folders
+        for name, entry in json.loads(ask("--output=json", "repo-ls", f"{folder}/{inner}")).items()
+    }
+
+
+def segments(listed: Mapping[str, Any]) -> dict[str, float]:
     """Return all segments of an archive, and when each came."""
-    listed = json.loads(pgbackrest(stanza, f"--repo={repository}", "--output=json", "--recurse", "repo-ls", folder))
     named = ((re.search(r"/([0-9A-F]{24})-[0-9a-f]{40}", name), found) for name, found in listed.items())
     return {match[1]: found["time"] for match, found in named if match}
 
 
-def main(stanza: str, repository: str, timeline: int, awaited: str) -> dict[str, Any]:
+def main(stanza: str, repository: str, timeline: int, awaited: str, as_of: str) -> dict[str, Any]:
     """Ask."""
+    past = as_of != "-"
+    ask = partial(pgbackrest, stanza, f"--repo={repository}", *([f"--repo-target-time={as_of}"] if past else []))
     seen: dict[str, Any] = {"error": "", "info": "[]", "arrived": True, "timeline": 0, "history": "", "reach": {}}
     try:
-        seen["info"] = pgbackrest(stanza, f"--repo={repository}", "--output=json", "info")
+        seen["info"] = ask("--output=json", "info")
         stanzas = json.loads(seen["info"], strict=False)
         # A stanza that was upgraded holds several archives; the last is of today's cluster.
         held = [found for found in stanzas[0].get("archive", []) if found["max"]] if stanzas else []
         if held:
             folder = f"archive/{stanza}/{held[-1]['id']}"
             deadline = time.monotonic() + ARRIVAL_SECONDS_MAX
-            arrived = segments(stanza, repository, folder)
-            while awaited != "-" and awaited not in arrived and time.monotonic() < deadline:
+            arrived = segments(files(ask, folder, past=past))
+            while not past and awaited not in ("-", *arrived) and time.monotonic() < deadline:
                 time.sleep(1)
-                arrived = segments(stanza, repository, folder)
+                arrived = segments(files(ask, folder, past=past))
             seen["arrived"] = awaited in ("-", *arrived)
             # After the wait: a leader may just have begun a timeline of its own.
             seen["timeline"] = timeline or int(max(arrived, default=held[-1]["max"])[:8], 16)
             if seen["timeline"] > 1:
                 history = f"{folder}/{seen['timeline']:08X}.history"
-                seen["history"] = pgbackrest(stanza, f"--repo={repository}", "repo-get", history)
+                seen["history"] = ask("repo-get", history)
             way = ends(seen["timeline"], seen["history"])
             newest = max((name for name in arrived if int(name[:8], 16) == seen["timeline"]), default="")
             for backup in stanzas[0]["backup"]:
@@ -100,4 +116,4 @@ def main(stanza: str, repository: str, timeline: int, awaited: str) -> dict[str,
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])))
+    print(json.dumps(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:6])))

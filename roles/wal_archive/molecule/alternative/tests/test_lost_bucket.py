@@ -1,0 +1,109 @@
+"""One of the two buckets is lost: it is empty, and the data are gone with it; or it is closed, and is left out."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from test_alternative import pgbackrest, play
+from test_archive import wait_until
+
+CONVERGE = "molecule/alternative/converge.yml"
+DATA = "/var/lib/postgresql/17/main"
+# What the server refuses as where a region, a key or an account is gone.
+CLOSE = "sed -i 's|location / {|location /freelance-backup { return 403; } &|' /etc/nginx/conf.d/s3.conf"
+OPEN = "sed -i 's|location /freelance-backup { return 403; } ||' /etc/nginx/conf.d/s3.conf"
+
+
+def psql(host, *statements):
+    done = host.run("cd / && sudo -u postgres psql -XqtA " + " ".join(f'-c "{text}"' for text in statements))
+    assert done.rc == 0, done.stderr
+    return done.stdout.strip()
+
+
+def info(host):
+    [stanza] = json.loads(pgbackrest(host, "--output=json info").stdout)
+    return stanza
+
+
+def newest(host):
+    """By repository, the last segment."""
+    return {found["database"]["repo-key"]: found["max"] for found in info(host)["archive"]}
+
+
+def full_backups(host):
+    """By repository."""
+    return [(found["database"]["repo-key"], found["label"]) for found in info(host)["backup"]]
+
+
+def converge(*options):
+    """Play what the site does; it must succeed. What it said."""
+    played = play(*options, playbook=CONVERGE)
+    assert played.returncode == 0, played.stdout[-3000:] + played.stderr[-3000:]
+    return played.stdout
+
+
+def look(host, repository, as_of):
+    """Look as the restore of the whole cluster does."""
+    playbooks = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "../../ansible"
+    script = (playbooks / "plugins/support/cluster_restore/look_at_repository.py").read_text("utf-8")
+    host.run_test(f"cat > /root/look.py <<'END'\n{script}END")
+    return json.loads(host.check_output(f"python3 /root/look.py main {repository} 0 - '{as_of or '-'}'"))
+
+
+@pytest.mark.parametrize(("repository", "past"), [(2, False), (1, True)], ids=["the-second", "its-own-past"])
+def test_all_data_and_the_first_bucket_are_lost_and_come_back(host, repository, past):
+    psql(host, "drop table if exists kept", "create table kept as select 42 as answer", "select pg_switch_wal()")
+    assert pgbackrest(host, "check").rc == 0
+    as_of = host.check_output("date --utc '+%Y-%m-%d %H:%M:%S+00'") if past else ""
+    time.sleep(2)
+    host.run_test(f"systemctl stop postgresql@17-main && rm -r {DATA}")
+    host.run_test(
+        "cd / && sudo -u postgres pgbackrest --stanza=main --repo=1 --recurse repo-ls |"
+        " xargs -I@ curl --silent --fail --cacert /etc/ssl/platform/ca.crt --request DELETE"
+        " -H 'Authorization: AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/cn-north-1/s3/aws4_request'"
+        " https://wal-archive-alternative-1:9443/freelance-backup/main/@"
+    )
+    assert pgbackrest(host, "--repo=1 --recurse repo-ls").stdout == ""
+
+    seen = look(host, repository, as_of)
+    assert (seen["error"], [found["newest"] for found in seen["reach"].values()]) == ("", [True])
+    options = f"--repo={repository}" + (f" --repo-target-time='{as_of}'" if past else "")
+    restored = pgbackrest(host, f"{options} restore")
+    assert restored.rc == 0, restored.stdout + restored.stderr
+    # What replays asks the same.
+    recovery = host.file(f"{DATA}/postgresql.auto.conf").content_string
+    assert (f"--repo={repository}" in recovery, as_of in recovery) == (True, True)
+    host.run_test("systemctl start postgresql@17-main")
+    assert "Create the stanza" in converge()
+    assert psql(host, "select answer from kept") == "42"
+    assert [state["status"]["code"] for state in info(host)["repo"]] == [0, 0]
+    assert [number for number, _ in full_backups(host)] == [1, 2]
+    assert "changed=0" in converge()
+
+
+def test_what_waits_for_a_closed_bucket_is_archived_once_it_is_left_out(host):
+    scenario = yaml.safe_load((Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "molecule.yml").read_text("utf-8"))
+    second = scenario["provisioner"]["inventory"]["group_vars"]["all"]["wal_archive_repositories"][1]
+    kept = [label for number, label in full_backups(host) if number == 2]
+    host.run_test(f"{CLOSE} && systemctl reload nginx")
+    try:
+        psql(host, "select pg_logical_emit_message(true, 'test', 'a segment')")
+        segment = psql(host, "select pg_walfile_name(pg_switch_wal())")
+        wait_until(lambda: newest(host)[2] >= segment)
+        refused = pgbackrest(host, "--archive-timeout=5 check")
+        assert (refused.rc != 0, "403" in refused.stdout + refused.stderr) == (True, True), refused.stdout
+        ready = host.file(f"{DATA}/pg_wal/archive_status/{segment}.ready")
+        assert ready.exists
+
+        converge("-e", json.dumps({"wal_archive_repositories": [second]}))
+        assert not ready.exists
+        assert [(state["key"], state["status"]["code"]) for state in info(host)["repo"]] == [(1, 0)]
+        assert full_backups(host) == [(1, label) for label in kept]
+    finally:
+        host.run_test(f"{OPEN} && systemctl reload nginx")
+        converge()
+    assert [state["status"]["code"] for state in info(host)["repo"]] == [0, 0]
+    assert min(newest(host).values()) > segment
