@@ -132,6 +132,19 @@ def test_a_release_that_cannot_be_migrated_is_not_used_and_the_next_one_goes_on(
     assert "Europe" not in deployment.server.run("cat", tampered)
 
 
+def test_a_host_that_does_not_deploy_gets_the_code_alone(deployment: Deployment) -> None:
+    alone = {"schema_migrations_deploys": False, "schema_migrations_env_file": "/etc/code-alone/app.env"}
+    played = deployment.run("-e", json.dumps(alone))
+    assert played.returncode == 0, played.stdout
+    assert deployment.server.run("find", "/etc/code-alone", "-type", "f") == ""
+    given = ["ENV_FILE", "DB_SSLROOTCERT", "DJANGO_SECRET_KEY", "DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST"]
+    check = [f"{deployment.current()}/venv/bin/python", f"{deployment.current()}/app/manage.py", "check"]
+    anybody = ["runuser", "-u", "nobody", "--", "env", *(f"{name}=/dev/null" for name in given)]
+    assert "no issues" in deployment.server.run(*anybody, *check)
+    again = deployment.run("-e", json.dumps(alone))
+    assert "changed=0" in again.stdout
+
+
 def half_made(server: Server) -> Any:
     return server.sql("freelance_scratch", "SELECT to_regclass('payments_half');")
 

@@ -21,12 +21,13 @@ def test_every_migration_of_the_release_is_applied(leader: SimpleNamespace) -> N
     assert ours - applied == set()
 
 
-def test_the_release_on_the_host_is_the_one_that_the_database_names(
+def test_the_release_on_each_host_is_the_one_that_the_database_names(
     leader: SimpleNamespace, environment: Environment
 ) -> None:
-    first = environment.hosts("database")[0]
-    current = environment.connection(first).run("readlink -f /opt/freelance-platform/current").stdout.strip()
-    assert current.rpartition("/")[2] == leader.queries["release"][0]["release"]
+    read = "readlink -f /opt/freelance-platform/current"
+    current = {name: environment.connection(name).run(read).stdout.strip() for name in environment.hosts("database")}
+    named = leader.queries["release"][0]["release"]
+    assert {name: path for name, path in current.items() if path.rpartition("/")[2] != named} == {}
 
 
 def test_settings_and_keys_are_for_the_application_and_those_of_the_owner_for_its_user_alone(

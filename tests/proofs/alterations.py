@@ -151,14 +151,15 @@ def _escaped(text: str) -> str:
 
 def _release(lab: Environment) -> Iterator[Alteration]:
     """The jobs' folders, and each file of the application; its environment is left as it is, for a check runs it."""
-    host = lab.hosts("database")[0]
+    first = lab.hosts("database")[0]
     for folder in ("/var/backups/freelance-application", "/var/lib/freelance-application"):
-        yield Alteration(host, f"mode of {folder}", f"chmod 0777 {folder}", _escaped(folder))
+        yield Alteration(first, f"mode of {folder}", f"chmod 0777 {folder}", _escaped(folder))
     find = f"find -L {RELEASE}/MANIFEST {RELEASE}/app -type f ! -path '*/__pycache__/*' ! -name .env"
     # All have one reporter.
     append = f'{find} -exec sh -c \'for file; do echo "# altered" >> "$file"; done\' sh {{}} +'
-    for path in script(lab, host, find).splitlines():
-        yield Alteration(host, path, append, r"Compare the release on the host|Unpack it and make its virtual")
+    for host in lab.hosts("database"):
+        for path in script(lab, host, find).splitlines():
+            yield Alteration(host, path, append, r"Compare the release on the host|Unpack it and make its virtual")
 
 
 def _hosts(lab: Environment, leader: str) -> Iterator[Alteration]:

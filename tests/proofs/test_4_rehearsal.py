@@ -40,6 +40,7 @@ def test_a_restore_is_rehearsed_on_a_replica_and_leaves_nothing_behind(lab: Envi
     assert checks["amcheck"] == ["postgres", "freelance_platform"]
     migrations = script(lab, acting[0], MIGRATIONS)
     assert checks["compared_rows"] == {"freelance_platform": int(migrations)}
+    assert "manage.py check --database=default: System check identified no issues" in checks["application"]
     archived = checks["replayed_segment"]
     assert archived >= record["archive_end"][8:], "replayed to the end of the archive"
 

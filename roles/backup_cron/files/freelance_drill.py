@@ -27,7 +27,7 @@ ARCHIVED_SECONDS_MAX = 120
 MARKER_SECONDS_MAX = 3600  # one is written every few minutes
 POLL_SECONDS = 2.0
 DIFFERENCES_MAX = 20
-APPLICATION = "manage.py check is left out: the release lies on one host, where its own users alone can read it"
+NO_APPLICATION = "left out: no command of an application is configured (backup_cron_drill_application_command)"
 FIGURES = ("rto_seconds", "rpo_seconds", "bytes", "bytes_per_second")
 
 
@@ -133,6 +133,11 @@ def compare_rows(config: Config, live: Socket, restored: Socket, target: Marker)
     return counts
 
 
+def readers(config: Config) -> Sequence[str]:
+    """Name the roles that read in the restored cluster besides the superuser: who dumps, and the application's."""
+    return [role for role in (config.dump_role, config.drill["application"]["role"]) if role]
+
+
 def live_committed_seconds(live: Socket) -> float:
     """Tell when this host's live server last took a commit; a leader doesn't know, so that now counts."""
     if live.ask("SELECT pg_is_in_recovery()") == "t":
@@ -148,7 +153,8 @@ def look(config: Config, server: Server, target: Marker, live: Sequence[Marker],
     record["rto_seconds"] = round(time.monotonic() - began, 3)
     checks["markers"] = compare(live, read_markers(server.socket), target)
     checks["compared_rows"] = compare_rows(config, server.live, server.socket, target)
-    checks["application"] = APPLICATION
+    application = config.drill["application"]
+    checks["application"] = server.checked_by(application) if application["command"] else NO_APPLICATION
     server.stop()
     server.start("")
     server.wait_until("NOT pg_is_in_recovery()")
@@ -195,7 +201,7 @@ def perform(config: Config, record: dict[str, Any]) -> None:
             raise JobError("\n".join([str(error), *damaged]), error.status) from error
         record["restore_seconds"] = round(time.monotonic() - started, 3)
         record["bytes_per_second"] = round(size / max(record["restore_seconds"], 0.001))
-        look(config, Server(scratch, live, config.dump_role), target, markers, record)
+        look(config, Server(scratch, live, readers(config)), target, markers, record)
     finally:
         scratch.clear()
 

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from freelance_jobs import JobError, run_tool
 from freelance_markers import Socket
@@ -32,10 +33,12 @@ OWN = {
 ENDED_BY = {"postgres": signal.SIGQUIT, "pgbackrest": signal.SIGTERM}
 
 
-def run_gently(argv: Sequence[str], *, timeout_seconds: float | None = None) -> None:
-    """Run a program that leaves the processor and the disk to the live server."""
+def run_gently(
+    argv: Sequence[str], *, environment: Mapping[str, str] | None = None, timeout_seconds: float | None = None
+) -> str:
+    """Run a program that leaves the processor and the disk to the live server, and return its output."""
     try:
-        run_tool([*GENTLY, *argv], timeout_seconds=timeout_seconds)
+        return run_tool([*GENTLY, *argv], environment=environment, timeout_seconds=timeout_seconds)
     except JobError as error:
         raise JobError(str(error).replace(GENTLY[0], argv[0], 1), error.status) from error
 
@@ -110,8 +113,8 @@ class Scratch:
 class Server:
     """The private server: its socket in the scratch folder, no TCP, the system user postgres alone (peer)."""
 
-    def __init__(self, scratch: Scratch, live: Socket, reader: str) -> None:
-        self.scratch, self.live, self.reader = scratch, live, reader
+    def __init__(self, scratch: Scratch, live: Socket, readers: Sequence[str]) -> None:
+        self.scratch, self.live, self.readers = scratch, live, readers
         self.socket = Socket(folder=scratch.socket, port=5432)
         self.binaries = Path(live.ask("SELECT setting FROM pg_config WHERE name = 'BINDIR'"))
 
@@ -153,9 +156,10 @@ class Server:
     def start(self, target_time: str) -> None:
         """Start it; pg_ctl waits until it answers, which a server in recovery does once its data are consistent."""
         folder = self.scratch.folder
+        rules = "".join(f"local all {role} peer map=drill\n" for role in self.readers)
         files = {
-            "pg_hba.conf": f"local all postgres peer\nlocal all {self.reader} peer map=drill\n",
-            "pg_ident.conf": f"drill postgres {self.reader}\n",
+            "pg_hba.conf": f"local all postgres peer\n{rules}",
+            "pg_ident.conf": "".join(f"drill postgres {role}\n" for role in self.readers),
         }
         # Settings of the live cluster, and pgBackRest's own way to the archive: all of it stands in postgresql.conf.
         files |= {"data/postgresql.auto.conf": "", "postgresql.conf": self.settings(target_time)}
@@ -190,6 +194,16 @@ class Server:
         text, seconds, last_byte = told.split("|")
         number, per_log = int(last_byte) // segment_bytes, 2**32 // segment_bytes
         return text, float(seconds or 0), f"{number // per_log:08X}{number % per_log:08X}"
+
+    def checked_by(self, application: Mapping[str, Any]) -> str:
+        """Let an application's own command look at this server; return the command and what it said last."""
+        command: list[str] = application["command"]
+        environment = {
+            name: value.replace("{socket}", str(self.scratch.socket))
+            for name, value in application["environment"].items()
+        }
+        said = run_gently(command, environment=environment, timeout_seconds=self.scratch.timeout_seconds)
+        return f"{' '.join(command)}: {(said.strip().splitlines() or ['exit status 0'])[-1]}"
 
     def amcheck(self, databases: Sequence[str]) -> None:
         """Check every table and index of databases, each index against its whole table."""

@@ -18,6 +18,7 @@ short_description: Build a release from an archive, use it, keep the newest ones
 description:
   - With C(state=present) the release is unpacked, gets its virtual environment from the archive's wheels and a
     manifest of every file with owner, mode and hash. A release that differs from its manifest is built anew.
+  - Everybody on the host may read it, for it is code and holds no secret; the folder of its settings is the group's.
   - Where that is needed and the archive is not on the host yet, nothing happens and C(needs_archive) is true.
   - With C(state=current) the link C(current) points to it and old releases are removed.
 options:
@@ -25,7 +26,7 @@ options:
   release: {description: Id of the release., type: str, required: true}
   archive: {description: Archive on the host with app/ and wheels/., type: path}
   python: {description: Interpreter of the host., type: path, default: /usr/bin/python3}
-  group: {description: Group that may read the release., type: str, required: true}
+  group: {description: Group of the release and of the folder of its settings., type: str, required: true}
   env_file: {description: File that the release reads its settings from., type: path, required: true}
   keep: {description: Releases to keep., type: int, default: 3}
   state: {description: What to reach., type: str, choices: [present, current], default: present}
@@ -42,6 +43,9 @@ rooted: {description: The application's folder exists., type: bool, returned: al
 """
 
 MANIFEST = "MANIFEST"
+# What everybody reads and runs, and the folder of the settings, which the group alone enters.
+FOLDER_MODE, RUN_MODE, READ_MODE = 0o755, 0o755, 0o644
+SETTINGS_MODE = 0o750
 
 
 class Releases:
@@ -57,7 +61,8 @@ class Releases:
     def intact(self) -> bool:
         """Whether the release is complete and each file is as it was built."""
         try:
-            return (self.path / MANIFEST).read_text() == self.manifest()
+            mode = self.path.stat().st_mode & 0o7777
+            return mode == FOLDER_MODE and (self.path / MANIFEST).read_text() == self.manifest()
         except OSError:
             return False
 
@@ -92,7 +97,7 @@ class Releases:
         (self.path / "app/.env").symlink_to(self.params["env_file"])
         self._give_to_group()
         (self.path / MANIFEST).write_text(self.manifest())
-        (self.path / MANIFEST).chmod(0o640)
+        (self.path / MANIFEST).chmod(READ_MODE)
 
     def _give_to_group(self) -> None:
         group = grp.getgrnam(self.params["group"]).gr_gid
@@ -100,33 +105,33 @@ class Releases:
             os.chown(path, 0, group, follow_symlinks=False)
             if not path.is_symlink():
                 runnable = path.is_dir() or path.stat().st_mode & 0o100
-                path.chmod(0o750 if runnable else 0o640)
+                path.chmod(RUN_MODE if runnable else READ_MODE)
 
     @staticmethod
     def _run(*command: str) -> None:
         subprocess.run(command, check=True, capture_output=True, text=True, umask=0o022)
 
-    def folders(self) -> list[Path]:
-        """Folders that root owns and the application's group may enter."""
-        return [self.root, self.folder, Path(self.params["env_file"]).parent]
+    def folders(self) -> dict[Path, int]:
+        """Folders that root owns, of the application's group, with their modes."""
+        return {self.root: FOLDER_MODE, self.folder: FOLDER_MODE, Path(self.params["env_file"]).parent: SETTINGS_MODE}
 
     def folders_in_order(self) -> bool:
         """Whether they are there, with the owner and mode that they should have."""
         try:
-            wanted = (0, grp.getgrnam(self.params["group"]).gr_gid, 0o750)
-            found = {(info.st_uid, info.st_gid, info.st_mode & 0o7777) for info in map(Path.stat, self.folders())}
+            group = grp.getgrnam(self.params["group"]).gr_gid
+            found = [(folder.stat(), mode) for folder, mode in self.folders().items()]
         except (FileNotFoundError, KeyError):
             # A check on an empty host: neither the folders nor the group are there yet.
             return False
-        return found == {wanted}
+        return all((info.st_uid, info.st_gid, info.st_mode & 0o7777) == (0, group, mode) for info, mode in found)
 
     def prepare_folders(self) -> None:
         """Make them so."""
         group = grp.getgrnam(self.params["group"]).gr_gid
-        for folder in self.folders():
+        for folder, mode in self.folders().items():
             folder.mkdir(parents=True, exist_ok=True)
             os.chown(folder, 0, group)
-            folder.chmod(0o750)
+            folder.chmod(mode)
 
     def in_use(self) -> bool:
         """Whether `current` points to the release."""

@@ -50,6 +50,7 @@ def config(tmp_path: Path) -> Any:
         repositories=2,
         drill={
             "compare_query": "",
+            "application": {"command": [], "environment": {}, "role": ""},
             "scratch_dir": str(tmp_path / "scratch"),
             "timeout_seconds": 60,
             "wal_room_mib": 64,
@@ -166,6 +167,45 @@ def test_rows_that_differ_at_the_target_are_told(config: Any) -> None:
     assert live.asked == restored.asked == "backup, shop: SELECT x WHERE t < 'at 300.000000'"
     with pytest.raises(drill.JobError, match=r"shop: SELECT .* differ: \['b\|2'\]"):
         drill.compare_rows(config, live, Rows("a|1"), marker(3))
+
+
+def test_the_applications_role_reads_besides_who_dumps(config: Any) -> None:
+    assert drill.readers(config) == ["backup"]
+    config.drill["application"] = {"command": ["check"], "environment": {}, "role": "shopkeeper"}
+    assert drill.readers(config) == ["backup", "shopkeeper"]
+
+
+class AtTheTarget:
+    """Stands in for the private server, up to what the application says there."""
+
+    socket = live = None
+
+    def start(self, target_time: str) -> None:
+        """It is there."""
+
+    def wait_until(self, question: str) -> None:
+        """It is so."""
+
+    def checked_by(self, application: Any) -> str:
+        return f"asked {application['role']}"
+
+    def stop(self) -> None:
+        raise drill.JobError("enough")
+
+
+@pytest.mark.parametrize(
+    ("application", "told_of"),
+    [({"command": [], "role": ""}, "left out: "), ({"command": ["x"], "role": "shopkeeper"}, "asked shopkeeper")],
+)
+def test_the_record_says_what_the_application_found_or_that_there_is_none(
+    config: Any, monkeypatch: pytest.MonkeyPatch, application: dict[str, Any], told_of: str
+) -> None:
+    monkeypatch.setattr(drill, "read_markers", lambda _: [marker(2)])
+    config.drill["application"] = application
+    record: dict[str, Any] = {"checks": {}, "restore_seconds": 1}
+    with pytest.raises(drill.JobError, match="enough"):
+        drill.look(config, AtTheTarget(), marker(3), [marker(2), marker(3)], record)
+    assert record["checks"]["application"].startswith(told_of)
 
 
 def test_repositories_take_turns(config: Any) -> None:

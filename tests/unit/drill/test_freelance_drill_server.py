@@ -45,7 +45,7 @@ def scratch(tmp_path: Path) -> Any:
 @pytest.fixture
 def server(scratch: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(servers, "run_tool", lambda *_, **__: CONTROL)
-    return servers.Server(scratch, Live(), "backup")
+    return servers.Server(scratch, Live(), ["backup", "shopkeeper"])
 
 
 def test_the_private_server_is_reached_by_its_socket_alone_and_archives_nothing(server: Any, tmp_path: Path) -> None:
@@ -62,6 +62,45 @@ def test_the_private_server_is_reached_by_its_socket_alone_and_archives_nothing(
     (fetch,) = [line for line in text.splitlines() if line.startswith("restore_command")]
     assert "--repo=2 " in fetch
     assert fetch.endswith('--no-archive-async archive-get %f "%p"\'')
+
+
+def test_nobody_but_the_readers_is_let_in_besides_the_superuser(
+    server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(servers, "run_gently", lambda *_, **__: "")
+    server.start("")
+    assert (tmp_path / "pg_hba.conf").read_text().splitlines() == [
+        "local all postgres peer",
+        "local all backup peer map=drill",
+        "local all shopkeeper peer map=drill",
+    ]
+    assert (tmp_path / "pg_ident.conf").read_text() == "drill postgres backup\ndrill postgres shopkeeper\n"
+
+
+@pytest.fixture
+def ran(server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The server, with programs that are run for real."""
+    monkeypatch.undo()
+    monkeypatch.setattr(servers, "GENTLY", ["nice"])
+    return server
+
+
+@pytest.mark.parametrize(
+    ("script", "said"), [('echo first; echo "at $HOST"', "at {}/socket"), ("true", "exit status 0")]
+)
+def test_an_application_is_told_where_the_server_is_and_its_last_line_is_kept(
+    ran: Any, tmp_path: Path, script: str, said: str
+) -> None:
+    check = {"command": ["sh", "-c", script], "environment": {"HOST": "{socket}"}, "role": "shopkeeper"}
+    assert ran.checked_by(check) == f"sh -c {script}: {said.format(tmp_path)}"
+
+
+def test_an_application_that_refuses_ends_the_drill_with_its_words(ran: Any) -> None:
+    check = {"command": ["sh", "-c", "echo no such role >&2; exit 3"], "environment": {}, "role": "nobody"}
+    with pytest.raises(servers.JobError, match=r"(?s)^sh ended with exit status 3:.*no such role") as caught:
+        ran.checked_by(check)
+    assert caught.value.status == 3
 
 
 def test_it_has_at_least_what_the_restored_and_the_live_server_have(server: Any) -> None:

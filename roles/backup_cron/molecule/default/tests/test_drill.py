@@ -77,6 +77,7 @@ def test_a_restore_is_rehearsed_and_measured(host, backup, marker, drill, ask):
     assert record["backup_label"] == backup.rpartition("/")[2]
     assert record["checks"]["markers"] >= 1
     assert record["checks"]["compared_rows"] == {"shop": 1}
+    assert record["checks"]["application"].endswith(": clerk|t")
     assert record["checks"]["amcheck"] == ["postgres", "shop"]
     assert min(record[name] for name in ("rto_seconds", "bytes", "bytes_per_second")) > 0
     assert record["rpo_seconds"] >= 0

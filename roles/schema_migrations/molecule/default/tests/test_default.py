@@ -103,7 +103,14 @@ def test_the_release_cannot_be_changed_by_the_users_that_run_it(host):
     for user in ("freelance", "freelance-owner"):
         writable = host.run(f"sudo -u {user} find {ROOT} -writable -not -type l")
         assert writable.stdout == "", writable.stdout
-    assert host.run(f"find {ROOT} -perm /o=rwx -not -type l").stdout == ""
+    assert host.run(f"find {ROOT} -perm /go=w -not -type l").stdout == ""
+
+
+def test_everybody_may_run_the_code_and_nobody_else_reads_the_settings(host):
+    manage = f"{ROOT}/current/venv/bin/python {ROOT}/current/app/manage.py check"
+    assert "Permission denied" in host.run("sudo -u nobody cat /etc/freelance-platform/app.env").stderr
+    given = "ENV_FILE=/dev/null DJANGO_SECRET_KEY=x DB_NAME=x DB_USER=x DB_PASSWORD=x DB_HOST=/x"
+    assert "no issues" in host.check_output(f"cd / && sudo -u nobody {given} {manage}")
 
 
 def test_the_archive_is_gone_after_it_was_unpacked(host):
