@@ -168,7 +168,9 @@ def test_a_lost_volume_that_is_given_up_is_made_again_with_its_host(machine: Mac
     assert "+ 2 created" in machine.out("pulumi up --yes --skip-preview --stack lab")
     assert read_marker(machine, "db3", "data") == kept
     # The kernel lets go of the old device once its last mount is gone, a moment after the old host is.
-    machine.run(f"for _ in {{1..60}}; do losetup --list | grep -q '{machine.root}.*(deleted)' || exit 0; sleep 1; done; exit 1")
+    machine.run(
+        f"for _ in {{1..60}}; do losetup --list | grep -q '{machine.root}.*(deleted)' || exit 0; sleep 1; done; exit 1"
+    )
     machine.run("pulumi up --yes --skip-preview --stack lab --expect-no-changes")
 
 

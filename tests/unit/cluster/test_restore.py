@@ -113,12 +113,12 @@ def test_the_newest_segment_of_all_members_is_awaited(switched: list[str], waiti
         wal_archive_stanza="main",
         playbook_dir=str(PLAYBOOKS),
     )
-    assert known.template(found["ansible.builtin.script"]["cmd"]).split()[3:] == ["0", awaited]
+    assert known.template(found["ansible.builtin.script"]["cmd"]).split()[3:] == ["0", awaited, "-"]
 
 
 def test_what_the_leader_could_not_archive_as_it_stopped_is_not_lost_without_a_word() -> None:
     found = task("Archive | Refuse to lose it", "archive_end")
-    given = {"kind": "latest", "value": "", "repository": 1, "set": "", "without_newest": False}
+    given = {"kind": "latest", "value": "", "repository": 1, "repository_time": "", "set": "", "without_newest": False}
     for change, request, torn, passes in (
         ({}, {}, False, True),
         ({"arrived": False}, {}, False, False),
