@@ -158,14 +158,15 @@ def look(config: Config, server: Server, target: Marker, live: Sequence[Marker],
     server.stop()
     server.start("")
     server.wait_until("NOT pg_is_in_recovery()")
+    live_seconds = live_committed_seconds(server.live)
     checks["replayed_to"], committed_seconds, segment = server.replayed_to()
     checks["replayed_segment"] = segment
     if segment < record["archive_end"][8:]:
         raise server.scratch.told(
             f"the WAL ended in segment {segment}, though the archive goes on to {record['archive_end']}"
         )
-    # What the live cluster had committed when the archive was asked, and the archive did not have.
-    record["rpo_seconds"] = round(max(0.0, record["live_committed_seconds"] - committed_seconds), 3)
+    # Now, and not when the archive was first asked: by now that end would be here, however long its way had been.
+    record["rpo_seconds"] = round(max(0.0, live_seconds - committed_seconds), 3)
     if target not in read_markers(server.socket):
         raise server.scratch.told(
             f"marker {target.id}, whose segment {target.segment} is archived, is missing at the archive's end"
@@ -185,7 +186,6 @@ def perform(config: Config, record: dict[str, Any]) -> None:
         timeout_seconds=config.drill["timeout_seconds"],
     )
     scratch.clear()  # of a drill that was killed
-    record["live_committed_seconds"] = live_committed_seconds(live)
     markers = read_markers(live)
     refuse_old(markers)
     target, backup, record["archive_end"] = choose(config, record["repository"], markers)

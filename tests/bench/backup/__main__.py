@@ -42,9 +42,9 @@ def measure(gigabytes: float) -> dict[str, Any]:
     """Everything in one run."""
     say(f"hosts, and a marketplace of {gigabytes:g} GB")
     with hosts.pair(gigabytes) as pair:
+        if (size := copies.data_bytes(pair, hosts.DATA)) < gigabytes * 1e9:
+            raise SystemExit(f"the seed made {size} bytes: raise hosts.PEOPLE_PER_GB")
         ways = copies.measure(pair, say)
-        if ways["full backup"]["bytes"] < gigabytes * 1e9:
-            raise SystemExit(f"the seed made {ways['full backup']['bytes']} bytes: raise hosts.PEOPLE_PER_GIB")
         say("pgbench, alone and beside a full backup")
         clients = traffic.measure(pair, gigabytes, ways["full backup"]["seconds"])
         return {

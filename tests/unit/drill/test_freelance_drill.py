@@ -208,6 +208,37 @@ def test_the_record_says_what_the_application_found_or_that_there_is_none(
     assert record["checks"]["application"].startswith(told_of)
 
 
+class ToTheEnd(AtTheTarget):
+    """Goes on to the archive's end, whose last commit is of second 100; meanwhile the live cluster takes more."""
+
+    live_seconds = 100.0
+
+    def stop(self) -> None:
+        """It is stopped."""
+
+    def wait_until(self, question: str) -> None:
+        if question == "NOT pg_is_in_recovery()":
+            self.live_seconds = 107.5
+
+    def replayed_to(self) -> tuple[str, float, str]:
+        return "then", 100.0, "0000000000000005"
+
+    def amcheck(self, databases: Any) -> None:
+        """All is well."""
+
+
+def test_what_a_disaster_at_the_end_of_the_replay_would_have_cost_is_told(
+    config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ToTheEnd()
+    monkeypatch.setattr(drill, "live_committed_seconds", lambda _: server.live_seconds)
+    monkeypatch.setattr(drill, "read_markers", lambda _: [marker(2)])
+    monkeypatch.setattr(drill, "compare", lambda *_: 1)
+    record: dict[str, Any] = {"checks": {}, "restore_seconds": 1, "archive_end": "000000010000000000000005"}
+    drill.look(config, server, marker(2), [marker(2)], record)
+    assert record["rpo_seconds"] == 7.5
+
+
 def test_repositories_take_turns(config: Any) -> None:
     assert drill.next_repository(config) == 1
     path = Path(config.status_dir) / drill.RECORD
@@ -267,7 +298,6 @@ def test_a_damaged_set_is_told_with_its_files_and_what_was_restored_goes(
         (scratch.folder / "data").mkdir()
         raise drill.JobError("pgbackrest ended with exit status 29", 29)
 
-    monkeypatch.setattr(drill, "live_committed_seconds", lambda _: 1.0)
     monkeypatch.setattr(drill, "read_markers", lambda _: [marker(3)])
     monkeypatch.setattr(drill, "held", lambda *_: stanza(100))
     monkeypatch.setattr(drill, "refuse_without_room", lambda *_: None)
