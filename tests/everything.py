@@ -113,7 +113,7 @@ def groups() -> dict[str, list[Step]]:
         "molecule": scenarios("default"),
         "molecule-all": scenarios("default", "alternative"),
         "host": [tool("host", ["pytest", "tests/host"], needs=[TEST_PACKAGES, up.CARD])],
-        "proofs": [tool("proofs", ["pytest", "--durations=12", "tests/proofs", "-m", "not long"], needs=[up.CARD])],
+        "proofs": [tool("proofs", ["pytest", "tests/proofs", "-m", "not long"], needs=[up.CARD])],
         "proofs-all": [tool("proofs", ["pytest", "tests/proofs"], needs=[up.CARD])],
         "bench": [
             tool(
