@@ -37,5 +37,6 @@ def test_upkeep_waits_for_a_dump_and_for_no_client_that_calls_itself_one(
         dumping.execute("SET application_name = 'pg_dump'")
         with pytest.raises(CommandError, match="A backup or a dump is running") as told:
             call_command(command, *options, stdout=io.StringIO())
-    assert told.value.returncode == EXIT_NOT_NOW
-    call_command(command, *options, stdout=io.StringIO())
+        assert told.value.returncode == EXIT_NOT_NOW
+        dumping.execute("SET application_name = 'psql'")
+        call_command(command, *options, stdout=io.StringIO())
