@@ -57,7 +57,8 @@ REQUEST = (
 PLACE = "<CreateBucketConfiguration><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>"
 # Asks as the owner: moto believes it.
 ASK = (
-    "curl --silent --fail --retry 10 --retry-all-errors --cacert /root/ca.crt"
+    "curl --silent --fail --retry 10 --retry-delay 1 --retry-all-errors --cacert /root/ca.crt"
+    " -H 'Content-Type: application/xml'"
     f" -H 'Authorization: AWS4-HMAC-SHA256 Credential={KEY}/20260101/{{region}}/s3/aws4_request' {{words}}"
     f" https://{STORE}:9443/{{path}}"
 )

@@ -50,7 +50,7 @@ def s3(host, words, path):
     return host.check_output(
         "curl --silent --fail --cacert /etc/ssl/platform/ca.crt "
         "-H 'Authorization: AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/cn-north-1/s3/aws4_request' "
-        f"{words} https://wal-archive-alternative-1:9443/freelance-backup/main/{path}"
+        f"{words} https://wal-archive-alternative-1:9443/freelance-backup/{path}"
     )
 
 
@@ -61,7 +61,7 @@ def test_what_was_deleted_from_a_bucket_with_versions_is_restored_as_of_before(h
     )
     restore = "--repo=1 --pg1-path=/var/cache/tampered {} --type=immediate restore"
     listed = json.loads(pgbackrest(host, "--repo=1 --recurse --output=json repo-ls backup/main").stdout)
-    files = [f"backup/main/{name}" for name, entry in listed.items() if entry["type"] == "file"]
+    files = [f"main/backup/main/{name}" for name, entry in listed.items() if entry["type"] == "file"]
     before = host.check_output("date --utc '+%Y-%m-%d %H:%M:%S+00'")
     host.run_test("sleep 2")
     host.run_test("install -d -o postgres -m 700 /var/cache/tampered /var/cache/kept")
