@@ -103,7 +103,12 @@ def test_every_database_is_vacuumed_and_the_declared_ones_are_analyzed(
 ) -> None:
     monkeypatch.setattr(program.server, "databases", lambda _: ["postgres", "shop"])
     looked = list[str]()
-    monkeypatch.setattr(program.server, "tables", lambda _, database: looked.append(database) or [])
+
+    def tables(_: Any, database: str) -> list[Any]:
+        looked.append(database)
+        return []
+
+    monkeypatch.setattr(program.server, "tables", tables)
     program.work(shop.config, "vacuum", now=False)
     program.work(shop.config, "analyze", now=False)
     assert looked == ["postgres", "shop", "shop"]
@@ -115,7 +120,12 @@ def test_no_index_is_measured_once_a_backup_has_begun(program: Any, shop: Any, m
     found = [program.server.Index(name=n, relation=n, size_bytes=2**30 - i, **index) for i, n in enumerate(names)]
     measured = list[str]()
     monkeypatch.setattr(program.server, "indexes", lambda *_: found)
-    monkeypatch.setattr(program.server, "density_percent", lambda *words: measured.append(words[2].name) or 90)
+
+    def density_percent(_config: Any, _database: str, index: Any) -> float:
+        measured.append(index.name)
+        return 90
+
+    monkeypatch.setattr(program.server, "density_percent", density_percent)
     shop.obstacles[:] = ["", "a backup or a dump is running"]
     with pytest.raises(program.Postponed, match=r"a backup or a dump is running \(0 done before\)"):
         program.work(shop.config, "reindex", now=False)
