@@ -121,8 +121,8 @@ def test_no_index_is_measured_once_a_backup_has_begun(program: Any, shop: Any, m
     measured = list[str]()
     monkeypatch.setattr(program.server, "indexes", lambda *_: found)
 
-    def density_percent(*words: Any) -> int:
-        measured.append(words[2].name)
+    def density_percent(_config: Any, _database: str, index: Any) -> float:
+        measured.append(index.name)
         return 90
 
     monkeypatch.setattr(program.server, "density_percent", density_percent)
