@@ -155,7 +155,7 @@ class Runner:
             return int(outcome["exit_status"])
 
     def missed(self, schedules: Mapping[str, str], now: float, *, note: bool = True) -> list[str]:
-        """Name the jobs that came due since they last ran here, or were another host's that counts.
+        """Name the jobs that came due since they last ran, or stood aside, here.
 
         A run that a reboot ended counts as none, one that failed counts. Of a job that is new here only what comes due
         from now on counts; `note` keeps that now.
