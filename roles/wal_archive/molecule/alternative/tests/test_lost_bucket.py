@@ -1,4 +1,7 @@
-"""One of the two buckets is lost: it is empty, and the data are gone with it; or it is closed, and is left out."""
+"""One of the two buckets is lost: it is closed, and is left out; or it is empty, and the data are gone with it.
+
+In this order: what was left out lacks WAL, until it is made anew.
+"""
 
 import json
 import os
@@ -67,6 +70,31 @@ def look(host, repository, as_of):
     return json.loads(host.check_output(f"python3 /root/look.py main {repository} 0 - '{as_of or '-'}'"))
 
 
+def test_what_waits_for_a_closed_bucket_is_archived_once_it_is_left_out(host):
+    scenario = yaml.safe_load((Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "molecule.yml").read_text("utf-8"))
+    second = scenario["provisioner"]["inventory"]["group_vars"]["all"]["wal_archive_repositories"][1]
+    kept = [label for number, label in full_backups(host) if number == 2]
+    host.run_test(f"{CLOSE} && systemctl reload nginx")
+    try:
+        psql(host, "select pg_logical_emit_message(true, 'test', 'a segment')")
+        segment = psql(host, "select pg_walfile_name(pg_switch_wal())")
+        wait_until(lambda: newest(host)[2] >= segment)
+        refused = pgbackrest(host, "--archive-timeout=5 check")
+        assert (refused.rc != 0, "403" in refused.stdout + refused.stderr) == (True, True), refused.stdout
+        ready = host.file(f"{DATA}/pg_wal/archive_status/{segment}.ready")
+        assert ready.exists
+
+        converge("-e", json.dumps({"wal_archive_repositories": [second]}))
+        assert not ready.exists
+        assert [(state["key"], state["status"]["code"]) for state in info(host)["repo"]] == [(1, 0)]
+        assert full_backups(host) == [(1, label) for label in kept]
+    finally:
+        host.run_test(f"{OPEN} && systemctl reload nginx")
+        converge()
+    assert [state["status"]["code"] for state in info(host)["repo"]] == [0, 0]
+    assert min(newest(host).values()) > segment
+
+
 @pytest.mark.parametrize(("repository", "past"), [(2, False), (1, True)], ids=["the-second", "its-own-past"])
 def test_all_data_and_the_first_bucket_are_lost_and_come_back(host, repository, past):
     psql(host, "drop table if exists kept", "create table kept as select 42 as answer", "select pg_switch_wal()")
@@ -94,28 +122,3 @@ def test_all_data_and_the_first_bucket_are_lost_and_come_back(host, repository, 
     assert [state["status"]["code"] for state in info(host)["repo"]] == [0, 0]
     assert sorted(number for number, _ in full_backups(host)) == [1, 2]
     assert "changed=0" in converge()
-
-
-def test_what_waits_for_a_closed_bucket_is_archived_once_it_is_left_out(host):
-    scenario = yaml.safe_load((Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "molecule.yml").read_text("utf-8"))
-    second = scenario["provisioner"]["inventory"]["group_vars"]["all"]["wal_archive_repositories"][1]
-    kept = [label for number, label in full_backups(host) if number == 2]
-    host.run_test(f"{CLOSE} && systemctl reload nginx")
-    try:
-        psql(host, "select pg_logical_emit_message(true, 'test', 'a segment')")
-        segment = psql(host, "select pg_walfile_name(pg_switch_wal())")
-        wait_until(lambda: newest(host)[2] >= segment)
-        refused = pgbackrest(host, "--archive-timeout=5 check")
-        assert (refused.rc != 0, "403" in refused.stdout + refused.stderr) == (True, True), refused.stdout
-        ready = host.file(f"{DATA}/pg_wal/archive_status/{segment}.ready")
-        assert ready.exists
-
-        converge("-e", json.dumps({"wal_archive_repositories": [second]}))
-        assert not ready.exists
-        assert [(state["key"], state["status"]["code"]) for state in info(host)["repo"]] == [(1, 0)]
-        assert full_backups(host) == [(1, label) for label in kept]
-    finally:
-        host.run_test(f"{OPEN} && systemctl reload nginx")
-        converge()
-    assert [state["status"]["code"] for state in info(host)["repo"]] == [0, 0]
-    assert min(newest(host).values()) > segment
