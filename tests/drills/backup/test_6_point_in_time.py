@@ -57,6 +57,13 @@ class Accident:
 
 
 @pytest.fixture
+def filled(site: Site) -> None:
+    """Something to replay, before the first marker."""
+    for _ in range(4):
+        site.fill_segment(site.leader)
+
+
+@pytest.fixture
 def marked(site: Site) -> Iterator[None]:
     """Rows every 100 ms all the while, in a schema of their own that is gone afterwards."""
     leader, rows = site.leader, (BEFORE_SECONDS + AFTER_SECONDS + 5) * markers.ROWS_PER_SECOND
@@ -75,6 +82,7 @@ def accident(site: Site, kind: str) -> Accident:
     time.sleep(AFTER_SECONDS)
     written = markers.read(site.on(leader, psql(markers.READ)))
     assert len(written) > (BEFORE_SECONDS + AFTER_SECONDS) * markers.ROWS_PER_SECOND / 2
+    assert written[-1].began > float(latest), "nobody wrote after the target"
     last = site.fill_segment(leader)
     wait_for("the last segment in the repository", lambda: site.archived() >= last, 120)
     return Accident(POINT if kind == "name" else told, float(earliest), float(latest), written)
@@ -105,10 +113,8 @@ def test_the_cluster_goes_back_to_just_before_the_orders_were_dropped(kind: str,
     judge(site, what, measure)
 
 
-@pytest.mark.usefixtures("marked")
+@pytest.mark.usefixtures("filled", "marked")
 def test_a_restore_killed_as_it_copies_and_as_it_replays_goes_on(site: Site, measure: Measure) -> None:
-    for _ in range(4):  # something to replay
-        site.fill_segment(site.leader)
     what, host = accident(site, "time"), site.leader
     for step, halfway in HALFWAY.items():
         strike = STRIKE.format(step=step, halfway=halfway, seconds=STRIKE_SECONDS_MAX)
