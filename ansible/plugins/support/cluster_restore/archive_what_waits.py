@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-SECONDS_MAX = 600
+SECONDS_MAX = 300
 # Identifier, two versions, state (catalog/pg_control.h).
 PG_CONTROL = struct.Struct("=QIII")
 # Shutting down, in crash recovery, in production: the end of what a leader wrote is in no finished segment.
@@ -24,7 +24,7 @@ TORN = (3, 4, 6)
 def push(stanza: str, path: Path) -> str:
     """Archive one file; return what pgBackRest complains of, empty when it was taken."""
     command = ["runuser", "-u", "postgres", "--", "env", "-C", "/", "pgbackrest", f"--stanza={stanza}"]
-    command += ["--no-archive-async", "archive-push", str(path)]
+    command += ["--no-archive-async", "--io-timeout=15", "archive-push", str(path)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS_MAX, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
