@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ from freelance_jobs import JobError, Postponed, run_tool
 
 BACKUPS = ("full", "diff", "incr")  # each takes the place of those behind it
 NAMED_MAX = 20
+SEGMENTS_PER_LOG = 256  # of 16 MiB each
+ARRIVED_SECONDS_MAX = 5  # after a look at the whole repository
+POLL_SECONDS = 1.0
 LOCKED = 50  # of pgBackRest: another of its processes works on the stanza, here or on a host that this one needs
 # What `pgbackrest verify` says of a file, and of the segments that follow each other without a gap.
 DAMAGED = re.compile(r" INFO: (invalid .+|file missing .+)")
@@ -69,22 +73,45 @@ def back_up(config: Config, job: str) -> dict[str, float]:
     return {"bytes": each_repository(config, take)}
 
 
-def gaps(found: str) -> list[str]:
+def segments(config: Config, repository: int) -> list[str]:
+    """List the files of all archived segments in order, as ARCHIVE/FOLDER/SEGMENT-CHECKSUM."""
+    words = ["--recurse", "--output=json", "repo-ls", f"archive/{config.stanza}"]
+    files = json.loads(pgbackrest(config, repository, *words))
+    return sorted(name for name in files if re.fullmatch(r"[^/]+/[0-9A-F]{16}/[0-9A-F]{24}-[0-9a-f]{40}.*", name))
+
+
+def gaps(config: Config, repository: int, found: str) -> list[str]:
     """Name the gaps in the archive by the segments around them: pgBackRest itself calls an archive with gaps valid."""
-    ranges = RANGE.findall(found)
-    return [
-        f"{archive}: WAL is missing after {stop} and before {start}"
-        for (archive, _, stop), (following, start, _) in itertools.pairwise(ranges)
+    left = [
+        (archive, stop, start)
+        for (archive, _, stop), (following, start, _) in itertools.pairwise(RANGE.findall(found))
         if archive == following and stop[:8] == start[:8]
     ]
+    # Segments are sent side by side, so that one may have come just after pgBackRest listed the one behind it.
+    deadline = time.monotonic() + ARRIVED_SECONDS_MAX
+    while left:
+        there = [
+            (archive, file[:24]) for archive, _, file in (name.split("/") for name in segments(config, repository))
+        ]
+        left = [
+            (archive, stop, start)
+            for archive, stop, start in left
+            if sum(own == archive and stop < name < start for own, name in there) < place(start) - place(stop) - 1
+        ]
+        if time.monotonic() > deadline:
+            break
+        time.sleep(POLL_SECONDS)
+    return [f"{archive}: WAL is missing after {stop} and before {start}" for archive, stop, start in left]
+
+
+def place(segment: str) -> int:
+    """Return the place of a segment in the WAL, counted in segments: its name is timeline, log, segment."""
+    return int(segment[8:16], 16) * SEGMENTS_PER_LOG + int(segment[16:24], 16)
 
 
 def first_segments(config: Config, repository: int) -> str:
     """Name the oldest segment of each archive: pgBackRest reads it first, and what ends it there has no name."""
-    archive = f"archive/{config.stanza}"
-    files = json.loads(pgbackrest(config, repository, "--recurse", "--output=json", "repo-ls", archive))
-    segments = sorted(name for name in files if re.fullmatch(r"[^/]+/[0-9A-F]{16}/[0-9A-F]{24}-[0-9a-f]{40}.*", name))
-    return ", ".join({name.partition("/")[0]: name for name in reversed(segments)}.values())
+    return ", ".join({name.partition("/")[0]: name for name in reversed(segments(config, repository))}.values())
 
 
 def verify(config: Config) -> dict[str, float]:
@@ -98,7 +125,7 @@ def verify(config: Config) -> dict[str, float]:
         except JobError as error:
             first = first_segments(config, repository)
             raise JobError(f"{error}\nThe oldest segments are read before all else: {first}", error.status) from error
-        damaged = DAMAGED.findall(found) + gaps(found)
+        damaged = DAMAGED.findall(found) + gaps(config, repository, found)
         if damaged or "status: ok" not in found:
             named = [*damaged[:NAMED_MAX], *([f"{len(damaged)} in all"] if len(damaged) > NAMED_MAX else [])]
             raise JobError("\n".join(["what it holds can't be restored as a whole:", *(named or found.splitlines())]))

@@ -23,6 +23,8 @@ P00 DETAIL: archiveId: 18-2, wal start: 000000020000000000000042, wal stop: 0000
 stanza: main
 status: ok
 """
+# Segment 23 is not there.
+GAP = WHOLE.replace("wal start: 000000020000000000000022", "wal start: 000000010000000000000024")
 
 
 class PgBackRest:
@@ -33,6 +35,7 @@ class PgBackRest:
         self.verified: str | Exception = WHOLE
         self.fails_at = ""
         self.backups: list[dict[str, Any]] = []
+        self.late: list[str] = []  # segments that come after the first look
 
     def __call__(self, argv: Sequence[str]) -> str:
         self.calls.append(list(argv))
@@ -43,7 +46,10 @@ class PgBackRest:
                 raise self.verified
             return self.verified
         if "repo-ls" in argv:
-            return json.dumps({".": {}, SEGMENT.replace("3-", "4-"): {}, SEGMENT: {}, "17-1/00000002.history": {}})
+            there: dict[str, Any] = {".": {}, SEGMENT.replace("3-", "4-"): {}, SEGMENT: {}, "17-1/00000002.history": {}}
+            if sum("repo-ls" in call for call in self.calls) > 1:
+                there |= {SEGMENT.replace("000000010000000000000003", name): {} for name in self.late}
+            return json.dumps(there)
         # Of one set alone, its files are told too.
         chosen = [one for one in self.backups if f"--set={one['label']}" in argv]
         told = [{name: value for name, value in one.items() if name != "error-list"} for one in self.backups]
@@ -55,6 +61,8 @@ def pgbackrest(monkeypatch: pytest.MonkeyPatch) -> PgBackRest:
     found = PgBackRest()
     found.backups = [backup("full", 100), backup("incr", 200)]
     monkeypatch.setattr(physical, "run_tool", found)
+    monkeypatch.setattr(physical, "ARRIVED_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(physical, "POLL_SECONDS", 0.01)
     return found
 
 
@@ -111,7 +119,7 @@ def test_a_whole_repository_is_verified(pgbackrest: PgBackRest) -> None:
         ("status: error\nbackup: 1F, status: in-progress", "status: in-progress"),
         ("", "can't be restored"),
         (
-            WHOLE.replace("wal start: 000000020000000000000022", "wal start: 000000010000000000000024"),
+            GAP,
             "WAL is missing after 000000010000000000000022 and before 000000010000000000000024",
         ),
     ],
@@ -122,6 +130,11 @@ def test_what_cannot_be_restored_is_named(pgbackrest: PgBackRest, found: str, na
     with pytest.raises(physical.JobError) as caught:
         physical.verify(config())
     assert named in str(caught.value)
+
+
+def test_a_segment_that_came_after_the_one_behind_it_is_not_missing(pgbackrest: PgBackRest) -> None:
+    pgbackrest.verified, pgbackrest.late = GAP, ["000000010000000000000023"]
+    assert physical.verify(config()) == {"bytes": 300}
 
 
 def test_of_many_damaged_files_some_are_named_and_all_are_counted(pgbackrest: PgBackRest) -> None:
