@@ -13,6 +13,8 @@ KERNEL_SCOPE = ("net.",)  # what a container may set for itself
 DAYS_BACK_MAX = 8  # a job runs at least once a week
 CRON_FIELDS = 5
 JOB_SECONDS_MAX = 2 * 3600
+# A job of the application waits for a backup or a deployment: freelance_job.py.
+WAITING_JOB_SECONDS_MAX = 5 * 3600
 
 
 class Answers(dict[str, Any]):
@@ -88,11 +90,13 @@ def last_due(schedule: str, now: float, utc_offset_seconds: int) -> float | None
     return None
 
 
-def due_since(schedule: str, seen: Mapping[str, Any], crontab: str) -> float | None:
+def due_since(
+    schedule: str, seen: Mapping[str, Any], crontab: str, seconds_max: float = JOB_SECONDS_MAX
+) -> float | None:
     """Return when a job was last due on a host, or None where the host did not yet live through such a time."""
     clock = seen["clock"]
     # A job that began just now may still run.
-    moment = last_due(schedule, clock["now"] - JOB_SECONDS_MAX, clock["utc_offset_seconds"])
+    moment = last_due(schedule, clock["now"] - seconds_max, clock["utc_offset_seconds"])
     since = max(seen["files"][crontab]["modified"], clock["started"])
     return moment if moment is not None and moment > since else None
 

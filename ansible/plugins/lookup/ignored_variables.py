@@ -37,6 +37,7 @@ OWN_PREFIXES = ("ansible_", "vault_", "__")
 # Said by `-e` alone, for one run.
 SWITCHES = (
     "postgresql_allow_restart",
+    "remake_member_without_wal",
     "restore_cluster_identifier",
     "restore_confirmed",
     "restore_database_file",

@@ -28,14 +28,18 @@ def pgbackrest(config: Config, repository: int, *words: str) -> str:
 
 def each_repository(config: Config, work: Callable[[int], int]) -> int:
     """Work on all repositories, also when one fails, and add up the bytes; a failure names its repository."""
-    total, errors = 0, []
+    total, errors, postponed = 0, [], []
     for repository in range(1, config.repositories + 1):
         try:
             total += work(repository)
         except JobError as error:
             errors.append((repository, error))
+        except Postponed as why:
+            postponed.append(f"repository {repository}: {why}")
     if errors:
         raise JobError("\n".join(f"repository {number}: {error}" for number, error in errors), errors[0][1].status)
+    if postponed:
+        raise Postponed("\n".join(postponed))
     return total
 
 

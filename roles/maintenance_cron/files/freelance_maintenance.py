@@ -7,6 +7,7 @@ again. Partitions and statistics views are the application's own jobs: see /etc/
 """
 
 import argparse
+import dataclasses
 import datetime
 import os
 import re
@@ -169,7 +170,8 @@ def start(config: Config, runner: Runner, job: str, now: bool) -> int:
     if job == "report":
         return runner.run(job, lambda: freelance_reports.report(config, moment, lambda: obstacle(config, now)))
     if job == "capacity":
-        return runner.run(job, lambda: freelance_reports.capacity(config))
+        # Every hour, also while PostgreSQL is stopped on purpose: nobody is mailed, metrics and pages tell.
+        return dataclasses.replace(runner, mail_to="").run(job, lambda: freelance_reports.capacity(config))
 
     def upkeep_now() -> Mapping[str, float]:
         if why := obstacle(config, now):

@@ -94,6 +94,17 @@ def test_a_backup_that_runs_elsewhere_is_waited_for(monkeypatch: pytest.MonkeyPa
         physical.back_up(config(), "full")
 
 
+def test_a_failure_is_told_though_another_repository_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_tool(argv: Sequence[str]) -> str:
+        if "--repo=1" in argv:
+            raise physical.JobError("unable to acquire lock", 50)
+        raise physical.JobError("unreachable", 49)
+
+    monkeypatch.setattr(physical, "run_tool", run_tool)
+    with pytest.raises(physical.JobError, match="repository 2: unreachable"):
+        physical.back_up(config(2), "full")
+
+
 @pytest.mark.parametrize(("count", "end"), [(2, "base/1/1"), (30, "base/1/19\n30 in all")])
 def test_a_backup_of_broken_pages_has_failed_and_names_their_files(
     pgbackrest: PgBackRest, count: int, end: str

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "ansible/playbooks"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 CHANGING = ["site.yml", "renew_certificates.yml", "rebuild_cluster.yml"]
 # Their plays count as the site's own.
 PARTS = ("prepare_site.yml", "site.yml")
@@ -119,9 +120,9 @@ def test_a_member_that_is_made_anew_loses_nothing_before_its_wal_is_archived() -
     (play,) = plays("remake_member.yml")
     names = [task["name"].removeprefix("Remake | ") for task in play["tasks"]]
     refusals = [name for name in names if name.startswith("Refuse")]
-    assert names.index(refusals[1]) < names.index("Stop the member")
-    assert names.index("Archive what waits") + 1 == names.index(refusals[2])
-    assert names.index(refusals[2]) < names.index("Empty what a copy of the leader is to fill")
+    assert names.index(refusals[2]) < names.index("Stop the member")
+    assert names.index("Archive what waits") + 1 == names.index(refusals[3])
+    assert names.index(refusals[3]) < names.index("Empty what a copy of the leader is to fill")
 
 
 @pytest.mark.parametrize("path", sorted(PLAYBOOKS.rglob("*.yml")), ids=lambda path: path.name)
@@ -129,7 +130,9 @@ def test_a_failure_that_counts_for_nothing_gives_its_reason(path: Path) -> None:
     assert re.findall(r"failed_when: false(?! *#).*", path.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("path", sorted(PLAYBOOKS.rglob("*.yml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*sorted(PLAYBOOKS.rglob("*.yml")), *sorted(DOCS.glob("backups*.md"))], ids=lambda p: p.name
+)
 def test_a_remedy_names_its_environment(path: Path) -> None:
     # Without one it would be run for the lab, which ansible.cfg names.
     assert re.findall(r"ansible-playbook (?!-i ).*", path.read_text(encoding="utf-8")) == []

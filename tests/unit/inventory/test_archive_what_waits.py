@@ -11,6 +11,7 @@ import pytest
 PATH = Path(__file__).resolve().parents[3] / "ansible/plugins/support/cluster_restore/archive_what_waits.py"
 FIRST, SECOND = "000000020000000000000004", "000000020000000000000005"
 SHUT_DOWN, IN_RECOVERY, IN_PRODUCTION = 1, 5, 6
+WELL = {"torn": False, "failed": False, "problem": ""}
 
 
 @pytest.fixture
@@ -47,8 +48,11 @@ def test_a_history_goes_before_the_segments_and_these_in_their_order(
 ) -> None:
     push = Mock(return_value="")
     monkeypatch.setattr(module, "push", push)
-    assert module.main("db1", "main", data_dir) == {"waits": SECOND, "torn": False, "problem": ""}
+    assert module.main("db1", "main", data_dir) == {"waits": SECOND, **WELL}
     assert push.mock_calls == [call("main", data_dir / "pg_wal" / name) for name in ("00000002.history", FIRST, SECOND)]
+    # Run again, it passes over what was taken.
+    assert module.main("db1", "main", data_dir) == {"waits": "", **WELL}
+    assert (data_dir / f"pg_wal/archive_status/{SECOND}.done").exists()
 
 
 def test_one_that_does_not_go_is_told_and_the_others_are_tried(
@@ -57,10 +61,18 @@ def test_one_that_does_not_go_is_told_and_the_others_are_tried(
     push = Mock(side_effect=["no room", "", ""])
     monkeypatch.setattr(module, "push", push)
     seen = module.main("db1", "main", data_dir)
-    assert (seen["waits"], seen["problem"], push.call_count) == (SECOND, "db1: no room.", 3)
-    monkeypatch.setattr(module, "SECONDS_MAX", -1)
+    problem = "db1: 00000002.history could not be archived: no room."
+    assert (seen["waits"], seen["failed"], seen["problem"], push.call_count) == (SECOND, True, problem, 3)
+
+
+def test_where_nothing_goes_the_rest_is_not_tried(
+    module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = Mock(return_value="no answer")
+    monkeypatch.setattr(module, "push", push)
+    monkeypatch.setattr(module, "FAILURES_MAX", 2)
     seen = module.main("db1", "main", data_dir)
-    assert (seen["waits"], "no time left" in seen["problem"], push.call_count) == (SECOND, True, 3)
+    assert (seen["waits"], seen["failed"], push.call_count) == (SECOND, True, 2)
 
 
 @pytest.mark.parametrize(("state", "torn"), [(SHUT_DOWN, False), (IN_RECOVERY, False), (IN_PRODUCTION, True)])
@@ -74,4 +86,4 @@ def test_a_leader_that_was_not_shut_down_has_an_end_that_no_archive_holds(
 
 
 def test_a_host_without_data_has_nothing(module: ModuleType, tmp_path: Path) -> None:
-    assert module.main("db1", "main", tmp_path / "none") == {"waits": "", "torn": False, "problem": ""}
+    assert module.main("db1", "main", tmp_path / "none") == {"waits": "", **WELL}

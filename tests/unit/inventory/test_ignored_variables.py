@@ -55,8 +55,8 @@ def test_the_file_that_is_named_is_not_a_link_to_it() -> None:
 def test_the_inventories_of_this_repository_set_settings_only() -> None:
     lookup_loader.add_directory(str(ROOT / "ansible/plugins/lookup"))
     plugin = lookup_loader.get("ignored_variables", loader=DataLoader())
-    check = yaml.safe_load((ROOT / "ansible/playbooks/check_site.yml").read_text(encoding="utf-8"))[0]["tasks"][0]
-    settings, options = (check["vars"][f"__check_site_{kind}"] for kind in ("settings", "options"))
+    wired = yaml.safe_load((ROOT / "ansible/playbooks/group_vars/all.yml").read_text(encoding="utf-8"))
+    settings, options = (wired[f"__environment_{kind}"] for kind in ("settings", "options"))
     for name in ("lab", "production"):
         assert plugin.run(settings, {"inventory_dir": str(ROOT / "inventories" / name)}) == []
         assert len(plugin.run(settings[1:], {"inventory_dir": str(ROOT / "inventories" / name)})) == 1

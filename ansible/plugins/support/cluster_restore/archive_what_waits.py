@@ -2,7 +2,7 @@
 
 Arguments: name of the host, stanza, PostgreSQL's data directory. Prints as JSON the newest segment that waited, whether
 a leader has ended without shutting down, and what went wrong. Whether a segment is in a repository is for
-look_at_repository.py to tell: one of two may be out of reach. Changes nothing on the host.
+look_at_repository.py to tell: one of two may be out of reach. What was taken counts as archived on the host, too.
 """
 
 import json
@@ -10,11 +10,11 @@ import re
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-SECONDS_MAX = 300
+SECONDS_MAX = 300  # of one file
+FAILURES_MAX = 20  # each may have waited for an answer
 # Identifier, two versions, state (catalog/pg_control.h).
 PG_CONTROL = struct.Struct("=QIII")
 # Shutting down, in crash recovery, in production: the end of what a leader wrote is in no finished segment.
@@ -50,19 +50,23 @@ def torn(data_dir: Path) -> bool:
 
 def main(host: str, stanza: str, data_dir: Path) -> dict[str, Any]:
     """Archive all that waits."""
-    names, deadline = waiting(data_dir / "pg_wal"), time.monotonic() + SECONDS_MAX
-    problems = []
-    if found := torn(data_dir):
-        problems.append("PostgreSQL was not shut down, and the end of its WAL was never archived: let it start once")
+    names = waiting(data_dir / "pg_wal")
+    failed = []
     for name in names:
-        if time.monotonic() > deadline:
-            problems.append(f"{name} and later ones had no time left")
+        if len(failed) == FAILURES_MAX:
+            failed.append(f"{name} and later ones were not tried")
             break
         if said := push(stanza, data_dir / "pg_wal" / name):
-            problems.append(said)
+            failed.append(f"{name} could not be archived: {said}")
+        else:
+            ready = data_dir / f"pg_wal/archive_status/{name}.ready"
+            ready.rename(ready.with_suffix(".done"))  # as PostgreSQL does
+    problems = failed[:1]
+    if found := torn(data_dir):
+        problems.append("PostgreSQL was not shut down, and the end of its WAL was never archived: let it start once")
     segments = [name for name in names if re.fullmatch(r"[0-9A-F]{24}", name)]
     problem = f"{host}: {problems[0]}." if problems else ""
-    return {"waits": max(segments, default=""), "torn": found, "problem": problem}
+    return {"waits": max(segments, default=""), "torn": found, "failed": bool(failed), "problem": problem}
 
 
 if __name__ == "__main__":
