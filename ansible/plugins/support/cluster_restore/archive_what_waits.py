@@ -51,7 +51,7 @@ def torn(data_dir: Path) -> bool:
 def main(host: str, stanza: str, data_dir: Path) -> dict[str, Any]:
     """Archive all that waits."""
     names = waiting(data_dir / "pg_wal")
-    failed = []
+    failed = list[str]()
     for name in names:
         if len(failed) == FAILURES_MAX:
             failed.append(f"{name} and later ones were not tried")
