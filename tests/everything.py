@@ -24,6 +24,9 @@ from lab.steps import Result, Runner, Step
 PARALLEL = 2  # The smallest machine has two cores.
 # What works on the lab's own cluster and must not be disturbed: one after the other, when everything else is over.
 LIVE = ("host", "proofs", "proofs-all")
+# What needs processors alone takes those that the proofs, which often wait for hosts, leave idle.
+BESIDE_LIVE = ("unit", "ansible-lint", "mypy", "mypy of the application", "mypy of the roles")
+LOWEST_PRIORITY = ("nice", "-n", "19")
 FAILURE_LINES = 8
 FAILURE_COLUMNS = 300
 TEST_PACKAGES = "packages of the tests"
@@ -161,15 +164,17 @@ def chosen(names: Iterable[str]) -> list[Step]:
         # That one has a lab in a clone of its own, and a machine has room for one. Nor is anything built beside it.
         for name in ("host image", "sandbox"):
             by_name[name] = replace(by_name[name], after=[BENCH_SITE])
-    quiet = [step for step in tests if step.name not in LIVE]
     live = [step for step in tests if step.name in LIVE]
+    beside = [step for step in tests if live and step.name in BESIDE_LIVE]
+    quiet = [step for step in tests if step not in (*live, *beside)]
     ordered = [step for step in by_name.values() if step.name in wanted] + quiet
     for step in live:
         before = [one.name for one in ordered]
         ordered.append(
             Step(name=step.name, argv=step.argv, needs=step.needs, after=before, activated=True, environment={})
         )
-    return ordered
+    # Behind the others in this list, so that what is live never waits for a place.
+    return ordered + [replace(step, argv=[*LOWEST_PRIORITY, *step.argv]) for step in beside]
 
 
 def count(result: Result) -> tuple[int, int, int]:

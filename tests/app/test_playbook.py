@@ -9,7 +9,7 @@ from typing import Any
 
 import keyring
 import pytest
-from server import Server
+from server import NAME, Server
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOT = "/opt/freelance-platform"
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL("{statement}", migrations.RunSQL.noop),
     ]
 """
-PLAYBOOK = [{"hosts": "all", "become": True, "gather_facts": False, "roles": ["schema_migrations"]}]
+PLAY: dict[str, Any] = {"hosts": "all", "become": True, "gather_facts": False, "roles": ["schema_migrations"]}
 
 
 class Deployment:
@@ -56,9 +56,19 @@ class Deployment:
             "schema_migrations_blind_index_keys": keyring.key("blind_index", 1),
         }
         self.inventory = folder / "inventory.json"
-        self.inventory.write_text(json.dumps({"all": {"hosts": {"app-tests": variables}}}))
+        self.hosts: dict[str, dict[str, Any]] = {NAME: variables}
+        self.inventory.write_text(json.dumps({"all": {"hosts": self.hosts}}))
         self.playbook = folder / "play.yml"
-        self.playbook.write_text(json.dumps(PLAYBOOK))
+        self.playbook.write_text(json.dumps([PLAY]))
+
+    def beside_one_that_deploys(self) -> None:
+        """Give the host the code alone, in a play with another one, which is only said to deploy."""
+        alone = {"schema_migrations_deploys": False, "schema_migrations_env_file": "/etc/code-alone/app.env"}
+        self.hosts[NAME] |= alone
+        self.hosts["deploys"] = {"ansible_connection": "local", "schema_migrations_deploys": True}
+        self.inventory.write_text(json.dumps({"all": {"hosts": self.hosts}}))
+        only_here = [{"role": "schema_migrations", "when": f"inventory_hostname == '{NAME}'"}]
+        self.playbook.write_text(json.dumps([PLAY | {"roles": only_here}]))
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Play the role and return what the operator sees."""
@@ -132,16 +142,23 @@ def test_a_release_that_cannot_be_migrated_is_not_used_and_the_next_one_goes_on(
     assert "Europe" not in deployment.server.run("cat", tampered)
 
 
-def test_a_host_that_does_not_deploy_gets_the_code_alone(deployment: Deployment) -> None:
-    alone = {"schema_migrations_deploys": False, "schema_migrations_env_file": "/etc/code-alone/app.env"}
-    played = deployment.run("-e", json.dumps(alone))
+def test_a_host_that_does_not_deploy_gets_the_code_alone_and_uses_it_with_the_one_that_does(
+    deployment: Deployment,
+) -> None:
+    deployment.beside_one_that_deploys()
+    limited = deployment.run("--limit", NAME)
+    assert limited.returncode == 0, limited.stdout
+    assert len(deployment.releases()) == 1
+    assert deployment.server.run("find", ROOT, "-name", "current") == ""
+
+    played = deployment.run()
     assert played.returncode == 0, played.stdout
     assert deployment.server.run("find", "/etc/code-alone", "-type", "f") == ""
     given = ["ENV_FILE", "DB_SSLROOTCERT", "DJANGO_SECRET_KEY", "DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST"]
     check = [f"{deployment.current()}/venv/bin/python", f"{deployment.current()}/app/manage.py", "check"]
     anybody = ["runuser", "-u", "nobody", "--", "env", *(f"{name}=/dev/null" for name in given)]
     assert "no issues" in deployment.server.run(*anybody, *check)
-    again = deployment.run("-e", json.dumps(alone))
+    again = deployment.run()
     assert "changed=0" in again.stdout
 
 

@@ -82,3 +82,17 @@ def test_the_benches_want_the_machine_one_after_the_other_and_one_lab_at_a_time(
     assert all("bench site" in steps[name].after for name in ("host image", "sandbox", "bench application"))
     assert "bench application" in steps["bench backup"].after
     assert all("packages image" in steps[f"bench {name}"].needs for name in ("application", "backup"))
+
+
+def test_what_needs_processors_alone_leaves_them_to_the_proofs_and_is_waited_for_by_none() -> None:
+    steps = everything.chosen(["lint", "unit", "engine", "proofs"])
+    names = [step.name for step in steps]
+    (proofs,) = [step for step in steps if step.name == "proofs"]
+    for step in steps:
+        if step.name in everything.BESIDE_LIVE:
+            assert list(step.argv[:3]) == ["nice", "-n", "19"]
+            assert names.index(step.name) > names.index("proofs")
+            assert step.name not in proofs.after
+    assert {"ruff", "engine", "site"} <= set(proofs.after)
+    assert set(everything.BESIDE_LIVE) <= set(names)
+    assert all("nice" not in step.argv for step in everything.chosen(["lint", "unit"]))
