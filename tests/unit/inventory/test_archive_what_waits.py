@@ -55,6 +55,18 @@ def test_a_history_goes_before_the_segments_and_these_in_their_order(
     assert (data_dir / f"pg_wal/archive_status/{SECOND}.done").exists()
 
 
+def test_one_that_a_server_archives_meanwhile_is_done(
+    module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def push(_: str, path: Path) -> str:
+        ready = data_dir / f"pg_wal/archive_status/{path.name}.ready"
+        ready.rename(ready.with_suffix(".done"))
+        return ""
+
+    monkeypatch.setattr(module, "push", push)
+    assert module.main("db1", "main", data_dir) == {"waits": SECOND, **WELL}
+
+
 def test_one_that_does_not_go_is_told_and_the_others_are_tried(
     module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

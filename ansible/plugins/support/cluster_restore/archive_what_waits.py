@@ -10,6 +10,7 @@ import re
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def main(host: str, stanza: str, data_dir: Path) -> dict[str, Any]:
             failed.append(f"{name} could not be archived: {said}")
         else:
             ready = data_dir / f"pg_wal/archive_status/{name}.ready"
-            ready.rename(ready.with_suffix(".done"))  # as PostgreSQL does
+            with suppress(FileNotFoundError):  # a server that Patroni has lost still archives
+                ready.rename(ready.with_suffix(".done"))  # as PostgreSQL does
     problems = failed[:1]
     if found := torn(data_dir):
         problems.append("PostgreSQL was not shut down, and the end of its WAL was never archived: let it start once")
