@@ -1,30 +1,19 @@
 """The release's id says what is inside, and a package index that is down ends in a clear sentence."""
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.loading import load
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = REPOSITORY / "roles/schema_migrations/files/build_release.py"
-
-
-def load() -> Any:
-    spec = importlib.util.spec_from_file_location("build_release", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-build_release = load()
+build_release = load(PROGRAM)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Secrets are read from Secrets Manager; a failure is told with secret, cause and remedy, and without a value."""
 
-import importlib.util
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.loader import init_plugin_loader
 
 from tests.aws.replay import ROOT, Account
+from tests.loading import load
 
 NAME = "freelance-platform/production/monitor_password"
 ARN = f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{NAME}"
@@ -21,13 +21,7 @@ Refuse = Callable[[str, str, int], None]
 @pytest.fixture(scope="module")
 def plugin() -> ModuleType:
     init_plugin_loader()
-    path = ROOT / "ansible/plugins/lookup/platform_secret.py"
-    spec = importlib.util.spec_from_file_location("platform_secret", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(ROOT / "ansible/plugins/lookup/platform_secret.py")
 
 
 def read(plugin: ModuleType, arn: str) -> str:

@@ -1,6 +1,5 @@
 """PostgreSQL as it runs: settings against the sizing function, access rules, roles, replication."""
 
-import importlib.util
 import json
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -10,6 +9,7 @@ import yaml
 
 from tests.host import access_plan, compare
 from tests.host.environment import ROOT, Environment
+from tests.loading import load
 
 LAG_BYTES_MAX = 16 * 1024**2
 PUBLIC_ROLES = {"freelance_migrator", "freelance_user", "freelance_staff", "reporting_user"}
@@ -22,13 +22,7 @@ LEDGER_AND_AUDIT = {"audit_owner", "freelance_ledger"}
 @pytest.fixture(scope="module")
 def settings() -> ModuleType:
     """Return the module whose settings_drift the role itself uses."""
-    path = ROOT / "ansible/plugins/filter/postgresql_settings.py"
-    spec = importlib.util.spec_from_file_location("postgresql_settings", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(ROOT / "ansible/plugins/filter/postgresql_settings.py")
 
 
 def test_live_settings_are_what_sizing_gives(database_host: SimpleNamespace, settings: ModuleType) -> None:

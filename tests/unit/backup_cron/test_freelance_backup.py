@@ -1,33 +1,22 @@
 """The backup program's decisions: who acts, what is done beside a dump, what is caught up on."""
 
 import dataclasses
-import importlib.util
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.loading import load
+
 PROGRAM = Path(__file__).parents[3] / "roles/backup_cron/files/freelance_backup.py"
-
-
-def load() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("freelance_backup", PROGRAM)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-backup = load()
+backup = load(PROGRAM)
 
 
 def member(name: str, role: str, state: str = "streaming", lag: int | str | None = 0) -> dict[str, Any]:

@@ -1,35 +1,23 @@
 """The logical layer: what a dump asks for and as whom, where it is taken when a replica fails, and what ages."""
 
 import dataclasses
-import importlib.util
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.loading import load
 
 ROLES = Path(__file__).parents[3] / "roles"
 MODULE = ROLES / "backup_cron/files/freelance_dumps.py"
 sys.path.append(str(ROLES / "job_runner/files"))
 DAY = 86_400
 TODAY = "20261124_020000"
-
-
-def load() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("freelance_dumps", MODULE)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-dumps = load()
+dumps = load(MODULE)
 
 
 @pytest.fixture

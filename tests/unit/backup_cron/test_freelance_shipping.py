@@ -1,16 +1,16 @@
 """Dumps in a repository: what is sent and looked at, what is sent later, what is let go, what damage is named."""
 
 import gzip
-import importlib.util
 import os
 import stat
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.loading import load
 
 ROLES = Path(__file__).parents[3] / "roles"
 sys.path += [str(ROLES / "job_runner/files"), str(ROLES / "backup_cron/files")]
@@ -39,19 +39,7 @@ else:
     print(json.dumps({".": {"type": "path"}, **files}))
 """
 
-
-def load() -> ModuleType:
-    path = ROLES / "backup_cron/files/freelance_shipping.py"
-    specification = importlib.util.spec_from_file_location("freelance_shipping", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-shipping = load()
+shipping = load(ROLES / "backup_cron/files/freelance_shipping.py")
 
 
 def stamp(age_days: float) -> str:

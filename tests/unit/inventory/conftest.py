@@ -1,10 +1,8 @@
 """The inventory plugin as a module, and a saved contract of the lab to alter."""
 
-import importlib.util
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,19 +10,15 @@ from typing import Any
 
 import pytest
 
+from tests.loading import load
+
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = ROOT / "tests" / "golden"
 
 
 @pytest.fixture(scope="session")
 def plugin() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pulumi_stack", ROOT / "ansible/plugins/inventory/pulumi_stack.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pulumi_stack"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load(ROOT / "ansible/plugins/inventory/pulumi_stack.py")
 
 
 @pytest.fixture

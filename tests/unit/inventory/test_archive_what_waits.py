@@ -1,12 +1,13 @@
 """What a stopped member has not archived yet goes to the repository; what can't go is told."""
 
-import importlib.util
 import struct
 from pathlib import Path
 from types import ModuleType
 from unittest.mock import Mock, call
 
 import pytest
+
+from tests.loading import load
 
 PATH = Path(__file__).resolve().parents[3] / "ansible/plugins/support/cluster_restore/archive_what_waits.py"
 FIRST, SECOND = "000000020000000000000004", "000000020000000000000005"
@@ -16,12 +17,7 @@ WELL = {"torn": False, "failed": False, "problem": ""}
 
 @pytest.fixture
 def module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("archive_what_waits", PATH)
-    assert spec
-    assert spec.loader
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    return load(PATH)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """An AWS CLI that opens no tunnel is named with its remedy, before anything connects."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -12,6 +11,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.loading import load
+
 ROOT = Path(__file__).resolve().parents[3]
 TUNNEL = "aws ec2-instance-connect open-tunnel --private-ip-address %h --remote-port %p"
 V2 = "Python/3.11.6 Linux/6.1.0 exe/x86_64.debian.12 prompt/off"
@@ -19,13 +20,7 @@ V2 = "Python/3.11.6 Linux/6.1.0 exe/x86_64.debian.12 prompt/off"
 
 @pytest.fixture(scope="module")
 def lookup() -> ModuleType:
-    path = ROOT / "ansible/plugins/lookup/aws_cli_problems.py"
-    spec = importlib.util.spec_from_file_location("aws_cli_problems", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(ROOT / "ansible/plugins/lookup/aws_cli_problems.py")
 
 
 @pytest.fixture

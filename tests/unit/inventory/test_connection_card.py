@@ -1,6 +1,5 @@
 """The connection card: what it says of the golden contracts, and that it says no secret."""
 
-import importlib.util
 import json
 import subprocess
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.loading import load
+
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = {"pooled": "pooled", "direct": "direct", "read_only": "read-only"}
 DATABASES = {"main": "freelance_platform", "replica": "freelance_platform_replica"}
@@ -16,13 +17,7 @@ DATABASES = {"main": "freelance_platform", "replica": "freelance_platform_replic
 
 @pytest.fixture(scope="module")
 def card_filter() -> ModuleType:
-    path = ROOT / "ansible/plugins/filter/connection_card.py"
-    spec = importlib.util.spec_from_file_location("connection_card", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(ROOT / "ansible/plugins/filter/connection_card.py")
 
 
 @pytest.fixture

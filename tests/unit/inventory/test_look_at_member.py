@@ -1,23 +1,19 @@
 """What a restore sees on a member: whose data they are, and what an earlier try has left."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from tests.loading import load
+
 PATH = Path(__file__).resolve().parents[3] / "ansible/plugins/support/cluster_restore/look_at_member.py"
 
 
 @pytest.fixture(scope="module")
 def module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("look_at_member", PATH)
-    assert spec
-    assert spec.loader
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    return load(PATH)
 
 
 @pytest.fixture

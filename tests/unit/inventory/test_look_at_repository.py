@@ -1,11 +1,12 @@
 """How far the archive of a repository reaches without a gap, over the timelines that lead to today's."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.loading import load
 
 PATH = Path(__file__).resolve().parents[3] / "ansible/plugins/support/cluster_restore/look_at_repository.py"
 # Timeline 2 branched off in segment 4.
@@ -14,12 +15,7 @@ HISTORY = "1\t0/4800000\tno recovery target specified\n"
 
 @pytest.fixture(scope="module")
 def module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("look_at_repository", PATH)
-    assert spec
-    assert spec.loader
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    return load(PATH)
 
 
 def named(timeline: int, *places: int) -> dict[str, float]:

@@ -1,12 +1,13 @@
 """The plan of a restore: which set serves which target, and what is refused before anything changes."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.loading import load
 
 PATH = Path(__file__).resolve().parents[3] / "ansible/plugins/filter/recovery_plan.py"
 # 2026-11-29 03:30:04+00 and an hour later.
@@ -20,12 +21,7 @@ HISTORY = "1\t0/7000000\tno recovery target specified\n\n"
 
 @pytest.fixture(scope="module")
 def module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("recovery_plan", PATH)
-    assert spec
-    assert spec.loader
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    return load(PATH)
 
 
 def backup(label: str, stop: int, lsn: str, timeline: int = 1) -> dict[str, Any]:

@@ -1,31 +1,18 @@
 """What a job leaves: its outcome, what it said, and the time of its last success."""
 
 import fcntl
-import importlib.util
 import json
 import os
 import pwd
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.loading import load
+
 PROGRAM = Path(__file__).parents[3] / "roles/schema_migrations/files/freelance_job.py"
-
-
-def load() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("freelance_job", PROGRAM)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-program = load()
+program = load(PROGRAM)
 
 
 @pytest.fixture

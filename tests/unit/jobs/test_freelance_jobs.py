@@ -3,31 +3,18 @@
 import contextlib
 import datetime
 import fcntl
-import importlib.util
 import json
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.loading import load
+
 MODULE = Path(__file__).parents[3] / "roles/job_runner/files/freelance_jobs.py"
 HOUR_S = 3600
-
-
-def load() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("freelance_jobs", MODULE)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-jobs = load()
+jobs = load(MODULE)
 
 
 @pytest.fixture

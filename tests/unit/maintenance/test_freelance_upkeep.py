@@ -1,30 +1,17 @@
 """What upkeep plans: from measured figures to statements."""
 
 import datetime
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.loading import load
+
 MODULE = Path(__file__).parents[3] / "roles/maintenance_cron/files/freelance_upkeep.py"
-
-
-def load() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("freelance_upkeep", MODULE)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-upkeep = load()
+upkeep = load(MODULE)
 LIMITS = upkeep.Limits(
     analyze_changed_percent=5,
     analyze_changed_rows_min=1000,

@@ -1,15 +1,15 @@
 """How SSH reaches hosts on AWS: no port 22 is open to anybody but the way that the settings choose."""
 
-import importlib.util
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from pulumi_recorder import Recording, Resource, record
+
+from tests.loading import load
 
 ROOT = Path(__file__).resolve().parents[3]
 INGRESS, EGRESS = (f"aws:vpc/securityGroup{way}Rule:SecurityGroup{way}Rule" for way in ("Ingress", "Egress"))
@@ -36,16 +36,7 @@ def directly() -> Recording:
 
 @pytest.fixture(scope="module")
 def plugin() -> ModuleType:
-    path = ROOT / "ansible/plugins/inventory/pulumi_stack.py"
-    spec = importlib.util.spec_from_file_location("pulumi_stack_of_reach", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look their module up.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, spec.name, module)
-        spec.loader.exec_module(module)
-    return module
+    return load(ROOT / "ansible/plugins/inventory/pulumi_stack.py", "pulumi_stack_of_reach")
 
 
 def ssh_rules(recording: Recording, kind: str) -> list[Resource]:

@@ -1,27 +1,15 @@
 """The filter `firewall_sources`: networks as nftables wants them."""
 
-import importlib.util
-from types import ModuleType
-
 import pytest
 from ansible.errors import AnsibleFilterError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.loading import load
+
 from .role_files import ROOT
 
-
-def load() -> ModuleType:
-    path = ROOT / "roles/host_baseline/filter_plugins/firewall_sources.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-sources = load().firewall_sources
+sources = load(ROOT / "roles/host_baseline/filter_plugins/firewall_sources.py").firewall_sources
 
 
 def test_families_are_kept_apart() -> None:

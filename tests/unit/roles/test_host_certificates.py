@@ -1,19 +1,18 @@
 """The module `host_certificates` and the filter that judges the authority: when a certificate is renewed or refused."""
 
-import importlib.util
 import json
 import pwd
 import shutil
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.loading import load
 
 from .role_files import ROOT
 
@@ -26,20 +25,8 @@ WEB = {
     "dns_names": ["db1", "direct.lab"],
     "addresses": ["10.99.0.11"],
 }
-
-
-def module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = loaded
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-certificates = module(ROLE / "library/host_certificates.py")
-authorities = module(ROLE / "filter_plugins/tls_authority.py")
+certificates = load(ROLE / "library/host_certificates.py")
+authorities = load(ROLE / "filter_plugins/tls_authority.py")
 
 
 class Authority:

@@ -1,6 +1,5 @@
 """The lookup `platform_secret`: what it reads and what it refuses."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -8,18 +7,15 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleError
 
+from tests.loading import load
+
 ROOT = Path(__file__).resolve().parents[3]
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:freelance/production/monitor_password-AbCdEf"
 
 
 @pytest.fixture(scope="module")
 def plugin() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("platform_secret", ROOT / "ansible/plugins/lookup/platform_secret.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(ROOT / "ansible/plugins/lookup/platform_secret.py")
 
 
 @pytest.fixture

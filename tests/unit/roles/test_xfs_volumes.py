@@ -1,19 +1,14 @@
 """The module `xfs_volumes`: which device counts as empty, so that a filesystem may be made on it."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.loading import load
+
 from .role_files import ROOT
 
-spec = importlib.util.spec_from_file_location("xfs_volumes", ROOT / "roles/data_volume/library/xfs_volumes.py")
-assert spec is not None
-assert spec.loader is not None
-xfs_volumes = importlib.util.module_from_spec(spec)
-sys.modules["xfs_volumes"] = xfs_volumes
-spec.loader.exec_module(xfs_volumes)
+xfs_volumes = load(ROOT / "roles/data_volume/library/xfs_volumes.py")
 
 MIB = 1024**2
 SIZE = 1024 * MIB

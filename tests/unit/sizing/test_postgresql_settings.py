@@ -1,6 +1,5 @@
 """Comparison of wanted and live settings: units as PostgreSQL reads them, changes as small as they can be."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.loading import load
+
 SCRIPT = Path(__file__).parents[3] / "ansible" / "plugins" / "filter" / "postgresql_settings.py"
-spec = importlib.util.spec_from_file_location("postgresql_settings", SCRIPT)
-assert spec is not None
-assert spec.loader is not None
-settings = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(settings)
+settings = load(SCRIPT)
 
 leaves: Any = st.one_of(st.integers(-2, 2), st.booleans(), st.sampled_from(["on", "off"]))
 branches = st.dictionaries(st.sampled_from("abc"), leaves, max_size=3)

@@ -1,6 +1,5 @@
 """The sizing function: the guide's numbers on the reference host, and what must hold on every host."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -11,13 +10,10 @@ import pytest
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
+from tests.loading import load
+
 SCRIPT = Path(__file__).parents[3] / "ansible" / "plugins" / "filter" / "sizing.py"
-spec = importlib.util.spec_from_file_location("sizing", SCRIPT)
-assert spec is not None
-assert spec.loader is not None
-sizing = importlib.util.module_from_spec(spec)
-sys.modules["sizing"] = sizing
-spec.loader.exec_module(sizing)
+sizing = load(SCRIPT)
 
 KIB = {"kB": 1, "MB": 1024, "GB": 1024 * 1024}
 GUIDE = {
