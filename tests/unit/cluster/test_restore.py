@@ -263,9 +263,9 @@ def test_what_does_not_fit_is_refused_before_any_data_go(
 ) -> None:
     found = task("Plan | Refuse volumes without room", "plan")
     names = ("free_bytes", "wal_free_bytes", "room_bytes", "wal_room_bytes")
-    seen = earlier(state) if state else {"db1": WHOLE, "db2": WHOLE}
+    seen: dict[str, dict[str, Any]] = earlier(state) if state else {"db1": {**WHOLE}, "db2": {**WHOLE}}
     for host, more_gib in (("db1", 1), ("db2", 0)):
-        seen[host] |= {name: (gib + more_gib) * GIB for name, gib in zip(names, rooms, strict=True)}
+        seen[host].update({name: (gib + more_gib) * GIB for name, gib in zip(names, rooms, strict=True)})
     noted = planned(seen, restore_keep_old=keep)
     known = judge(found, seen, __restore_state=noted, __restore_plan={"bytes": 10 * GIB}, restore_keep_old=keep)
     assert known.evaluate_conditional(found["ansible.builtin.assert"]["that"]) is (told == "")
