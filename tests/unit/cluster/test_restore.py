@@ -217,6 +217,21 @@ def test_a_leader_that_runs_has_more_to_archive_as_it_stops(leads: bool, replaye
 
 
 @pytest.mark.parametrize(
+    ("waiting", "archived"), [([], False), ([""], False), (["", "00000001000000000000000F"], True)]
+)
+def test_a_refusal_before_the_outage_tells_whether_wal_was_archived(waiting: list[str], archived: bool) -> None:
+    archives = [json.dumps({"waits": name, "torn": False, "problem": ""}) for name in waiting]
+    hosts = {
+        host: {"__restore_archive": {"stdout_lines": [said]}} for host, said in zip(MEMBERS, archives, strict=False)
+    }
+    known = judge({}, {}, groups={"database": list(hosts)}, hostvars=hosts)
+    told = "No data were changed; WAL that waited was archived." if archived else "Nothing was changed."
+    assert known.template(load("restore_cluster.yml")[0]["vars"]["__restore_untouched"]) == told
+    for name in ("Plan | Refuse what can't be restored", "Plan | Refuse volumes without room for both"):
+        assert "__restore_untouched" in task(name, "plan")["ansible.builtin.assert"]["fail_msg"]
+
+
+@pytest.mark.parametrize(
     ("statuses", "code"), [([0, 0, 3], 0), ([4], 0), ([0, 1], 1), ([], 1)], ids=["ends", "no data", "odd", "no program"]
 )
 def test_only_a_server_that_says_so_has_ended(statuses: list[int], code: int, tmp_path: Path) -> None:
