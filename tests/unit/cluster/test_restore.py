@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +214,42 @@ def test_a_leader_that_runs_has_more_to_archive_as_it_stops(leads: bool, replaye
     seen = {"db1": {**WHOLE, "leads": leads}}
     known = judge(found, seen, __restore_replayed=replayed)
     assert known.template(found["ansible.builtin.set_fact"]["__restore_state"]["archived"]) is settled
+
+
+@pytest.mark.parametrize(
+    ("waiting", "archived"), [([], False), ([""], False), (["", "00000001000000000000000F"], True)]
+)
+def test_a_refusal_before_the_outage_tells_whether_wal_was_archived(waiting: list[str], archived: bool) -> None:
+    archives = [json.dumps({"waits": name, "torn": False, "problem": ""}) for name in waiting]
+    hosts = {
+        host: {"__restore_archive": {"stdout_lines": [said]}} for host, said in zip(MEMBERS, archives, strict=False)
+    }
+    known = judge({}, {}, groups={"database": list(hosts)}, hostvars=hosts)
+    told = "No data were changed; WAL that waited was archived." if archived else "Nothing was changed."
+    assert known.template(load("restore_cluster.yml")[0]["vars"]["__restore_untouched"]) == told
+    for name in ("Plan | Refuse what can't be restored", "Plan | Refuse volumes without room"):
+        assert "__restore_untouched" in task(name, "plan")["ansible.builtin.assert"]["fail_msg"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"), [([0, 0, 3], 0), ([4], 0), ([0, 1], 1), ([], 1)], ids=["ends", "no data", "odd", "no program"]
+)
+def test_only_a_server_that_says_so_has_ended(statuses: list[int], code: int, tmp_path: Path) -> None:
+    stubs = {"runuser": 'shift 3\nexec "$@"', "sleep": ":"}
+    if statuses:
+        given = " ".join(map(str, statuses))
+        stubs["pg_ctl"] = f"cd {tmp_path}\necho >> asked\nset -- {given}\nshift $(($(wc -l < asked) - 1))\nexit $1"
+    for name, text in stubs.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    (found,) = load("tasks/wait_until_stopped.yml")
+    known = judge(found, {}, wait_bin_dir=str(tmp_path), wait_data_dir="/d")
+    command = ["bash", "-c", known.template(found["ansible.builtin.shell"]["cmd"])]
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, "can't be told" in done.stderr) == (code, code == 1), done.stderr
+    if statuses:
+        assert len((tmp_path / "asked").read_text(encoding="utf-8")) == len(statuses)
 
 
 GIB = 2**30
