@@ -12,7 +12,8 @@ DNS = 53
 KERNEL_SCOPE = ("net.",)  # what a container may set for itself
 DAYS_BACK_MAX = 8  # a job runs at least once a week
 CRON_FIELDS = 5
-JOB_SECONDS_MAX = 2 * 3600
+# A full backup or a verify of terabytes takes its hours, after those that it waits for.
+JOB_SECONDS_MAX = 24 * 3600
 # A job of the application waits for a backup or a deployment: freelance_job.py.
 WAITING_JOB_SECONDS_MAX = 5 * 3600
 

@@ -4,21 +4,21 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from freelance_dumps import Config
 from freelance_jobs import JobError, Postponed, run_tool
 
 BACKUPS = ("full", "diff", "incr")  # each takes the place of those behind it
 NAMED_MAX = 20
-SEGMENTS_PER_LOG = 256  # of 16 MiB each
+SEGMENT_BYTES = 16 * 1024**2
+SEGMENTS_PER_LOG = 2**32 // SEGMENT_BYTES
 ARRIVED_SECONDS_MAX = 5  # after a look at the whole repository
 POLL_SECONDS = 1.0
 LOCKED = 50  # of pgBackRest: another of its processes works on the stanza, here or on a host that this one needs
-# What `pgbackrest verify` says of a file, and of the segments that follow each other without a gap.
-DAMAGED = re.compile(r" INFO: (invalid .+|file missing .+)")
-RANGE = re.compile(r"archiveId: (\S+), wal start: ([0-9A-F]{24}), wal stop: ([0-9A-F]{24})")
+DAMAGED = re.compile(r" INFO: (invalid .+|file missing .+)")  # what `pgbackrest verify` says of a file
+FORK = re.compile(r"^\s*(\d+)\s+([0-9A-F]+)/([0-9A-F]+)", re.MULTILINE)  # a timeline's history: where it left one
 
 
 def pgbackrest(config: Config, repository: int, *words: str) -> str:
@@ -84,33 +84,118 @@ def segments(config: Config, repository: int) -> list[str]:
     return sorted(name for name in files if re.fullmatch(r"[^/]+/[0-9A-F]{16}/[0-9A-F]{24}-[0-9a-f]{40}.*", name))
 
 
-def gaps(config: Config, repository: int, found: str) -> list[str]:
-    """Name the gaps in the archive by the segments around them: pgBackRest itself calls an archive with gaps valid."""
-    left = [
-        (archive, stop, start)
-        for (archive, _, stop), (following, start, _) in itertools.pairwise(RANGE.findall(found))
-        if archive == following and stop[:8] == start[:8]
-    ]
-    # Segments are sent side by side, so that one may have come just after pgBackRest listed the one behind it.
-    deadline = time.monotonic() + ARRIVED_SECONDS_MAX
-    while left:
-        there = [
-            (archive, file[:24]) for archive, _, file in (name.split("/") for name in segments(config, repository))
-        ]
-        left = [
-            (archive, stop, start)
-            for archive, stop, start in left
-            if sum(own == archive and stop < name < start for own, name in there) < place(start) - place(stop) - 1
-        ]
-        if time.monotonic() > deadline:
-            break
-        time.sleep(POLL_SECONDS)
-    return [f"{archive}: WAL is missing after {stop} and before {start}" for archive, stop, start in left]
+class Span(NamedTuple):
+    """Segments of an archive that follow each other on one timeline, by the names of the first and the last."""
+
+    archive: str
+    first: str
+    last: str
 
 
 def place(segment: str) -> int:
     """Return the place of a segment in the WAL, counted in segments: its name is timeline, log, segment."""
     return int(segment[8:16], 16) * SEGMENTS_PER_LOG + int(segment[16:24], 16)
+
+
+def segment_at(timeline: str, number: int) -> str:
+    """Name the segment of a timeline at a place."""
+    return f"{timeline}{number // SEGMENTS_PER_LOG:08X}{number % SEGMENTS_PER_LOG:08X}"
+
+
+def archived(config: Config, repository: int) -> dict[str, list[str]]:
+    """List the names of the segments that each archive holds, in order."""
+    found: dict[str, list[str]] = {}
+    for archive, _, file in (name.split("/") for name in segments(config, repository)):
+        found.setdefault(archive, []).append(file[:24])
+    return found
+
+
+def turns(timeline: str, history: str) -> Iterator[str]:
+    """Name the first and the last segment of each timeline on the way to one; one that was left early has none."""
+    begin = 0
+    for number, high, low in FORK.findall(history):
+        # The segment in which a timeline was left is the next one's, too, and whole only there.
+        own, end = f"{int(number):08X}", ((int(high, 16) << 32) + int(low, 16)) // SEGMENT_BYTES
+        if begin < end:
+            yield from (segment_at(own, begin), segment_at(own, end - 1))
+        begin = end
+    yield segment_at(timeline, begin)
+
+
+def ways(config: Config, repository: int, archive: str, timelines: set[str]) -> tuple[set[str], list[str]]:
+    """Name the segments at which the ways to some timelines turn, and the histories that can't be read."""
+    found: set[str] = set()
+    problems: list[str] = []
+    # The way to a later one leads over earlier ones.
+    for timeline in sorted(timelines, reverse=True):
+        if timeline in {name[:8] for name in found}:
+            continue
+        file = f"{archive}/{timeline}.history"
+        try:
+            found |= set(turns(timeline, pgbackrest(config, repository, "repo-get", f"archive/{config.stanza}/{file}")))
+        except JobError as error:
+            problems.append(f"{file}: {error}")
+    return found, problems
+
+
+def holes(span: Span, there: Mapping[str, list[str]]) -> list[Span]:
+    """Say what the archives lack of a span."""
+    timeline = span.first[:8]
+    inside = [place(name) for name in there.get(span.archive, []) if span.first <= name <= span.last]
+    around = itertools.pairwise([place(span.first) - 1, *inside, place(span.last) + 1])
+    return [
+        Span(span.archive, segment_at(timeline, before + 1), segment_at(timeline, after - 1))
+        for before, after in around
+        if after - before > 1
+    ]
+
+
+def needed(
+    config: Config, repository: int, sets: list[Span], there: Mapping[str, list[str]]
+) -> tuple[list[Span], list[str]]:
+    """Say what the archives must hold, from the first to the last segment of each timeline, and what can't be read."""
+    spans: list[Span] = []
+    problems: list[str] = []
+    for archive in sorted({*there, *(span.archive for span in sets)}):
+        own = [span for span in sets if span.archive == archive]
+        names = {*there.get(archive, []), *(span.first for span in own), *(span.last for span in own)}
+        if own:
+            # pgBackRest lets go whatever is named before it.
+            oldest = min(span.first for span in own)
+            turning, unread = ways(config, repository, archive, {name[:8] for name in names if name[:8] > oldest[:8]})
+            names |= {name for name in turning if name >= oldest}
+            problems += unread
+        timelines = [list(group) for _, group in itertools.groupby(sorted(names), key=lambda name: name[:8])]
+        spans += [Span(archive, timeline[0], timeline[-1]) for timeline in timelines]
+    return spans, problems
+
+
+def gaps(config: Config, repository: int) -> list[str]:
+    """Name the gaps in the WAL by the segments around them, and the backups that lack WAL of their own.
+
+    pgBackRest itself calls an archive with gaps valid, and never asks whether the WAL of a backup is there.
+    """
+    # Before the segments are listed: pgBackRest tells of a backup when its WAL has come.
+    [stanza] = json.loads(pgbackrest(config, repository, "--output=json", "info"))
+    archives = {one["id"]: f"{one['version']}-{one['id']}" for one in stanza["db"]}
+    sets = {
+        str(one["label"]): Span(archives[one["database"]["id"]], one["archive"]["start"], one["archive"]["stop"])
+        for one in stanza["backup"]
+    }
+    there = archived(config, repository)
+    left, problems = needed(config, repository, list(sets.values()), there)
+    left = [hole for span in left for hole in holes(span, there)]
+    # Segments are sent side by side, so that one may have come just after pgBackRest listed the one behind it.
+    deadline = time.monotonic() + ARRIVED_SECONDS_MAX
+    while left and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        there = archived(config, repository)
+        left = [hole for span in left for hole in holes(span, there)]
+    for archive, first, last in left:
+        before, after = segment_at(first[:8], place(first) - 1), segment_at(last[:8], place(last) + 1)
+        problems.append(f"{archive}: WAL is missing after {before} and before {after}")
+    lacking = [label for label, span in sets.items() if holes(span, there)]
+    return problems + [f"backup {label} can't be restored: it lacks WAL of its own" for label in lacking]
 
 
 def first_segments(config: Config, repository: int) -> str:
@@ -129,7 +214,7 @@ def verify(config: Config) -> dict[str, float]:
         except JobError as error:
             first = first_segments(config, repository)
             raise JobError(f"{error}\nThe oldest segments are read before all else: {first}", error.status) from error
-        damaged = DAMAGED.findall(found) + gaps(config, repository, found)
+        damaged = DAMAGED.findall(found) + gaps(config, repository)
         if damaged or "status: ok" not in found:
             named = [*damaged[:NAMED_MAX], *([f"{len(damaged)} in all"] if len(damaged) > NAMED_MAX else [])]
             raise JobError("\n".join(["what it holds can't be restored as a whole:", *(named or found.splitlines())]))

@@ -15,16 +15,13 @@ sys.path += [str(ROLES / "job_runner/files"), str(ROLES / "backup_cron/files")]
 
 physical = importlib.import_module("freelance_physical")
 
-SEGMENT = "17-1/0000000100000000/000000010000000000000003-ba9417c9d7a5b4fdf17f7a907ca42c507a7634a2.zst"
-WHOLE = """\
-P00 DETAIL: archiveId: 17-1, wal start: 000000010000000000000001, wal stop: 000000010000000000000022
-P00 DETAIL: archiveId: 17-1, wal start: 000000020000000000000022, wal stop: 000000020000000000000030
-P00 DETAIL: archiveId: 18-2, wal start: 000000020000000000000042, wal stop: 000000020000000000000050
-stanza: main
-status: ok
-"""
-# Segment 23 is not there.
-GAP = WHOLE.replace("wal start: 000000020000000000000022", "wal start: 000000010000000000000024")
+SEGMENT = "17-2/0000000100000000/000000010000000000000001-ba9417c9d7a5b4fdf17f7a907ca42c507a7634a2.zst"
+WHOLE = "stanza: main\nstatus: ok\n"
+
+
+def wal(timeline: int, first: int, last: int) -> set[str]:
+    """Name the segments of a timeline from one place to another."""
+    return {f"{timeline:08X}{place // 256:08X}{place % 256:08X}" for place in range(first, last + 1)}
 
 
 class PgBackRest:
@@ -35,7 +32,10 @@ class PgBackRest:
         self.verified: str | Exception = WHOLE
         self.fails_at = ""
         self.backups: list[dict[str, Any]] = []
-        self.late: list[str] = []  # segments that come after the first look
+        # Timeline 2 branched off in segment 34; what an upgrade left behind has no backup.
+        self.held = {"16-1": wal(4, 9, 12), "17-2": wal(1, 1, 33) | wal(2, 34, 260)}
+        self.late: set[str] = set()  # segments that come after the first look
+        self.histories = {"00000002": "1\t0/22800000\tno recovery target specified\n"}
 
     def __call__(self, argv: Sequence[str]) -> str:
         self.calls.append(list(argv))
@@ -45,30 +45,40 @@ class PgBackRest:
             if isinstance(self.verified, Exception):
                 raise self.verified
             return self.verified
+        if "repo-get" in argv:
+            name = argv[-1].removeprefix("archive/main/17-2/").removesuffix(".history")
+            if name not in self.histories:
+                raise physical.JobError(f"unable to open missing file '{name}.history' for read", 55)
+            return self.histories[name]
         if "repo-ls" in argv:
-            there: dict[str, Any] = {".": {}, SEGMENT.replace("3-", "4-"): {}, SEGMENT: {}, "17-1/00000002.history": {}}
-            if sum("repo-ls" in call for call in self.calls) > 1:
-                there |= {SEGMENT.replace("000000010000000000000003", name): {} for name in self.late}
-            return json.dumps(there)
+            arrived = self.held | ({"17-2": self.held["17-2"] | self.late} if self.looks() > 1 else {})
+            there = [f"{archive}/{name[:16]}/{name}{SEGMENT[46:]}" for archive in arrived for name in arrived[archive]]
+            return json.dumps({name: {} for name in [".", "17-2/00000002.history", *there]})
         # Of one set alone, its files are told too.
         chosen = [one for one in self.backups if f"--set={one['label']}" in argv]
         told = [{name: value for name, value in one.items() if name != "error-list"} for one in self.backups]
-        return json.dumps([{"backup": chosen or told}])
+        databases = [{"id": 1, "version": "16"}, {"id": 2, "version": "17"}]
+        return json.dumps([{"db": databases, "backup": chosen or told}])
+
+    def looks(self) -> int:
+        """Count how often the archive was listed."""
+        return sum("repo-ls" in call for call in self.calls)
 
 
 @pytest.fixture
 def pgbackrest(monkeypatch: pytest.MonkeyPatch) -> PgBackRest:
     found = PgBackRest()
-    found.backups = [backup("full", 100), backup("incr", 200)]
+    found.backups = [backup("full", 100, wal(1, 2, 4)), backup("incr", 200, wal(2, 254, 257))]
     monkeypatch.setattr(physical, "run_tool", found)
     monkeypatch.setattr(physical, "ARRIVED_SECONDS_MAX", 0.1)
     monkeypatch.setattr(physical, "POLL_SECONDS", 0.01)
     return found
 
 
-def backup(kind: str, start: int) -> dict[str, Any]:
-    info = {"repository": {"delta": start}}
-    return {"label": f"{start}F", "type": kind, "error": False, "timestamp": {"start": start}, "info": info}
+def backup(kind: str, start: int, own: set[str]) -> dict[str, Any]:
+    archive = {"database": {"id": 2, "repo-key": 1}, "archive": {"start": min(own), "stop": max(own)}}
+    sizes = {"info": {"repository": {"delta": start}}}
+    return {"label": f"{start}F", "type": kind, "error": False, "timestamp": {"start": start}, **archive, **sizes}
 
 
 def config(repositories: int = 1) -> Any:
@@ -129,12 +139,8 @@ def test_a_whole_repository_is_verified(pgbackrest: PgBackRest) -> None:
         ("P01   INFO: file missing '20261129-1F/pg_data/x'\nstatus: error", "file missing '20261129-1F/pg_data/x'"),
         ("status: error\nbackup: 1F, status: in-progress", "status: in-progress"),
         ("", "can't be restored"),
-        (
-            GAP,
-            "WAL is missing after 000000010000000000000022 and before 000000010000000000000024",
-        ),
     ],
-    ids=["checksum", "unreadable", "missing file", "another error", "no answer", "gap"],
+    ids=["checksum", "unreadable", "missing file", "another error", "no answer"],
 )
 def test_what_cannot_be_restored_is_named(pgbackrest: PgBackRest, found: str, named: str) -> None:
     pgbackrest.verified = found
@@ -143,9 +149,71 @@ def test_what_cannot_be_restored_is_named(pgbackrest: PgBackRest, found: str, na
     assert named in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("lost", "timeline", "around", "lacking"),
+    [
+        (wal(1, 23, 24), 1, (22, 25), []),
+        (wal(2, 256, 256), 2, (255, 257), ["200F"]),
+        (wal(1, 1, 2), 1, (1, 3), ["100F"]),
+        (wal(2, 257, 260), 2, (256, 258), ["200F"]),
+        (wal(1, 33, 33), 1, (32, 34), []),
+        (wal(2, 34, 34), 2, (33, 35), []),
+        (wal(1, 1, 33), 1, (1, 34), ["100F"]),
+    ],
+    ids=["between", "of a set", "the oldest", "the newest", "the last of a timeline", "the first of the next",
+         "a whole timeline"],
+)  # fmt: skip
+def test_lost_wal_is_told_by_its_neighbours_and_the_sets_that_lack_it(
+    pgbackrest: PgBackRest, lost: set[str], timeline: int, around: tuple[int, int], lacking: list[str]
+) -> None:
+    pgbackrest.held["17-2"] -= lost
+    [after], [before] = (wal(timeline, place, place) for place in around)
+    said = f"17-2: WAL is missing after {after} and before {before}"
+    sets = [f"backup {label} can't be restored: it lacks WAL of its own" for label in lacking]
+    assert physical.gaps(config(), 1) == [said, *sets]
+    with pytest.raises(physical.JobError, match=said):
+        physical.verify(config())
+
+
+def test_nothing_but_the_way_is_asked_of_timelines_that_were_left(pgbackrest: PgBackRest) -> None:
+    # A restore to a time left the end of timeline 1 aside, and 3 took over from 2 within the segment of its beginning.
+    pgbackrest.held["17-2"] = wal(1, 1, 90) | wal(3, 34, 60) | wal(4, 61, 99)
+    pgbackrest.histories |= {"00000004": "1\t0/22800000\ta\n2\t0/22900000\tb\n\n3\t0/3D000000\tc\n"}
+    pgbackrest.backups[1] = backup("incr", 200, wal(4, 70, 71))
+    assert physical.gaps(config(), 1) == []
+    assert [call[-1] for call in pgbackrest.calls if "repo-get" in call] == ["archive/main/17-2/00000004.history"]
+    # What was left aside doesn't stand for the end of the timeline that came between.
+    pgbackrest.held["17-2"] -= wal(3, 60, 60)
+    assert physical.gaps(config(), 1) == [
+        "17-2: WAL is missing after 00000003000000000000003B and before 00000003000000000000003D"
+    ]
+    pgbackrest.held["17-2"] -= wal(3, 34, 60)
+    assert physical.gaps(config(), 1) == [
+        "17-2: WAL is missing after 000000030000000000000021 and before 00000003000000000000003D"
+    ]
+
+
+def test_what_was_let_go_with_older_sets_is_not_missing(pgbackrest: PgBackRest) -> None:
+    # A restore to a time was taken back: timeline 3 branched off 1, which went with the sets before 2.
+    pgbackrest.held["17-2"] = wal(2, 50, 60) | wal(3, 80, 90)
+    pgbackrest.backups = [backup("full", 100, wal(2, 50, 51)), backup("full", 200, wal(3, 84, 84))]
+    pgbackrest.histories = {"00000003": "1\t0/50000000\ta\n"}
+    assert physical.gaps(config(), 1) == []
+
+
+def test_a_timeline_without_its_history_is_named(pgbackrest: PgBackRest) -> None:
+    pgbackrest.histories = {}
+    with pytest.raises(physical.JobError, match=r"17-2/00000002\.history: unable to open missing file"):
+        physical.verify(config())
+
+
 def test_a_segment_that_came_after_the_one_behind_it_is_not_missing(pgbackrest: PgBackRest) -> None:
-    pgbackrest.verified, pgbackrest.late = GAP, ["000000010000000000000023"]
+    pgbackrest.late = wal(1, 23, 23) | wal(2, 257, 257)
+    pgbackrest.held["17-2"] -= pgbackrest.late
     assert physical.verify(config()) == {"bytes": 300}
+    # A set is told of once its own WAL is there, so it is asked for first.
+    asked = [call[-2:] for call in pgbackrest.calls]
+    assert asked.index(["--output=json", "info"]) < asked.index(["repo-ls", "archive/main"])
 
 
 def test_of_many_damaged_files_some_are_named_and_all_are_counted(pgbackrest: PgBackRest) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.host import compare, test_backup
+from tests.host import compare, test_backup, test_backup_health
 from tests.host.environment import Environment
 
 HOUR, NIGHT = 3600.0, 1_764_036_000.0  # two in the morning of a Tuesday, when the dump is due
@@ -25,11 +25,15 @@ def found(environment: Environment) -> dict[str, Any]:
 
 def leave(found: dict[str, Any], host: str, job: str, finished: float, status: int = 0) -> None:
     """Let a job have run."""
-    outcome = {"exit_status": status, "finished_timestamp_seconds": finished}
+    outcome = {
+        "exit_status": status,
+        "finished_timestamp_seconds": finished,
+        "last_success_timestamp_seconds": finished,
+    }
     found[host]["contents"][f"/var/lib/freelance-backup/{job}.json"] = json.dumps(outcome)
 
 
-due = test_backup.test_each_job_ran_when_it_was_last_due
+lately = test_backup_health.test_each_job_succeeded_lately
 
 
 def test_the_time_of_this_test_is_when_the_dump_is_due(environment: Environment) -> None:
@@ -39,15 +43,15 @@ def test_the_time_of_this_test_is_when_the_dump_is_due(environment: Environment)
 
 def test_a_job_that_ran_on_any_host_is_enough(environment: Environment, found: dict[str, Any]) -> None:
     leave(found, "db3", "dump", NIGHT + 60)
-    due("dump", environment, found)
+    lately("dump", environment, found)
 
 
 def test_a_night_without_a_dump_is_told(environment: Environment, found: dict[str, Any]) -> None:
-    with pytest.raises(AssertionError, match="dump was due and has left no outcome on db1, db2, db3"):
-        due("dump", environment, found)
-    leave(found, "db2", "dump", NIGHT - 24 * HOUR)
-    with pytest.raises(AssertionError, match="has not run when it was last due"):
-        due("dump", environment, found)
+    with pytest.raises(AssertionError, match="dump: it has never succeeded"):
+        lately("dump", environment, found)
+    leave(found, "db2", "dump", NIGHT - 48 * HOUR)
+    with pytest.raises(AssertionError, match=r"dump: last successful 60\.0 h ago; at most 48"):
+        lately("dump", environment, found)
 
 
 @pytest.mark.parametrize("what", ["crontab", "started"])
@@ -60,19 +64,40 @@ def test_before_the_first_night_the_reason_is_printed(
         else:
             seen["clock"]["started"] = NIGHT + HOUR
     with pytest.raises(pytest.skip.Exception, match="dump: not yet due since its crontab was written on db1, db2, db3"):
-        due("dump", environment, found)
+        lately("dump", environment, found)
     # One host that lived through the night is enough to ask for its outcome.
-    found["db1"]["files"]["/etc/cron.d/freelance-backup"]["modified"] = NIGHT - HOUR
-    found["db1"]["clock"]["started"] = NIGHT - HOUR
-    with pytest.raises(AssertionError, match="dump was due"):
-        due("dump", environment, found)
+    found["db1"]["files"]["/etc/cron.d/freelance-backup"]["modified"] = NIGHT - 25 * HOUR
+    found["db1"]["clock"]["started"] = NIGHT - 25 * HOUR
+    with pytest.raises(AssertionError, match="dump: it has never succeeded"):
+        lately("dump", environment, found)
 
 
-def test_a_job_that_may_still_run_is_not_missed(environment: Environment, found: dict[str, Any]) -> None:
-    leave(found, "db1", "dump", NIGHT - 24 * HOUR + 60)
+@pytest.mark.parametrize("job", ["dump", "full", "verify"])
+@pytest.mark.parametrize("ran_before", [True, False])
+def test_a_job_that_may_still_run_is_not_missed(
+    environment: Environment, found: dict[str, Any], job: str, ran_before: bool
+) -> None:
+    schedules = [environment.declared(name).get(f"backup_cron_{job}_schedule") for name in environment.hosts("all")]
+    began = compare.last_due(next(each for each in schedules if each), NIGHT, 0)
+    assert began
     for seen in found.values():
-        seen["clock"]["now"] = NIGHT + HOUR
-    due("dump", environment, found)
+        seen["clock"]["now"] = began + 6 * HOUR
+        seen["files"][test_backup_health.CRONTAB]["modified"] = began - HOUR
+    if ran_before:
+        leave(found, "db1", job, began - (24 if job == "dump" else 7 * 24) * HOUR + 6 * HOUR)
+        lately(job, environment, found)
+    else:
+        with pytest.raises(pytest.skip.Exception, match=f"{job}: not yet due"):
+            lately(job, environment, found)
+
+
+def test_a_job_without_a_host_is_told() -> None:
+    environment: Any = SimpleNamespace(
+        hosts=lambda _: ["db1", "service1"],
+        declared=lambda name: {"backup_cron_jobs": ["dump", "full", "diff", "incr"]} if name == "db1" else {},
+    )
+    with pytest.raises(AssertionError, match="verify"):
+        test_backup.test_each_job_has_a_host(environment)
 
 
 def test_the_newest_outcome_counts(found: dict[str, Any]) -> None:
@@ -88,17 +113,31 @@ def test_the_newest_outcome_counts(found: dict[str, Any]) -> None:
     verify("dump", found)
 
 
-def test_a_dump_without_its_globals_is_told(environment: Environment, found: dict[str, Any]) -> None:
-    for kind in ("full_backup_x_1.dump", "schema_x_1.sql.gz"):
-        found["db2"]["files"][f"/var/backups/postgresql/{kind}"] = {}
-    with pytest.raises(AssertionError, match="globals_"):
+@pytest.mark.parametrize("stamp", ["20251124_020000", "20251126_020000"])
+def test_a_dump_without_the_globals_of_its_run_is_told(
+    environment: Environment, found: dict[str, Any], stamp: str
+) -> None:
+    folder, night = "/var/backups/postgresql", "20251125_020000"
+    with pytest.raises(AssertionError, match="no host holds a dump"):
         test_backup.test_a_dump_is_whole(environment, found)
-    found["db2"]["files"]["/var/backups/postgresql/globals_1.sql"] = {}
+    for name in (f"full_backup_x_y_{night}.dump", f"schema_x_y_{night}.sql.gz", f"globals_{night}.sql.partial"):
+        found["db2"]["files"][f"{folder}/{name}"] = {}
+    found["db3"]["files"][f"{folder}/globals_{stamp}.sql"] = {}
+    with pytest.raises(AssertionError, match=f"the run of {max(night, stamp)} lacks them"):
+        test_backup.test_a_dump_is_whole(environment, found)
+    del found["db3"]["files"][f"{folder}/globals_{stamp}.sql"]
+    found["db2"]["files"][f"{folder}/globals_{night}.sql"] = {}
     test_backup.test_a_dump_is_whole(environment, found)
 
 
+def information(*newest: tuple[int, int, str | None]) -> list[dict[str, Any]]:
+    """Make what `pgbackrest info` says of two repositories: archives as (repository, database, newest segment)."""
+    archives = [{"database": {"id": own, "repo-key": key}, "max": segment} for key, own, segment in newest]
+    return [{"repo": [{"key": 1}, {"key": 2}], "archive": archives}]
+
+
 class Leader:
-    """A leader's host on which segments arrive in the repository after a number of looks, or never."""
+    """A leader's host on which segments arrive in the second repository after a number of looks, or never."""
 
     def __init__(self, looks: float) -> None:
         self.looks, self.commands = looks, list[str]()
@@ -109,7 +148,8 @@ class Leader:
             return "00000002000000000000000A\n"
         self.looks -= 1
         held = "00000002000000000000000A" if self.looks < 0 else "000000020000000000000009"
-        return json.dumps([{"archive": [{"max": "00000001000000000000000F"}, {"max": held}]}])
+        older, there = "00000005000000000000000F", "00000002000000000000000A"
+        return json.dumps(information((1, 1, older), (1, 2, there), (2, 1, older), (2, 2, held)))
 
 
 @pytest.mark.parametrize("looks", [0, 3, float("inf")])
@@ -127,3 +167,10 @@ def test_a_hung_archiver_is_told(looks: float, monkeypatch: pytest.MonkeyPatch) 
         test_backup.test_what_is_written_now_is_in_the_repository_soon(seen, environment)
     assert "pg_logical_emit_message" in leader.commands[0]
     assert "pg_switch_wal" in leader.commands[1]
+
+
+def test_a_repository_that_holds_nothing_of_todays_database_is_behind() -> None:
+    there = "00000002000000000000000A"
+    assert test_backup.newest_segment(information((1, 2, there), (2, 2, there))) == there
+    assert test_backup.newest_segment(information((1, 2, there))) == ""
+    assert test_backup.newest_segment(information((1, 2, there), (2, 1, there), (2, 2, None))) == ""
