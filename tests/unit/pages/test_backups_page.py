@@ -23,7 +23,8 @@ drill = importlib.import_module("freelance_drill")
 INFO = json.loads((Path(__file__).parent / "pgbackrest_info.json").read_text(encoding="utf-8"))
 NOW = 1_795_930_204.0  # two hours after the recorded backup
 SPAN = {"first": NOW - 7200, "last": NOW - 30, "segment": INFO[0]["archive"][0]["max"], "newest": True}
-LIMITS = {"drill_days_max": 8, "backup_age_hours_max": {"full": 192, "diff": 48, "incr": 12, "dump": 48, "verify": 192}}
+HOURS_MAX = {"full": 192, "diff": 48, "incr": 12, "dump": 48, "verify": 192}
+LIMITS = {"drill_days_max": 8, "backup_age_hours_max": HOURS_MAX}
 DUMP = {"name": "full_backup_自由职业<1>.dump", "bytes": 2048, "finished": NOW - 60}
 
 
@@ -178,7 +179,7 @@ def test_sets_and_jobs_that_are_older_than_their_limits_are_told_though_every_ru
     info = copy.deepcopy(INFO)
     for backup in info[0]["backup"]:
         backup["timestamp"]["stop"] -= hours * 3600
-    jobs = {"jobs": [*LIMITS["backup_age_hours_max"]], "jobs_since": NOW - 600}
+    jobs = {"jobs": [*HOURS_MAX], "jobs_since": NOW - 600}
     # Who has the jobs may be another host than who has run them.
     left_behind = left("incr", 1) if told.get("jobs_since") else {}
     found = overview([look(info=info, **{**jobs, **told}), look(status=left_behind)])
@@ -187,13 +188,14 @@ def test_sets_and_jobs_that_are_older_than_their_limits_are_told_though_every_ru
 
 
 def test_backups_that_have_stopped_for_weeks_are_told_for_each_set_and_job() -> None:
-    limits = LIMITS["backup_age_hours_max"]
-    status = {job: outcome for job in limits for job, outcome in left(job, 500).items()}
-    problems = overview([look(status=status, jobs=[*limits])], now=NOW + 500 * 3600)["problems"]
+    status = {job: left(job, 500)[job] for job in HOURS_MAX}
+    problems = overview([look(status=status, jobs=[*HOURS_MAX])], now=NOW + 500 * 3600)["problems"]
     assert [problem.partition(" h ")[0] for problem in problems if problem.startswith("repo")] == [
         f"repository 1: the newest {job} is 502.0" for job in ("full", "diff", "incr")
     ]
-    assert [problem.partition(":")[0] for problem in problems if "last successful 1000.0 h ago" in problem] == [*limits]
+    assert [problem.partition(":")[0] for problem in problems if "last successful 1000.0 h ago" in problem] == [
+        *HOURS_MAX
+    ]
     # Once each, also what is told of a repository besides its age.
     unreached = [{**INFO[0], "repo": [{"key": 1, "cipher": "none", "status": {"code": 99, "message": "down"}}]}]
     assert overview([look(info=unreached, jobs=["full", "diff"])])["problems"] == ["repository 1: down"]
