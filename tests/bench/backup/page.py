@@ -105,7 +105,6 @@ def page(results: Mapping[str, Any]) -> str:
     return template.render(
         {**results, **judged(results)},
         goals=goals(results),
-        tps_goal=TPS,
         rates=rates(results),
         busy_percent=partial(busy_percent, results),
         mib=MIB,
