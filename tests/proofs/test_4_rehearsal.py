@@ -37,6 +37,7 @@ def test_a_restore_is_rehearsed_on_a_replica_and_leaves_nothing_behind(lab: Envi
     assert f'drill_rto_seconds{{job="drill"}} {record["rto_seconds"]}' in script(lab, acting[0], f"cat {METRICS}")
 
     checks = record["checks"]
+    assert checks["markers"] >= 1, "no marker has told whether the restore ended where it should"
     assert checks["amcheck"] == ["postgres", "freelance_platform"]
     migrations = script(lab, acting[0], MIGRATIONS)
     assert checks["compared_rows"] == {"freelance_platform": int(migrations)}

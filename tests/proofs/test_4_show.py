@@ -24,8 +24,10 @@ def test_the_plan_of_capacity_knows_each_pool_and_volume_and_the_leaders_databas
 
 
 @pytest.mark.usefixtures("lab")
-def test_the_overview_of_backups_names_what_can_be_restored() -> None:
-    shown = play(*LAB, f"{PLAYBOOKS}/show_backups.yml")
-    # A proof before this one may have left a failed run behind.
-    assert (shown.code != 0) == ("PROBLEM: " in shown.output), shown.output
+def test_the_overview_of_backups_names_what_can_be_restored_and_fails_when_it_is_too_old() -> None:
+    # None is this young: what the limits of the environment say is what counts.
+    limits = '{"environment_thresholds": {"backup_age_hours_max": {"full": 0}}}'
+    shown = play(*LAB, f"{PLAYBOOKS}/show_backups.yml", "-e", limits)
+    assert shown.code != 0, shown.output
+    assert "PROBLEM: repository 1: the newest full is " in shown.text
     assert all(what in shown.text for what in ("full", "globals_", "full_backup_freelance_platform_"))

@@ -13,7 +13,7 @@ from platform_pages.table import columns
 
 
 class FilterModule:
-    """Ansible's way in: `{{ looks | backups_overview(spans, now, drill_days_max) }}`, `{{ rows | columns(head) }}`."""
+    """Ansible's way in: `{{ looks | backups_overview(spans, now, limits) }}`, `{{ rows | columns(head) }}`."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name the filters."""

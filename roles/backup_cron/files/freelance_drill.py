@@ -69,9 +69,11 @@ def choose(config: Config, repository: int, markers: Sequence[Marker]) -> tuple[
     The time to recover to is the marker's own: it is committed a moment later, so that it stays out, and its commit in
     the archive is what tells recovery that the time was reached.
     """
-    if not markers:
+    if not markers[:-1]:
+        # With nothing to find before the target, a restore of whatever else would be good.
         raise JobError(
-            "no marker row yet: `freelance-backup marker` on the host that leads writes one every few minutes"
+            f"no marker row {'before the newest one ' if markers else ''}yet: `freelance-backup marker` on the host"
+            " that leads writes one every few minutes"
         )
     marker, deadline = markers[-1], time.monotonic() + ARCHIVED_SECONDS_MAX
     # Timelines (the first eight digits) fork, positions in the WAL only grow.

@@ -3,7 +3,7 @@
     python -m tests.bench.backup [--gigabytes 5] [--results FOLDER]      about 30 minutes for 5 GB; the lab must run
 
 GIGABYTES in the environment does the same as --gigabytes. Less than 5 GB is a trial, whose results go where --results
-says, or nowhere. Exit status 1 when a goal is missed.
+says, or nowhere. Exit status 1 when a goal is missed, and where pgbench alone was not steady enough for a verdict.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def say(what: str) -> None:
 def stored(repo: hosts.Host) -> dict[str, dict[str, int]]:
     """Bytes that each measured backup read of the database and wrote into the repository."""
     backups = json.loads(repo.sh("pgbackrest info --stanza=main --output=json"))[0]["backup"]
-    # The first full one is that of the role, the last that beside pgbench.
+    # The first full one is that of the role, the last are those beside pgbench.
     full, incremental = ([one["info"] for one in backups if one["type"] == kind] for kind in ("full", "incr"))
     infos = {"full": full[1], "that of one table": incremental[0], "that of each table": incremental[1]}
     return {
@@ -45,7 +45,7 @@ def measure(gigabytes: float) -> dict[str, Any]:
         if (size := copies.data_bytes(pair, hosts.DATA)) < gigabytes * 1e9:
             raise SystemExit(f"the seed made {size} bytes: raise hosts.PEOPLE_PER_GB")
         ways = copies.measure(pair, say)
-        say("pgbench, alone and beside a full backup")
+        say("pgbench, in turn alone and beside a full backup")
         clients = traffic.measure(pair, gigabytes, ways["full backup"]["seconds"])
         return {
             "rows": pair.rows,

@@ -70,8 +70,8 @@ class Pair:
 
 
 def sizes(gigabytes: float) -> dict[str, int]:
-    """GiB of each volume: the database, its copy and its dump beside the WAL; three full backups beside theirs."""
-    return {"BENCH_DATA_GIB": round(3 * gigabytes) + 5, "BENCH_REPOSITORY_GIB": round(2 * gigabytes) + 3}
+    """GiB of each volume: the database, its copy and its dump beside the WAL; five full backups beside theirs."""
+    return {"BENCH_DATA_GIB": round(3 * gigabytes) + 5, "BENCH_REPOSITORY_GIB": round(2.5 * gigabytes) + 3}
 
 
 def check_room(gigabytes: float) -> None:

@@ -1,8 +1,9 @@
-"""What clients notice of a backup: pgbench as fast as it goes, alone and while a full backup runs."""
+"""What clients notice of a backup: pgbench as fast as it goes, in turn alone and while a full backup runs."""
 
 import re
 import statistics
 import threading
+from typing import Any
 
 from tests.bench.backup.copies import BACKUP
 from tests.bench.backup.hosts import SCRATCH, Pair
@@ -12,6 +13,9 @@ SCALE_PER_GB = 10  # 150 MB for each GB of the marketplace
 SECONDS_MIN = 5
 # A full backup has to last longer than the run beside it.
 SHARE = 0.7
+# How often a full backup runs; alone is before and after each. What drifts in time then weighs on both alike.
+ROUNDS = 3
+ALONE, BESIDE = "alone", "beside a full backup"
 
 
 def run(pair: Pair, seconds: int) -> dict[str, float]:
@@ -28,24 +32,31 @@ def run(pair: Pair, seconds: int) -> dict[str, float]:
     return {"tps": float(found[1]), "median_ms": parts[49] / 1000, "p99_ms": parts[98] / 1000}
 
 
-def measure(pair: Pair, gigabytes: float, full_s: float) -> dict[str, dict[str, float]]:
-    """Figures before, during and after a full backup. RuntimeError when the backup was over first."""
+def measure(pair: Pair, gigabytes: float, full_s: float) -> list[dict[str, Any]]:
+    """Figures of each window, in their order. RuntimeError when a backup was over before the window beside it."""
     seconds = max(SECONDS_MIN, round(full_s * SHARE))
     scale = max(1, round(gigabytes * SCALE_PER_GB))
     pair.db.sh(f"createdb pgbench; pgbench --initialize --quiet --scale={scale} pgbench 2>&1; psql -c CHECKPOINT")
     run(pair, SECONDS_MIN)  # fills the caches
-    before = run(pair, seconds)
+    windows = [{"when": ALONE, **run(pair, seconds)}]
+    for _ in range(ROUNDS):
+        windows += [{"when": BESIDE, **beside(pair, seconds)}, {"when": ALONE, **run(pair, seconds)}]
+    return windows
+
+
+def beside(pair: Pair, seconds: int) -> dict[str, float]:
+    """Figures of a window that begins with a full backup; both are over afterwards."""
     failed: list[Exception] = []
     backup = threading.Thread(target=_backup, args=(pair, failed))
     backup.start()
-    during = run(pair, seconds)
+    figures = run(pair, seconds)
     lasted = backup.is_alive()
     backup.join()
     if failed:
         raise failed[0]
     if not lasted:
         raise RuntimeError(f"the backup was over before {seconds} s of pgbench: measure with more GIGABYTES")
-    return {"before": before, "during": during, "after": run(pair, seconds)}
+    return figures
 
 
 def _backup(pair: Pair, failed: list[Exception]) -> None:

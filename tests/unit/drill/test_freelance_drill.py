@@ -92,15 +92,16 @@ def test_a_marker_on_an_older_timeline_is_archived_too(config: Any, monkeypatch:
     ("held", "rows", "reason"),
     [
         (stanza(100), [], "no marker row yet: `freelance-backup marker`"),
-        (stanza(100, newest=""), [marker(3)], "the archive ends with nothing: see pg_stat_archiver"),
+        (stanza(100), [marker(3)], "no marker row before the newest one yet: `freelance-backup marker`"),
+        (stanza(100, newest=""), [marker(2), marker(3)], "the archive ends with nothing: see pg_stat_archiver"),
         (
             stanza(100, newest="000000010000000000000002"),
-            [marker(3)],
+            [marker(2), marker(3)],
             "000000010000000000000003 with the newest marker",
         ),
-        (stanza(), [marker(3)], "no backup ended before the newest marker"),
-        (stanza(300), [marker(3)], "no backup ended before the newest marker"),
-        (stanza(100, error=True), [marker(3)], "no backup ended before the newest marker"),
+        (stanza(), [marker(2), marker(3)], "no backup ended before the newest marker"),
+        (stanza(300), [marker(2), marker(3)], "no backup ended before the newest marker"),
+        (stanza(100, error=True), [marker(2), marker(3)], "no backup ended before the newest marker"),
     ],
 )
 def test_what_there_is_nothing_to_rehearse_with_is_told(
@@ -310,7 +311,7 @@ def test_a_damaged_set_is_told_with_its_files_and_what_was_restored_goes(
         (scratch.folder / "data").mkdir()
         raise drill.JobError("pgbackrest ended with exit status 29", 29)
 
-    monkeypatch.setattr(drill, "read_markers", lambda _: [marker(3)])
+    monkeypatch.setattr(drill, "read_markers", lambda _: [marker(2), marker(3)])
     monkeypatch.setattr(drill, "held", lambda *_: stanza(100))
     monkeypatch.setattr(drill, "refuse_without_room", lambda *_: None)
     monkeypatch.setattr(drill, "refuse_old", lambda _: None)

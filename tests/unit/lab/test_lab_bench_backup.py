@@ -1,11 +1,16 @@
 """The benchmark of backups: the disk is asked first, pgBackRest's times become phases, goals stand beside figures."""
 
+import json
+import threading
+import time
 from collections import namedtuple
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.bench.backup import copies, hosts, page
+from tests.bench.backup import copies, hosts, page, traffic
 
 Usage = namedtuple("Usage", "total used free")
 SAID = """2026-11-29 09:27:35.000 P00   INFO: backup command begin 2.55.1: --stanza=main
@@ -53,8 +58,8 @@ def results(**seconds: float) -> dict[str, Any]:
     ways["incremental backup, each table"]["seconds"] = 1.0
     ways["full backup"]["phases"] = {"waits for the checkpoint": 1.25}
     alone, beside = (
-        {"tps": 100.0, "median_ms": 1.0, "p99_ms": 5.0},
-        {"tps": 85.0, "median_ms": 1.5, "p99_ms": 9.25},
+        {"when": "alone", "tps": 100.0, "median_ms": 1.0, "p99_ms": 5.0},
+        {"when": "beside a full backup", "tps": 85.0, "median_ms": 1.5, "p99_ms": 9.25},
     )
     return {
         **dict.fromkeys(("command", "machine", "date"), "x"),
@@ -64,7 +69,7 @@ def results(**seconds: float) -> dict[str, Any]:
         "rows": 1_234_567,
         "seed_s": 30.4,
         "ways": ways,
-        "clients": {"before": alone, "during": beside, "after": alone},
+        "clients": [alone, beside, alone, beside, alone, beside, alone],
         "clients_count": 4,
         "stored": {
             "full": {"database": 2**20, "repository": 2**18},
@@ -81,7 +86,8 @@ def test_the_page_has_each_figure_beside_its_goal() -> None:
     assert "| transactions a second beside a full backup / alone | 0.85 | ≥ 0.85 | reached |" in text
     assert "| cp -a | 10.0 | 10 | 8.0 | 2.0 | 50 % |" in text
     assert "| full backup | 1.2 | waits for the checkpoint |" in text
-    assert "| during | 85 | 1.5 | 9.2 |" in text
+    assert "| 2 | beside a full backup | 85 | 1.5 | 9.2 |" in text
+    assert "by 0.0 % alone, 0.0 % beside a full backup." in text
     assert "1,234,567 rows" in text
     assert "**A trial**" not in text
     assert "**The machine had other work**" not in text
@@ -96,3 +102,69 @@ def test_a_goal_that_is_missed_is_told(slower: dict[str, float]) -> None:
     found = results(**slower)
     assert not page.held(found)
     assert page.page(found).count("**missed**") == 1
+
+
+@pytest.mark.parametrize(("lowest", "steady"), [(92.0, True), (90.0, False)])
+def test_without_steady_windows_alone_there_is_no_verdict_on_clients(
+    tmp_path: Path, lowest: float, steady: bool
+) -> None:
+    found = results(incremental_backup=1.0)
+    found["clients"][2] = {**found["clients"][0], "tps": lowest}
+    found["clients"][3] = {**found["clients"][1], "tps": 88.0}
+    page.write(found, tmp_path)
+    text = (tmp_path / "backup.md").read_text(encoding="utf-8")
+    kept = json.loads((tmp_path / "backup.json").read_text(encoding="utf-8"))
+    assert page.held(found) is steady
+    assert ("≥ 0.85 | **not steady** |" in text) is not steady
+    assert "More than 10 % alone is not steady" in text
+    assert kept["verdicts"][page.TPS] == ("reached" if steady else "not steady")
+    assert kept["spread"] == {
+        "alone": pytest.approx((100 - lowest) / (75 + lowest / 4)),
+        "beside a full backup": pytest.approx(3 / 86),
+    }
+    assert kept["clients"] == found["clients"]
+    # What was kept makes the same page again.
+    assert page.page(kept) == text
+
+
+def test_clients_are_measured_in_turn_alone_and_beside_a_backup(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair: Any = SimpleNamespace(db=SimpleNamespace(sh=lambda _: ""))
+    monkeypatch.setattr(traffic, "run", lambda _, seconds: {"tps": seconds})
+    monkeypatch.setattr(traffic, "beside", lambda _, seconds: {"tps": -seconds})
+    alone, beside = {"when": traffic.ALONE, "tps": 14}, {"when": traffic.BESIDE, "tps": -14}
+    assert traffic.measure(pair, 5, 20.0) == [alone, beside, alone, beside, alone, beside, alone]
+
+
+@pytest.mark.parametrize(
+    ("lasts_s", "error", "told"),
+    [
+        (0.2, None, ""),
+        (0.2, OSError("the repository is full"), "the repository is full"),
+        (0.0, None, "the backup was over before 7 s of pgbench: measure with more GIGABYTES"),
+    ],
+)
+def test_a_window_beside_a_backup_counts_when_the_backup_lasted_and_was_good(
+    monkeypatch: pytest.MonkeyPatch, lasts_s: float, error: Exception | None, told: str
+) -> None:
+    begun = threading.Event()
+
+    def back_up(script: str) -> str:
+        assert script.endswith("--type=full")
+        begun.set()
+        time.sleep(lasts_s)
+        if error:
+            raise error
+        return ""
+
+    def pgbench(_: Any, seconds: int) -> dict[str, float]:
+        assert begun.wait(5)
+        time.sleep(0.1 if not lasts_s else 0)
+        return {"tps": seconds}
+
+    monkeypatch.setattr(traffic, "run", pgbench)
+    pair: Any = SimpleNamespace(repo=SimpleNamespace(sh=back_up))
+    if told:
+        with pytest.raises((OSError, RuntimeError), match=told):
+            traffic.beside(pair, 7)
+    else:
+        assert traffic.beside(pair, 7) == {"tps": 7}

@@ -23,13 +23,15 @@ drill = importlib.import_module("freelance_drill")
 INFO = json.loads((Path(__file__).parent / "pgbackrest_info.json").read_text(encoding="utf-8"))
 NOW = 1_795_930_204.0  # two hours after the recorded backup
 SPAN = {"first": NOW - 7200, "last": NOW - 30, "segment": INFO[0]["archive"][0]["max"], "newest": True}
+HOURS_MAX = {"full": 192, "diff": 48, "incr": 12, "dump": 48, "verify": 192}
+LIMITS = {"drill_days_max": 8, "backup_age_hours_max": HOURS_MAX}
 DUMP = {"name": "full_backup_自由职业<1>.dump", "bytes": 2048, "finished": NOW - 60}
 
 
 def look(**told: Any) -> dict[str, Any]:
     """Make what a host says."""
     quiet = {"host": "db1", "info": INFO, "error": "", "status": {}, "dumps": []}
-    return {**quiet, "drill_since": None, "shipped": {"1": {}}, **told}
+    return {**quiet, "drill_since": None, "jobs": [], "jobs_since": None, "shipped": {"1": {}}, **told}
 
 
 def reach(*spans: dict[str, Any], repository: int = 1) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def reach(*spans: dict[str, Any], repository: int = 1) -> dict[str, Any]:
 
 def overview(looks: list[dict[str, Any]], *recoverable: dict[str, Any], now: float = NOW) -> dict[str, Any]:
     """Put in order what hosts say; unless something else is told, the repository reaches from its set to now."""
-    return backups.overview(looks, recoverable or [reach(SPAN)], now, 8)
+    return backups.overview(looks, recoverable or [reach(SPAN)], now, LIMITS)
 
 
 def rendered(told: dict[str, Any]) -> tuple[str, str]:
@@ -150,6 +152,57 @@ def test_a_repository_whose_archive_nobody_can_list_is_told() -> None:
     told = overview([look()], {"repository": 1, "error": "refused", "spans": []})
     assert told["windows"] == [["1", "unknown", "unknown", "unknown"]]
     assert told["problems"] == ["repository 1: no host can list its archive"]
+
+
+def left(job: str, hours: float | None) -> dict[str, Any]:
+    """Make the outcome of a job that was last successful so many hours ago; None: it never was."""
+    success = None if hours is None else NOW - hours * 3600
+    return {job: {"exit_status": 0, "finished_timestamp_seconds": NOW, "last_success_timestamp_seconds": success}}
+
+
+@pytest.mark.parametrize(
+    ("hours", "told", "problems"),
+    [
+        # A platform of minutes: what did not come due yet is missing, and the full backup counts for all sets.
+        (0, {"status": left("dump", 0)}, []),
+        (9, {"status": left("dump", 48) | left("incr", 12)}, []),
+        (9, {"status": left("incr", 12.1)}, ["incr: last successful 12.1 h ago; at most 12"]),
+        (9, {"status": left("verify", None)}, ["verify: it has never succeeded"]),
+        (9, {"jobs_since": NOW - 49 * 3600}, ["diff: it has never succeeded", "dump: it has never succeeded"]),
+        (40, {"status": left("incr", 1)}, ["repository 1: the newest incr is 42.0 h old; at most 12"]),
+        (40, {"status": left("incr", 1), "jobs": ["full", "diff"]}, []),
+    ],
+)
+def test_sets_and_jobs_that_are_older_than_their_limits_are_told_though_every_run_was_good(
+    hours: float, told: dict[str, Any], problems: list[str]
+) -> None:
+    info = copy.deepcopy(INFO)
+    for backup in info[0]["backup"]:
+        backup["timestamp"]["stop"] -= hours * 3600
+    jobs = {"jobs": [*HOURS_MAX], "jobs_since": NOW - 600}
+    # Who has the jobs may be another host than who has run them.
+    left_behind = left("incr", 1) if told.get("jobs_since") else {}
+    found = overview([look(info=info, **{**jobs, **told}), look(status=left_behind)])
+    assert found["problems"] == problems
+    assert all(f"PROBLEM: {problem}" in rendered(found)[1] for problem in problems)
+
+
+def test_backups_that_have_stopped_for_weeks_are_told_for_each_set_and_job() -> None:
+    status = {job: left(job, 500)[job] for job in HOURS_MAX}
+    problems = overview([look(status=status, jobs=[*HOURS_MAX])], now=NOW + 500 * 3600)["problems"]
+    assert [problem.partition(" h ")[0] for problem in problems if problem.startswith("repo")] == [
+        f"repository 1: the newest {job} is 502.0" for job in ("full", "diff", "incr")
+    ]
+    assert [problem.partition(":")[0] for problem in problems if "last successful 1000.0 h ago" in problem] == [
+        *HOURS_MAX
+    ]
+    # Once each, also what is told of a repository besides its age.
+    unreached = [{**INFO[0], "repo": [{"key": 1, "cipher": "none", "status": {"code": 99, "message": "down"}}]}]
+    assert overview([look(info=unreached, jobs=["full", "diff"])])["problems"] == ["repository 1: down"]
+    # Of sets that nobody can list nothing is said.
+    assert overview([look(info=None, error="timed out", jobs=["full"])])["problems"] == [
+        "no host can ask the repository: db1: timed out"
+    ]
 
 
 def test_an_empty_stanza_restores_nothing() -> None:

@@ -23,6 +23,11 @@ def test_the_dumps_of_each_repository_that_answers_are_told(tmp_path: Path, monk
 
     monkeypatch.setattr(look_at_backups, "as_postgres", answer)
     (tmp_path / "drill.since").touch()
-    seen: dict[str, Any] = look_at_backups.main("db1", "main", str(tmp_path), str(tmp_path / "none"))
+    monkeypatch.setattr(look_at_backups, "CRONTAB", tmp_path / "drill.since")
+    told = ["db1", "main", str(tmp_path), str(tmp_path / "none")]
+    seen: dict[str, Any] = look_at_backups.main(*told, "dump", "drill")
     assert (seen["shipped"], seen["dumps"], seen["error"]) == ({"1": FILES}, [], "")
-    assert seen["drill_since"] == (tmp_path / "drill.since").stat().st_mtime
+    assert seen["drill_since"] == seen["jobs_since"] == (tmp_path / "drill.since").stat().st_mtime
+    assert json.loads(json.dumps(seen))["jobs"] == ["dump", "drill"]
+    monkeypatch.setattr(look_at_backups, "CRONTAB", tmp_path / "none")
+    assert look_at_backups.main(*told)["jobs_since"] is None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from platform_pages.ages import AS_GOOD_AS, HOUR_S, sets, success
 from platform_pages.drawing import LEFT, TOP, WARNING, Canvas, epoch, lasted, moment, size
 
 COLOURS = {"full": "#1b5e20", "diff": "#1565c0", "incr": "#6a1b9a", "dump": "#ef6c00"}
@@ -16,11 +17,14 @@ SUMS = "sums_{}.sha256"
 
 
 def overview(
-    looks: Sequence[Mapping[str, Any]], recoverable: Sequence[Mapping[str, Any]], now: float, drill_days_max: float
+    looks: Sequence[Mapping[str, Any]],
+    recoverable: Sequence[Mapping[str, Any]],
+    now: float,
+    limits: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Put in order what hosts say: rows of words for tables, a timeline, and problems that a person has to know of.
 
-    `recoverable` is what the filter recovery_spans makes of each look at a repository.
+    `recoverable` is what the filter recovery_spans makes of each look at a repository; `limits`: platform_thresholds.
     """
     answers = [look["info"] for look in looks if look["info"] is not None]
     problems = [] if answers else ["no host can ask the repository: " + (_errors(looks) or "no host has answered")]
@@ -37,7 +41,8 @@ def overview(
     dumps += _shipped(looks)
     windows, lost = _windows(info, recoverable, now)
     jobs, failed = _jobs(looks, now)
-    drill, bad = _drill(looks, now, drill_days_max)
+    drill, bad = _drill(looks, now, limits["drill_days_max"])
+    old = _old(info if answers else None, looks, now, limits["backup_age_hours_max"])
     return {
         "made": moment(now),
         "windows": windows,
@@ -49,7 +54,8 @@ def overview(
             for dump in sorted(dumps, key=lambda dump: float(dump["finished"]), reverse=True)
         ],
         "timeline": timeline(backups, dumps, now),
-        "problems": problems + lost + failed + bad,
+        # A repository that can't be asked is told of by more than one.
+        "problems": list(dict.fromkeys(problems + lost + failed + old + bad)),
     }
 
 
@@ -127,13 +133,16 @@ def _set(backup: Mapping[str, Any], now: float) -> list[str]:
     ]
 
 
-def _jobs(looks: Sequence[Mapping[str, Any]], now: float) -> tuple[list[list[str]], list[str]]:
-    outcomes = [
+def _outcomes(looks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
         {"job": name, **left}
         for look in looks
         for name, left in look["status"].items()
         if isinstance(left, dict) and "exit_status" in left and "finished_timestamp_seconds" in left
     ]
+
+
+def _jobs(looks: Sequence[Mapping[str, Any]], now: float) -> tuple[list[list[str]], list[str]]:
     problems = [
         f"{look['host']}: the status file of {name} can't be read"
         for look in looks
@@ -141,7 +150,7 @@ def _jobs(looks: Sequence[Mapping[str, Any]], now: float) -> tuple[list[list[str
         if left is None
     ]
     newest: dict[str, Any] = {}
-    for outcome in sorted(outcomes, key=lambda each: float(each["finished_timestamp_seconds"])):
+    for outcome in sorted(_outcomes(looks), key=lambda each: float(each["finished_timestamp_seconds"])):
         newest[outcome["job"]] = outcome
     rows = []
     for job, last in sorted(newest.items()):
@@ -156,6 +165,25 @@ def _jobs(looks: Sequence[Mapping[str, Any]], now: float) -> tuple[list[list[str
         if last["exit_status"]:
             problems.append(f"{job}: the last run has failed on {host}; see journalctl there")
     return rows, problems
+
+
+def _old(
+    info: Sequence[Mapping[str, Any]] | None,
+    looks: Sequence[Mapping[str, Any]],
+    now: float,
+    hours_max: Mapping[str, float],
+) -> list[str]:
+    """Judge the ages of sets and jobs, as far as a host has the job; a job that is new has not come due yet."""
+    problems = []
+    for job, hours in hours_max.items():
+        having = [look for look in looks if job in look["jobs"]]
+        outcomes = [outcome for outcome in _outcomes(looks) if outcome["job"] == job]
+        deployed = min((look["jobs_since"] for look in having if look["jobs_since"]), default=now)
+        if having and info is not None and job in AS_GOOD_AS:
+            problems += sets(info, job, hours, now)
+        if having and (outcomes or now - deployed > hours * HOUR_S):
+            problems += success(job, outcomes, hours, now)
+    return problems
 
 
 def _drill(looks: Sequence[Mapping[str, Any]], now: float, days_max: float) -> tuple[dict[str, str], list[str]]:

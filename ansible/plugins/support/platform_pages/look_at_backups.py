@@ -1,6 +1,7 @@
 """Runs on a host, as root, with the standard library alone: prints what it knows of backups as JSON. Changes nothing.
 
-Arguments: name of the host, stanza ("-": this host asks no repository), folder of status files, folder of dumps.
+Arguments: name of the host, stanza ("-": this host asks no repository), folder of status files, folder of dumps, and
+the jobs that the host has.
 """
 
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 SECONDS_MAX = 60
+CRONTAB = Path("/etc/cron.d/freelance-backup")
 
 
 def as_postgres(*argv: str) -> tuple[int, str]:
@@ -45,7 +47,7 @@ def shipped(stanza: str, info: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def main(host: str, stanza: str, status_dir: str, dump_dir: str) -> dict[str, Any]:
+def main(host: str, stanza: str, status_dir: str, dump_dir: str, *jobs: str) -> dict[str, Any]:
     """Collect everything of this host."""
     seen: dict[str, Any] = {"host": host, "info": None, "error": "", "shipped": {}, "status": read(status_dir)}
     if stanza != "-":
@@ -55,6 +57,8 @@ def main(host: str, stanza: str, status_dir: str, dump_dir: str) -> dict[str, An
             seen["shipped"] = shipped(stanza, seen["info"])
         else:
             seen["error"] = said
+    # Since then they come due.
+    seen |= {"jobs": jobs, "jobs_since": CRONTAB.stat().st_mtime if CRONTAB.exists() else None}
     # Written once, when the job was deployed.
     since = Path(status_dir) / "drill.since"
     seen["drill_since"] = since.stat().st_mtime if since.exists() else None
@@ -66,4 +70,4 @@ def main(host: str, stanza: str, status_dir: str, dump_dir: str) -> dict[str, An
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:5])))
+    print(json.dumps(main(*sys.argv[1:])))
