@@ -107,15 +107,16 @@ def planned(config: Config, job: str, database: str, may_go_on: Callable[[], Non
 
 
 def act(config: Config, database: str, action: Action, asked: Asked) -> None:
-    """Run one statement. What a rebuild that failed has left is removed at once."""
+    """Run one statement. What a rebuild that failed or was ended has left is removed at once."""
     log(syslog.LOG_INFO, f"{database}: {action.statement}  -- {action.why}")
     # A rebuild waits for transactions that see the old index, and nobody waits for it meanwhile.
     patient = {"lock_timeout": f"{config.rebuild_wait_seconds}s"} if " INDEX " in action.statement else None
     try:
         asked(database, action.statement, patient)
-    except JobError:
+    except (JobError, Postponed):
         if action.statement.startswith("REINDEX"):
-            with contextlib.suppress(Postponed):  # the next run begins with it
+            # Where that has to make room, too, the next run begins with it.
+            with contextlib.suppress(Postponed):
                 for left in upkeep.leftovers(server.indexes(config, database)):
                     asked(database, left.statement, patient)
         raise

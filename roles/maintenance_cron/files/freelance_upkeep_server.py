@@ -13,7 +13,7 @@ from freelance_upkeep import Index, Limits, Table
 
 # Asks a database for a statement under settings of its own; returns what it printed.
 Asked = Callable[[str, str, Mapping[str, str] | None], str]
-LOOK_S = 2  # how often it is asked whether a statement that runs has to make room
+LOOK_S = 5  # how often it is asked whether a statement that runs has to make room
 TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind = 'p' AS is_parent,
   coalesce(s.n_live_tup, 0) AS rows, coalesce(s.n_dead_tup, 0) AS dead_rows,
@@ -182,7 +182,7 @@ def ask_alone(
             return running.result()
         except JobError as error:
             if why:
-                raise Postponed(f"{statement} was ended, {why}") from error
+                raise Postponed(f"{statement} was ended: {why}") from error
             for held in map(LOCK_HELD.format, config.busy_locks):
                 if held in str(error):
                     raise Postponed(held) from error
