@@ -16,6 +16,7 @@ from apps.accounts.models import Skill, User
 from apps.common import deployment
 from apps.common.keys import uuid7
 from apps.gigs.models import Category
+from config.monitoring_sql import INVALID_INDEXES
 from django.contrib.auth.hashers import check_password
 from django.core.management import CommandError, call_command
 from django.db import connections
@@ -355,6 +356,7 @@ def test_what_an_ended_rebuild_left_is_for_upkeep_to_remove(deployed: str, serve
         'ALTER INDEX gigs_top_rated RENAME TO "gigs_Top_rated_ccnew1";'
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '\"gigs_Top_rated_ccnew1\"'::regclass;",
     )
+    assert scalar(deployed, INVALID_INDEXES) == '"gigs_Top_rated_ccnew1"'
     deployment.refuse_invalid_indexes(connections[deployed])
 
 
