@@ -41,7 +41,7 @@ TABLES = (
 EXTENSION = (
     "select quote_ident(extnamespace::regnamespace::text) from pg_extension where extname = 'pg_stat_statements'"
 )
-# As the application's own audit has them (config/monitoring.py, config/monitoring_sql.py): what it asked of its database.
+# As the application's own audit has them (config/monitoring.py and monitoring_sql.py): what it asked of its database.
 # The superuser's are upkeep's.
 SLOW_MS = 100
 STATEMENTS = (
