@@ -203,7 +203,12 @@ def test_the_load_that_a_statement_makes_does_not_end_it(program: Any, monkeypat
     config.window_start_hour = config.window_end_hour = 0
     config.load_per_core_max = -1.0
     asked = list[Any]()
-    monkeypatch.setattr(program.server, "busy_on_server", lambda _, *locks: asked.append(locks) or "")
+
+    def busy_on_server(_: Any, *locks: Any) -> str:
+        asked.append(locks)
+        return ""
+
+    monkeypatch.setattr(program.server, "busy_on_server", busy_on_server)
     assert "-1.0 allowed" in program.obstacle(config, now=False)
     assert program.has_to_end(config, now=False) == ""
     # It holds the locks of the first kind itself.

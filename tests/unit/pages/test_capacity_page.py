@@ -113,7 +113,7 @@ def test_a_database_goes_on_when_another_host_leads() -> None:
 
 def test_queries_are_shown_by_the_day_and_not_before_there_are_two() -> None:
     # 100 ms is not slow. The second statement is mended on the second day; the third is new, the first began anew.
-    counters = [
+    counters: list[dict[str, list[float]]] = [
         {"1": [50, 500.0], "2": [10, 90_000.0]},
         {"1": [150, 10_500.0], "2": [20, 91_010.0]},
         {"1": [150, 10_500.0], "2": [30, 91_030.0]},
@@ -131,15 +131,16 @@ def test_queries_are_shown_by_the_day_and_not_before_there_are_two() -> None:
         {"calls": 7, "total_ms": 350.0, "slow": 1},
     ]
     assert ["counters" in one for one in samples] == [False, False, True, True]
-    found = capacity.series(samples, THRESHOLDS, {})
-    assert [value for _, value in found["queries slower than 100 ms on average"]["points"]] == [1, 0, 1]
-    assert [round(value) for _, value in found["queries, mean time"]["points"]] == [100, 2, 50]
+    shown = capacity.series(samples, THRESHOLDS, {})
+    assert [value for _, value in shown["queries slower than 100 ms on average"]["points"]] == [1, 0, 1]
+    assert [round(value) for _, value in shown["queries, mean time"]["points"]] == [100, 2, 50]
 
 
 def test_a_day_without_queries_has_no_mean_time_and_one_without_counters_tells_of_none() -> None:
     samples: list[dict[str, Any]] = []
-    for day, found in enumerate([{"1": [1, 1.0]}, {"1": [1, 1.0]}, None, {"1": [9, 1.0]}]):
-        freelance_capacity.add(samples, sample(3 - day, **({} if found is None else {"counters": found})))
+    told: list[dict[str, Any]] = [{"counters": {"1": [1, 1.0]}}, {"counters": {"1": [1, 1.0]}}, {}, {"counters": {}}]
+    for day, found in enumerate(told):
+        freelance_capacity.add(samples, sample(3 - day) | found)
     assert [one.get("queries") for one in samples] == [None, {"calls": 0, "total_ms": 0, "slow": 0}, None, None]
     assert "queries, mean time" not in capacity.series(samples, THRESHOLDS, {})
 
