@@ -16,6 +16,7 @@ from apps.accounts.models import Skill, User
 from apps.common import deployment
 from apps.common.keys import uuid7
 from apps.gigs.models import Category
+from config.monitoring_sql import INVALID_INDEXES
 from django.contrib.auth.hashers import check_password
 from django.core.management import CommandError, call_command
 from django.db import connections
@@ -122,6 +123,23 @@ def test_a_second_deployment_waits_and_then_names_the_first(deployed: str) -> No
             deploy(deployed, "--wait", "0.6", release="r2")
         assert scalar(deployed, "SELECT array_agg(release) FROM common_release") == ["r1"]
     assert deploy(deployed, release="r2")["changed"]
+
+
+def test_a_deployment_lets_upkeep_know_that_it_waits_and_no_longer_than_it_runs(deployed: str) -> None:
+    # As freelance-maintenance looks; it holds the lock while one of its statements runs.
+    announced = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
+    key = [deployment.ANNOUNCING_LOCK % 2**32]
+    with other_session(deployed) as holder:
+        holder.execute("SELECT pg_advisory_lock(%s)", [deployment.ADVISORY_LOCK])
+
+        def make_room(_: float) -> None:
+            assert holder.execute(announced, key).fetchone() == (1,)
+            holder.execute("SELECT pg_advisory_unlock(%s)", [deployment.ADVISORY_LOCK])
+
+        with mock.patch("apps.common.locks.time.sleep", side_effect=make_room) as slept:
+            assert deploy(deployed, release="r2")["changed"]
+        slept.assert_called_once()
+        assert holder.execute(announced, key).fetchone() == (0,)
 
 
 def other_session(alias: str) -> psycopg.Connection[Any]:
@@ -330,6 +348,16 @@ def test_a_half_built_index_is_named(deployed: str, server: Any) -> None:
     )
     with pytest.raises(CommandError, match="Half-built indexes: gigs_top_rated"):
         deployment.refuse_invalid_indexes(connections[deployed])
+
+
+def test_what_an_ended_rebuild_left_is_for_upkeep_to_remove(deployed: str, server: Any) -> None:
+    server.sql(
+        "freelance_scratch",
+        'ALTER INDEX gigs_top_rated RENAME TO "gigs_Top_rated_ccnew1";'
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '\"gigs_Top_rated_ccnew1\"'::regclass;",
+    )
+    assert scalar(deployed, INVALID_INDEXES) == '"gigs_Top_rated_ccnew1"'
+    deployment.refuse_invalid_indexes(connections[deployed])
 
 
 def test_an_unreachable_database_is_no_pending_migration(scratch: str) -> None:

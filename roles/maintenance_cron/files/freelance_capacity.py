@@ -5,7 +5,9 @@ days), application's database, port of the pooler (0: this host has none), Postg
 folders whose volumes count (joined by commas). It continues as the system user postgres.
 """
 
+import contextlib
 import csv
+import fcntl
 import io
 import json
 import os
@@ -14,6 +16,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +41,15 @@ TABLES = (
 EXTENSION = (
     "select quote_ident(extnamespace::regnamespace::text) from pg_extension where extname = 'pg_stat_statements'"
 )
+# As the application's own audit has them (config/monitoring.py and monitoring_sql.py): what it asked of its database.
+# The superuser's are upkeep's.
+SLOW_MS = 100
 STATEMENTS = (
-    "select json_build_object('calls', sum(calls), 'total_ms', sum(total_exec_time), 'slow', count(*)"
-    " filter (where mean_exec_time > 1000)) from {}.pg_stat_statements"
+    "select json_object_agg(queryid, json_build_array(calls, ms)) from (select queryid, sum(calls) as calls,"
+    " round(sum(total_exec_time)::numeric, 3) as ms from {}.pg_stat_statements"
+    " where queryid is not null and dbid = (select oid from pg_database where datname = current_database())"
+    r" and query ~* '^\s*(select|insert|update|delete|merge|with)\M' and query !~* '\m(from|join)\s+(\S+\.)?pg_'"
+    " and userid not in (select oid from pg_roles where rolsuper) group by queryid) s"
 )
 
 
@@ -101,7 +110,7 @@ def add_leader(taken: dict[str, Any], server: list[str], database: str) -> None:
     taken["tables"] = json.loads(answer(server, database, TABLES) or "{}")
     if not (schema := answer(server, database, EXTENSION)):
         raise Unanswered(f"{database} lacks the extension pg_stat_statements")
-    taken["statements"] = json.loads(answer(server, database, STATEMENTS.format(schema)))
+    taken["counters"] = json.loads(answer(server, database, STATEMENTS.format(schema)) or "{}")
 
 
 def sample(host: str, database: str, pooler: str, server: str, folders: list[str]) -> dict[str, Any]:
@@ -143,20 +152,55 @@ def of_one_day(before: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {**new, "gauges": highest}
 
 
+def cost(before: dict[str, list[float]], now: dict[str, list[float]]) -> dict[str, float]:
+    """Tell what statements cost between two looks at their counters: calls, time, and how many of them are slow."""
+    found = {"calls": 0.0, "total_ms": 0.0, "slow": 0}
+    for statement, (calls, spent_ms) in now.items():
+        calls_before, ms_before = before.get(statement, [0, 0])
+        if calls < calls_before:  # they began anew
+            calls_before, ms_before = 0, 0
+        if more := calls - calls_before:
+            found["calls"] += more
+            found["total_ms"] += spent_ms - ms_before
+            found["slow"] += (spent_ms - ms_before) / more > SLOW_MS
+    return found
+
+
+def add(samples: list[dict[str, Any]], new: dict[str, Any]) -> None:
+    """Put a sample behind the others, one a day. Of statements it tells what they cost since the last day."""
+    if samples and samples[-1]["at"] // DAY_S == new["at"] // DAY_S:
+        new = of_one_day(samples.pop(), new)
+    if samples and "counters" in new and "counters" in samples[-1]:
+        new["queries"] = cost(samples[-1]["counters"], new["counters"])
+    # They are many: the days before are not asked for theirs again.
+    for one in samples[:-1]:
+        one.pop("counters", None)
+    samples.append(new)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock: the job and show_capacity.yml work in it one after the other."""
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
+
+
 def main(host: str, mode: str, path: str, *of_sample: str) -> list[dict[str, Any]]:
-    """Return all samples, the new one last."""
+    """Return all samples, the new one last, without the counters of each statement."""
     file = Path(path)
     database, pooler, server, folders = of_sample
-    samples = kept(file, time.time())
-    if mode == "write":
-        new = sample(host, database, pooler, server, folders.split(","))
-        if samples and samples[-1]["at"] // DAY_S == new["at"] // DAY_S:
-            new = of_one_day(samples.pop(), new)
-        samples.append(new)
-        whole = file.with_suffix(".new")
-        whole.write_text("".join(json.dumps(one) + "\n" for one in samples), encoding="utf-8")
-        whole.replace(file)
-    return samples
+    with alone(file.parent) if mode == "write" else contextlib.nullcontext():
+        samples = kept(file, time.time())
+        if mode == "write":
+            add(samples, sample(host, database, pooler, server, folders.split(",")))
+            whole = file.with_suffix(".new")
+            whole.write_text("".join(json.dumps(one) + "\n" for one in samples), encoding="utf-8")
+            whole.replace(file)
+    return [{name: value for name, value in one.items() if name != "counters"} for one in samples]
 
 
 if __name__ == "__main__":

@@ -3,12 +3,15 @@
 
 Started by cron as the user postgres, under a lock. All but `statements` and `capacity` run inside a window of hours,
 under a limit of load and never during a backup or a migration: they are postponed (exit status 75) and `catch-up` tries
-again. Partitions and statistics views are the application's own jobs: see /etc/cron.d/freelance-application.
+again. A statement that runs when a backup begins, a deployment waits or the window closes is ended, and postponed too.
+Partitions and statistics views are the application's own jobs: see /etc/cron.d/freelance-application.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
+import functools
 import os
 import re
 import sys
@@ -26,7 +29,7 @@ import freelance_upkeep as upkeep
 import freelance_upkeep_server as server
 from freelance_jobs import JobError, Postponed, Runner, log
 from freelance_upkeep import Action, Limits
-from freelance_upkeep_server import Config
+from freelance_upkeep_server import Asked, Config
 
 UPKEEP = ("analyze", "vacuum", "reindex")
 KEPT = ("statements", "report", "capacity")
@@ -46,24 +49,41 @@ def busy_file(paths: Sequence[str]) -> str:
     return next((str(path) for path in there if str(path.stat().st_ino) in held), "")
 
 
+def closed(config: Config, now: bool) -> str:
+    """Tell that the hour forbids work; empty: it does not. `now`: somebody wants it whatever it is."""
+    hour = datetime.datetime.now().astimezone().hour
+    if now or upkeep.in_window(hour, config.window_start_hour, config.window_end_hour):
+        return ""
+    return f"outside the window, {config.window_start_hour} to {config.window_end_hour} o'clock"
+
+
 def not_now(config: Config, now: bool) -> str:
     """Tell why the hour or the load forbids work; empty: nothing does. `now`: somebody wants it whatever they are."""
     if now:
         return ""
-    hour = datetime.datetime.now().astimezone().hour
-    if not upkeep.in_window(hour, config.window_start_hour, config.window_end_hour):
-        return f"outside the window, {config.window_start_hour} to {config.window_end_hour} o'clock"
+    if why := closed(config, now):
+        return why
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     if load > config.load_per_core_max:
         return f"load {load:.2f} for each core, {config.load_per_core_max} allowed"
     return ""
 
 
-def obstacle(config: Config, now: bool) -> str:
-    """Tell why upkeep has to wait; empty: it may run."""
+def busy(config: Config, *locks: Mapping[str, int]) -> str:
+    """Tell what upkeep has to wait for: a backup, or who holds one of such locks; empty: nothing."""
     if held := busy_file(config.busy_files):
         return f"a backup is running: {held} is held"
-    return server.busy_on_server(config) or not_now(config, now)
+    return server.busy_on_server(config, *locks)
+
+
+def obstacle(config: Config, now: bool) -> str:
+    """Tell why upkeep has to wait; empty: it may run."""
+    return busy(config, config.busy_locks, config.urgent_locks) or not_now(config, now)
+
+
+def has_to_end(config: Config, now: bool) -> str:
+    """Tell why a statement that runs has to end; empty: it may go on. Its own load does not count."""
+    return busy(config, config.urgent_locks) or closed(config, now)
 
 
 def databases(config: Config, job: str) -> list[str]:
@@ -71,7 +91,7 @@ def databases(config: Config, job: str) -> list[str]:
     return server.databases(config) if job == "vacuum" else config.databases
 
 
-def planned(config: Config, job: str, database: str, may_go_on: Callable[[], None]) -> Iterator[Action]:
+def planned(config: Config, job: str, database: str, may_go_on: Callable[[], None], asked: Asked) -> Iterator[Action]:
     """Give a database's actions one by one: an index is measured when its turn has come, and only if that may be."""
     limits = Limits(**config.limits)
     if job != "reindex":
@@ -83,45 +103,52 @@ def planned(config: Config, job: str, database: str, may_go_on: Callable[[], Non
     yield from upkeep.reindex_collated(indexes)
     for index in upkeep.to_measure(indexes, limits):
         may_go_on()
-        yield from upkeep.reindex_bloated(index, server.density_percent(config, database, index), limits)
+        yield from upkeep.reindex_bloated(index, server.density_percent(config, database, index, asked), limits)
 
 
-def act(config: Config, database: str, action: Action) -> None:
-    """Run one statement. What a rebuild that failed has left is removed at once."""
+def act(config: Config, database: str, action: Action, asked: Asked) -> None:
+    """Run one statement. What a rebuild that failed or was ended has left is removed at once."""
     log(syslog.LOG_INFO, f"{database}: {action.statement}  -- {action.why}")
     # A rebuild waits for transactions that see the old index, and nobody waits for it meanwhile.
     patient = {"lock_timeout": f"{config.rebuild_wait_seconds}s"} if " INDEX " in action.statement else None
     try:
-        server.ask(config, database, action.statement, patient)
-    except JobError:
+        asked(database, action.statement, patient)
+    except (JobError, Postponed):
         if action.statement.startswith("REINDEX"):
-            for left in upkeep.leftovers(server.indexes(config, database)):
-                server.ask(config, database, left.statement, patient)
+            # Where that has to make room, too, the next run begins with it.
+            with contextlib.suppress(Postponed):
+                for left in upkeep.leftovers(server.indexes(config, database)):
+                    asked(database, left.statement, patient)
         raise
 
 
 def work(config: Config, job: str, now: bool) -> Mapping[str, float]:
     """Do what is to be done in each database. One failure keeps nothing else from being done, but fails the job."""
     done, failures = 0, list[str]()
+    asked = functools.partial(server.ask_alone, config, functools.partial(has_to_end, config, now))
 
     def may_go_on() -> None:
-        """Raise Postponed, or JobError where something failed before, of which nobody would hear."""
         if why := obstacle(config, now):
-            if failures:
-                raise JobError("\n".join([*failures, f"the rest has to wait: {why} ({done} done before)"]))
-            raise Postponed(f"{why} ({done} done before)")
+            raise Postponed(why)
 
-    for database in databases(config, job):
-        failed = len(failures)
-        for action in planned(config, job, database, may_go_on):
-            may_go_on()
-            try:
-                act(config, database, action)
-                done += 1
-            except JobError as error:
-                failures.append(f"{action.statement}: {error}")
-        if job == "reindex" and len(failures) == failed:
-            failures += settle_collations(config, database)
+    try:
+        for database in databases(config, job):
+            failed = len(failures)
+            for action in planned(config, job, database, may_go_on, asked):
+                may_go_on()
+                try:
+                    act(config, database, action, asked)
+                    done += 1
+                except JobError as error:
+                    failures.append(f"{action.statement}: {error}")
+            if job == "reindex" and len(failures) == failed:
+                failures += settle_collations(config, database)
+    except Postponed as why:
+        told = f"{why} ({done} done before)"
+        if failures:
+            # What failed before would be told to nobody.
+            raise JobError("\n".join([*failures, f"the rest has to wait: {told}"])) from why
+        raise Postponed(told) from why
     if failures:
         raise JobError("\n".join(failures))
     return {"actions": done}
@@ -152,7 +179,8 @@ def check(config: Config, job: str, now: bool) -> None:
     if not server.leads(config):
         print("would do nothing: this host's server does not lead")
         return
-    looked = {database: list(planned(config, job, database, lambda: None)) for database in databases(config, job)}
+    asked = functools.partial(server.ask, config)
+    looked = {one: list(planned(config, job, one, lambda: None, asked)) for one in databases(config, job)}
     for database, actions in looked.items():
         for action in actions:
             print(f"would run in {database}: {action.statement}  -- {action.why}")

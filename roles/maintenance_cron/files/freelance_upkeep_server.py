@@ -3,13 +3,17 @@
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from freelance_jobs import JobError, run_tool
+from freelance_jobs import JobError, Postponed, run_tool
 from freelance_upkeep import Index, Limits, Table
 
+# Asks a database for a statement under settings of its own; returns what it printed.
+Asked = Callable[[str, str, Mapping[str, str] | None], str]
+LOOK_S = 5  # how often it is asked whether a statement that runs has to make room
 TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind = 'p' AS is_parent,
   coalesce(s.n_live_tup, 0) AS rows, coalesce(s.n_dead_tup, 0) AS dead_rows,
@@ -42,8 +46,17 @@ WHERE c.relkind = 'i' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catal
 ORDER BY 1
 """
 # The two halves of a bigint's key: https://www.postgresql.org/docs/17/view-pg-locks.html
+# But for those that a statement of upkeep holds.
 ADVISORY_LOCKS = """
-SELECT classid::bigint << 32 | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+SELECT classid::bigint << 32 | objid::bigint FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND application_name <> 'freelance-maintenance'
+"""
+# In the statement's own session, and the session's: VACUUM and REINDEX (CONCURRENTLY) run in no transaction. Not waited
+# for: who waits in a statement holds a snapshot, which a migration's CREATE INDEX CONCURRENTLY would wait for.
+LOCK = "DO $lock$BEGIN IF NOT pg_try_advisory_lock({}) THEN RAISE EXCEPTION USING MESSAGE = '{}'; END IF; END$lock$"
+LOCK_HELD = "the lock of {} is held"
+CANCEL = """
+SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'freelance-maintenance' AND query = '{}'
 """
 # Who backs up, dumps or restores on this host. pgBackRest keeps a session with the leader from the start of a backup to
 # its end, that of a replica too. A client that gives itself such a name holds nothing up: it has no such role.
@@ -88,7 +101,9 @@ class Config:
     load_per_core_max: float
     lock_timeout_seconds: int
     rebuild_wait_seconds: int
+    statement_minutes_max: int
     busy_locks: dict[str, int]
+    urgent_locks: dict[str, int]
     busy_files: list[str]
     limits: dict[str, int]
     statements_max: int
@@ -112,8 +127,19 @@ class Config:
         return cls(**values)
 
 
-def ask(config: Config, database: str, statement: str, settings: Mapping[str, str] | None = None) -> str:
-    """Run one statement as the superuser, by the local socket; return what it printed."""
+def quoted(text: str) -> str:
+    """Double the quotes of a text that stands between such."""
+    return text.replace("'", "''")
+
+
+def ask(
+    config: Config,
+    database: str,
+    statement: str,
+    settings: Mapping[str, str] | None = None,
+    before: Sequence[str] = (),
+) -> str:
+    """Run one statement as the superuser, by the local socket, after others in its session; return what they print."""
     # Gently, and never in a client's way: who waits for a lock holds up all who come after it.
     options = {
         "search_path": "pg_catalog",
@@ -128,8 +154,39 @@ def ask(config: Config, database: str, statement: str, settings: Mapping[str, st
         "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in options.items()),
     }
     where = [f"--host={config.socket_dir}", f"--port={config.port}", "--username=postgres", f"--dbname={database}"]
-    asking = ["psql", "-XAtq", "--no-password", "--set=ON_ERROR_STOP=1", *where, f"--command={statement}"]
+    commands = [f"--command={each}" for each in (*before, statement)]
+    asking = ["psql", "-XAtq", "--no-password", "--set=ON_ERROR_STOP=1", *where, *commands]
     return run_tool(asking, environment=environment).strip()
+
+
+def ask_alone(
+    config: Config,
+    has_to_end: Callable[[], str],
+    database: str,
+    statement: str,
+    settings: Mapping[str, str] | None,
+) -> str:
+    """Run a statement that may take long under all locks that upkeep respects; return what it printed.
+
+    Raises Postponed when one is held, or when has_to_end() gave a reason to cancel it.
+    """
+    why = ""
+    locks = [LOCK.format(key, quoted(LOCK_HELD.format(what))) for what, key in config.busy_locks.items()]
+    limit = {"statement_timeout": f"{config.statement_minutes_max}min"}
+    with ThreadPoolExecutor(max_workers=1) as workers:
+        running = workers.submit(ask, config, database, statement, limit | dict(settings or {}), locks)
+        while wait([running], timeout=LOOK_S).not_done:
+            if why := why or has_to_end():
+                ask(config, "postgres", CANCEL.format(quoted(statement)))
+        try:
+            return running.result()
+        except JobError as error:
+            if why:
+                raise Postponed(f"{statement} was ended: {why}") from error
+            for held in map(LOCK_HELD.format, config.busy_locks):
+                if held in str(error):
+                    raise Postponed(held) from error
+            raise
 
 
 def rows(config: Config, database: str, query: str) -> list[dict[str, Any]]:
@@ -165,13 +222,13 @@ def extension_schema(config: Config, database: str, extension: str) -> str:
     return schema
 
 
-def density_percent(config: Config, database: str, index: Index) -> float:
-    """Measure how full an index's leaves are; an index without any counts as full."""
+def density_percent(config: Config, database: str, index: Index, asked: Asked) -> float:
+    """Measure how full an index's leaves are, which `asked` reads; an index without any counts as full."""
     schema = extension_schema(config, database, "pgstattuple")
-    name = index.name.replace("'", "''")
+    name = quoted(index.name)
     # The names are quoted by the server itself.
     measure = f"SELECT coalesce(nullif(avg_leaf_density, 'NaN'), 100) FROM {schema}.pgstatindex('{name}'::regclass)"  # noqa: S608
-    return float(ask(config, database, measure))
+    return float(asked(database, measure, None))
 
 
 def refresh_versions(config: Config, database: str, collations: Iterable[str]) -> None:
@@ -184,11 +241,11 @@ def refresh_versions(config: Config, database: str, collations: Iterable[str]) -
         ask(config, database, f"ALTER {what} REFRESH {word}")
 
 
-def busy_on_server(config: Config) -> str:
-    """Tell what upkeep has to wait for, as the server knows it; empty: nothing."""
-    names = {key: what for what, key in config.busy_locks.items()}
+def busy_on_server(config: Config, *locks: Mapping[str, int]) -> str:
+    """Tell what upkeep has to wait for, as the server knows it: who holds such locks, a backup. Empty: nothing."""
+    names = {key: what for each in locks for what, key in each.items()}
     held = {int(key) for key in ask(config, "postgres", ADVISORY_LOCKS).split()}
-    if found := sorted(names[key] for key in held & names.keys()):
+    if found := sorted({names[key] for key in held & names.keys()}):
         return f"{' and '.join(found)} is running"
     return "" if ask(config, "postgres", OTHERS) == "0" else "a backup or a dump is running"
 

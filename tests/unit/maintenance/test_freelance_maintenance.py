@@ -3,14 +3,18 @@
 import fcntl
 import importlib
 import json
+import re
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-ROLES = Path(__file__).parents[3] / "roles"
+ROOT = Path(__file__).parents[3]
+ROLES = ROOT / "roles"
 LIMITS = {
     "analyze_changed_percent": 5,
     "analyze_changed_rows_min": 1000,
@@ -74,12 +78,23 @@ def shop(program: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A leader whose tables are all stale; `asked` has what was run there, `refused` what fails."""
 
     config = types.SimpleNamespace(databases=["shop"], limits=LIMITS, rebuild_wait_seconds=300)
-    shop = types.SimpleNamespace(config=config, asked=[], refused=set(), obstacles=[])
+    config.statement_minutes_max, config.busy_locks = 120, {"a deployment": 71, "a refresh": 72}
+    shop = types.SimpleNamespace(config=config, asked=[], before=[], refused={}, slow="", reasons=[], obstacles=[])
+    cancelled = threading.Semaphore(0)
 
-    def ask(_config: Any, _database: str, statement: str, _settings: Any = None) -> str:
+    def ask(_config: Any, _database: str, statement: str, settings: Any = None, before: Any = ()) -> str:
+        if "pg_cancel_backend" in statement:
+            shop.asked.append("cancel")
+            cancelled.release()
+            return ""
+        shop.before.append((settings, [re.findall("[0-9]+", each) for each in before]))
         if statement in shop.refused:
-            raise program.JobError("canceling statement due to lock timeout")
+            raise program.JobError(shop.refused[statement])
         shop.asked.append(statement)
+        if statement == shop.slow:
+            # One that comes too early is lost.
+            assert all(cancelled.acquire(timeout=5) for _ in range(2))
+            raise program.JobError("canceling statement due to user request")
         return ""
 
     stale = {"is_parent": False, "rows": 1, "dead_rows": 0, "changed_rows": 0, "age_transactions": 1}
@@ -87,7 +102,9 @@ def shop(program: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     tables = [program.server.Table(name=f"public.{name}", analyzed_days_ago=None, **stale) for name in "abc"]
     monkeypatch.setattr(program.server, "tables", lambda *_: tables)
     monkeypatch.setattr(program.server, "ask", ask)
+    monkeypatch.setattr(program.server, "LOOK_S", 0.01)
     monkeypatch.setattr(program, "obstacle", lambda *_: shop.obstacles.pop(0) if shop.obstacles else "")
+    monkeypatch.setattr(program, "has_to_end", lambda *_: shop.reasons.pop(0) if shop.reasons else "")
     return shop
 
 
@@ -121,7 +138,7 @@ def test_no_index_is_measured_once_a_backup_has_begun(program: Any, shop: Any, m
     measured = list[str]()
     monkeypatch.setattr(program.server, "indexes", lambda *_: found)
 
-    def density_percent(_config: Any, _database: str, index: Any) -> float:
+    def density_percent(_config: Any, _database: str, index: Any, _asked: Any) -> float:
         measured.append(index.name)
         return 90
 
@@ -133,7 +150,77 @@ def test_no_index_is_measured_once_a_backup_has_begun(program: Any, shop: Any, m
 
 
 def test_what_fails_keeps_nothing_else_from_being_done_and_fails_the_job(program: Any, shop: Any) -> None:
-    shop.refused.add("ANALYZE public.b")
+    shop.refused["ANALYZE public.b"] = "canceling statement due to lock timeout"
     with pytest.raises(program.JobError, match=r"\AANALYZE public\.b: canceling statement due to lock timeout\Z"):
         program.work(shop.config, "analyze", now=False)
     assert shop.asked == ["ANALYZE public.a", "ANALYZE public.c"]
+
+
+def test_a_statement_runs_under_every_lock_of_its_own_session_and_not_for_ever(program: Any, shop: Any) -> None:
+    program.work(shop.config, "analyze", now=False)
+    assert shop.before == [({"statement_timeout": "120min"}, [["71"], ["72"]])] * 3
+
+
+def test_who_holds_a_lock_at_that_very_moment_is_waited_for(program: Any, shop: Any) -> None:
+    shop.refused["ANALYZE public.b"] = "psql ended with exit status 3:\nERROR:  the lock of a refresh is held"
+    with pytest.raises(program.Postponed, match=r"\Athe lock of a refresh is held \(1 done before\)\Z"):
+        program.work(shop.config, "analyze", now=False)
+    assert shop.asked == ["ANALYZE public.a"]
+
+
+def test_a_statement_makes_room_for_who_comes_while_it_runs(program: Any, shop: Any) -> None:
+    shop.slow = "ANALYZE public.b"
+    # The third look: the cancelled statement still runs, and whoever came has gone.
+    shop.reasons[:] = ["", "a deployment is running", ""]
+    with pytest.raises(
+        program.Postponed, match=r"\AANALYZE public\.b was ended: a deployment is running \(1 done before\)\Z"
+    ):
+        program.work(shop.config, "analyze", now=False)
+    assert list(dict.fromkeys(shop.asked)) == ["ANALYZE public.a", "ANALYZE public.b", "cancel"]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_what_a_rebuild_left_goes_at_once(
+    program: Any, shop: Any, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    index = {"valid": True, "building": False, "concurrent": True, "measurable": True, "size_bytes": 1}
+    whole = program.server.Index(name="public.i", relation="i", collations=["de"], **index)
+    left = program.server.Index(name="public.i_ccnew", relation="i_ccnew", collations=[], **{**index, "valid": False})
+    monkeypatch.setattr(program.server, "indexes", lambda *_: [whole, left] if shop.before else [whole])
+    rebuild = "REINDEX (CONCURRENTLY) INDEX public.i"
+    if ended:
+        shop.slow, shop.reasons[:] = rebuild, ["a backup or a dump is running"]
+    else:
+        shop.refused[rebuild] = "canceling statement due to statement timeout"
+    with pytest.raises(program.Postponed if ended else program.JobError, match="REINDEX"):
+        program.work(shop.config, "reindex", now=False)
+    assert shop.asked[-1] == "DROP INDEX CONCURRENTLY public.i_ccnew"
+    assert [settings["lock_timeout"] for settings, _ in shop.before] == ["300s", "300s"]
+
+
+def test_the_load_that_a_statement_makes_does_not_end_it(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = types.SimpleNamespace(busy_files=[], busy_locks={"a refresh": 72}, urgent_locks={"a deployment": 75})
+    config.window_start_hour = config.window_end_hour = 0
+    config.load_per_core_max = -1.0
+    asked = list[Any]()
+
+    def busy_on_server(_: Any, *locks: Any) -> str:
+        asked.append(locks)
+        return ""
+
+    monkeypatch.setattr(program.server, "busy_on_server", busy_on_server)
+    assert "-1.0 allowed" in program.obstacle(config, now=False)
+    assert program.has_to_end(config, now=False) == ""
+    # It holds the locks of the first kind itself.
+    assert asked == [(config.busy_locks, config.urgent_locks), (config.urgent_locks,)]
+
+
+def test_upkeep_knows_the_locks_of_the_application() -> None:
+    declared = yaml.safe_load((ROOT / "ansible/playbooks/group_vars/database.yml").read_text(encoding="utf-8"))
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "files/app/apps/common").rglob("*.py")]
+    of_application = {
+        word: {int(key) for source in sources for key in re.findall(rf"(?m)^{word}_LOCK = ([0-9_]+)$", source)}
+        for word in ("ADVISORY", "ANNOUNCING")
+    }
+    assert set(declared["maintenance_cron_busy_locks"].values()) == of_application["ADVISORY"]
+    assert set(declared["maintenance_cron_urgent_locks"].values()) == of_application["ANNOUNCING"]

@@ -4,7 +4,9 @@ import importlib
 import json
 import os
 import re
+import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -109,18 +111,48 @@ def test_a_database_goes_on_when_another_host_leads() -> None:
     assert found["table orders"][0] == "40 B"
 
 
-def test_queries_are_timed_between_samples_and_not_over_a_reset() -> None:
-    counters = [(100, 1000.0), (200, 3000.0), (10, 50.0), (20, 80.0)]
-    samples = [
-        sample(3 - day, statements={"calls": calls, "total_ms": spent, "slow": day})
-        for day, (calls, spent) in enumerate(counters)
+def test_queries_are_shown_by_the_day_and_not_before_there_are_two() -> None:
+    # 100 ms is not slow. The second statement is mended on the second day; the third is new, the first began anew.
+    counters: list[dict[str, list[float]]] = [
+        {"1": [50, 500.0], "2": [10, 90_000.0]},
+        {"1": [150, 10_500.0], "2": [20, 91_010.0]},
+        {"1": [150, 10_500.0], "2": [30, 91_030.0]},
+        {"1": [5, 50.0], "2": [30, 91_030.0], "3": [2, 300.0]},
     ]
-    points = capacity.series(samples, THRESHOLDS, {})["queries, mean time"]["points"]
-    assert [value for _, value in points] == [20.0, 3.0]
-    empty = {"calls": None, "total_ms": None, "slow": 0}
-    assert "queries, mean time" not in capacity.series(
-        [sample(1, statements=empty), sample(0, statements=empty)], THRESHOLDS, {}
-    )
+    samples: list[dict[str, Any]] = []
+    for day, found in enumerate(counters):
+        # What is in between, and an hour later: both since the day before.
+        freelance_capacity.add(samples, sample(3 - day, counters=counters[max(day - 1, 0)]))
+        freelance_capacity.add(samples, sample(3 - day - 1 / 24, counters=found))
+    assert [one.get("queries") for one in samples] == [
+        None,
+        {"calls": 110, "total_ms": 11_010.0, "slow": 1},
+        {"calls": 10, "total_ms": 20.0, "slow": 0},
+        {"calls": 7, "total_ms": 350.0, "slow": 1},
+    ]
+    assert ["counters" in one for one in samples] == [False, False, True, True]
+    shown = capacity.series(samples, THRESHOLDS, {})
+    assert [value for _, value in shown["queries slower than 100 ms on average"]["points"]] == [1, 0, 1]
+    assert [round(value) for _, value in shown["queries, mean time"]["points"]] == [100, 2, 50]
+
+
+def test_a_day_without_queries_has_no_mean_time_and_one_without_counters_tells_of_none() -> None:
+    samples: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = [{"counters": {"1": [1, 1.0]}}, {"counters": {"1": [1, 1.0]}}, {}, {"counters": {}}]
+    for day, found in enumerate(told):
+        freelance_capacity.add(samples, sample(3 - day) | found)
+    assert [one.get("queries") for one in samples] == [None, {"calls": 0, "total_ms": 0, "slow": 0}, None, None]
+    assert "queries, mean time" not in capacity.series(samples, THRESHOLDS, {})
+
+
+def test_the_application_and_the_plan_agree_on_what_a_slow_query_is() -> None:
+    config = ROOT / "files/app/config"
+    limit = f"SLOW_QUERY_MS = {freelance_capacity.SLOW_MS}\n"
+    assert limit in (config / "monitoring.py").read_text(encoding="utf-8")
+    patterns = re.findall(r"~\* ('[^']+')", freelance_capacity.STATEMENTS)
+    assert len(patterns) == 2
+    queries = (config / "monitoring_sql.py").read_text(encoding="utf-8")
+    assert [pattern for pattern in patterns if pattern not in queries] == []
 
 
 def test_the_page_is_whole_and_escaped() -> None:
@@ -178,6 +210,23 @@ def test_the_samples_of_a_day_become_one_with_the_highest_of_each_value(
     assert [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] == kept
 
 
+def test_who_takes_a_sample_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "capacity.jsonl"
+    arguments = ("db1", "write", str(file), "app", "0", "-", "/")
+    taken: list[float] = []
+
+    def slow(*_: Any) -> dict[str, Any]:
+        taken.append(NOW + len(taken) * DAY)
+        time.sleep(0.3)
+        return {"at": taken[-1], "host": "db1", "gauges": {}}
+
+    monkeypatch.setattr(freelance_capacity, "sample", slow)
+    with ThreadPoolExecutor(2) as both:
+        kept = [running.result() for running in [both.submit(freelance_capacity.main, *arguments) for _ in range(2)]]
+    assert sorted(len(one) for one in kept) == [1, 2]
+    assert [one["at"] for one in freelance_capacity.main(arguments[0], "read", *arguments[2:])] == taken
+
+
 FAILURE = "psql: error: connection to server on socket failed"
 POOLS = "name,current_connections,max_connections\nmain,3,50\npgbouncer,0,0"
 LEADER = {
@@ -185,7 +234,7 @@ LEADER = {
     freelance_capacity.SERVER: '{"connections": 7, "connections_max": 460, "databases": {"app": 9}}',
     freelance_capacity.TABLES: '{"orders": 4}',
     freelance_capacity.EXTENSION: "own",
-    freelance_capacity.STATEMENTS.format("own"): '{"calls": 2, "total_ms": 3.5, "slow": 0}',
+    freelance_capacity.STATEMENTS.format("own"): '{"-7": [2, 3.5]}',
 }
 
 
@@ -210,7 +259,7 @@ def test_a_leader_tells_of_its_databases_and_a_pooler_of_its_connections(asked: 
     assert taken["gauges"]["pool main"] == [3, 50]
     assert taken["gauges"]["connections"] == [7, 460]
     assert (taken["databases"], taken["tables"]) == ({"app": 9}, {"orders": 4})
-    assert taken["statements"] == {"calls": 2, "total_ms": 3.5, "slow": 0}
+    assert taken["counters"] == {"-7": [2, 3.5]}
     assert "problems" not in taken
     pooler, *server = [" ".join(line) for line in asked]
     assert "--port=6433" in pooler

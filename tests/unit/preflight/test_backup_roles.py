@@ -80,6 +80,7 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("maintenance_cron", {"databases": ["shop; rm"]}, ["shop; rm", "a-z, 0-9 and _"]),
     ("maintenance_cron", {"window_end_hour": 24}, ["window_end_hour=24", "0 to 23"]),
     ("maintenance_cron", {"reindex_density_percent_min": 90}, ["density_percent_min=90", "1 to 80"]),
+    ("maintenance_cron", {"statement_minutes_max": 0}, ["statement_minutes_max=0", "at least 1 each"]),
     ("maintenance_cron", {"report_schedule": "daily"}, ["daily", "five fields", "0 2 * * *"]),
     ("maintenance_cron", {"jobs": ["capacity"]}, []),
     ("maintenance_cron", {"jobs": ["capcity"]}, ["capcity", "analyze, vacuum, reindex"]),

@@ -52,7 +52,6 @@ def series(samples: Iterable[Mapping[str, Any]], thresholds: Mapping[str, Any], 
         one["points"].append((at, float(value)))
         one["limit"] = limit
 
-    before: dict[str, Mapping[str, Any]] = {}
     for taken in sorted(samples, key=lambda each: float(each["at"])):
         at, host = float(taken["at"]), taken["host"]
         for name, (used, limit) in taken["gauges"].items():
@@ -65,21 +64,11 @@ def series(samples: Iterable[Mapping[str, Any]], thresholds: Mapping[str, Any], 
             for name, amount in (taken.get(kind) or {}).items():
                 # As if it grew alone.
                 add(f"{kind.removesuffix('s')} {name}", BYTES, at, amount, None if room is None else amount + room)
-        if statements := taken.get("statements"):
-            mean = _mean_ms(before.get(host), statements)
-            if mean is not None:
-                add("queries, mean time", MILLISECONDS, at, mean)
-            add("queries slower than 1 s on average", COUNT, at, statements["slow"])
-            before[host] = statements
+        if queries := taken.get("queries"):
+            if queries["calls"]:
+                add("queries, mean time", MILLISECONDS, at, queries["total_ms"] / queries["calls"])
+            add("queries slower than 100 ms on average", COUNT, at, queries["slow"])
     return made
-
-
-def _mean_ms(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> float | None:
-    """Return the mean time of the queries since the sample before; None where the counters began anew."""
-    if before is None or not now["calls"] or not before["calls"]:
-        return None
-    calls, spent = now["calls"] - before["calls"], now["total_ms"] - before["total_ms"]
-    return spent / calls if calls > 0 and spent >= 0 else None
 
 
 def trend(points: Sequence[Point], now: float) -> tuple[float, float] | None:

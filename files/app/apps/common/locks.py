@@ -56,7 +56,22 @@ def session_lock(connection: BaseDatabaseWrapper, key: int, wait_seconds: float,
     try:
         yield
     finally:
-        # A broken session has no lock any more.
-        if connection.connection is not None and not connection.connection.closed:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+        _unlock(connection, "SELECT pg_advisory_unlock(%s)", key)
+
+
+@contextmanager
+def announced(connection: BaseDatabaseWrapper, key: int) -> Iterator[None]:
+    """Let pg_locks show that this session wants to work, by a lock that many hold at once and nobody waits for."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock_shared(%s)", [key])
+    try:
+        yield
+    finally:
+        _unlock(connection, "SELECT pg_advisory_unlock_shared(%s)", key)
+
+
+def _unlock(connection: BaseDatabaseWrapper, statement: str, key: int) -> None:
+    # A broken session has no lock any more.
+    if connection.connection is not None and not connection.connection.closed:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [key])

@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from apps.common import deployment
 from apps.common.encryption.errors import EncryptionError
+from apps.common.locks import announced
 from config.router import all_on, direct_alias
 
 
@@ -44,7 +45,10 @@ class Command(BaseCommand):
                 if options["check"]:
                     report = self._plan(options, superuser)
                 else:
-                    with deployment.deployment_lock(connection, options["wait"]):
+                    with (
+                        announced(connection, deployment.ANNOUNCING_LOCK),
+                        deployment.deployment_lock(connection, options["wait"]),
+                    ):
                         report = self._deploy(options, superuser)
             except EncryptionError as error:
                 raise CommandError(f"{error} Nothing was changed.") from error
