@@ -57,8 +57,8 @@ def _install() -> None:
         index = run([VENV / "bin" / "pip", "config", "get", "global.index-url"], check=False).stdout.strip()
         environment = {**os.environ, "UV_DEFAULT_INDEX": index} if index else None
         arguments: list[str | Path] = ["pip", "sync", "--quiet", "--python", VENV / "bin" / "python", REQUIREMENTS]
-        # As pip does. Where PYTHONDONTWRITEBYTECODE is set, each process of Ansible's would compile all anew: three times
-        # the seconds that a playbook takes to begin.
+        # As pip does. Where PYTHONDONTWRITEBYTECODE is set, each process of Ansible's would compile all of it anew, and
+        # a playbook take three times the seconds to begin.
         arguments += ["--compile-bytecode"]
         run([uv, *arguments], timeout=INSTALL_TIMEOUT_S, env=environment)
     except LabError as error:

@@ -4,11 +4,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
 from lab.paths import STATE
-from tests.drills.record import FAILED, PASSED, Drill, Record
+from tests.drills import markers, scratch
+from tests.drills.record import FAILED, PASSED, Drill, Record, commit
 from tests.drills.tools import UNDO, Site
 from tests.host.environment import Environment
 from tests.proofs.conftest import (  # noqa: F401 — fixtures and a hook, found by their names
@@ -17,7 +19,7 @@ from tests.proofs.conftest import (  # noqa: F401 — fixtures and a hook, found
     members,
     pytest_runtest_makereport,
 )
-from tests.proofs.tools import Members, wait_for
+from tests.proofs.tools import Members, psql, wait_for
 
 SETTLE_SECONDS_MAX = 180
 REASON_COLUMNS = 300
@@ -57,6 +59,7 @@ class Keeper:
                 outcome=FAILED if failed else PASSED,
                 seconds=round(sum(part.duration for part in parts), 1),
                 date=datetime.now(UTC).isoformat(timespec="minutes"),
+                commit=commit(),
                 figures=[value for key, value in report.user_properties if key == "figure"],  # type: ignore[misc] # pytest calls any value an object
                 reason=" ".join(reason.split())[:REASON_COLUMNS],
             )
@@ -80,8 +83,16 @@ def measure(request: pytest.FixtureRequest) -> Measure:
 
 @pytest.fixture(scope="session")
 def site(lab: Environment, members: Members) -> Site:  # noqa: F811 — the fixtures
+    """The lab, without what a drill that was killed may have left."""
     found = Site(lab, members, lab.hosts("repository")[0])
+    for host in lab.hosts("all"):
+        found.podman("start", host)  # one that runs goes on
+        wait_for(host, partial(found.answers, host), SETTLE_SECONDS_MAX)
     found.on(found.repository, UNDO)
+    for host in lab.hosts("database"):
+        found.on(host, scratch.REMOVE)
+    wait_for("a healthy cluster and archive", found.settled, SETTLE_SECONDS_MAX)
+    found.on(found.leader, psql(markers.REMOVE))
     return found
 
 

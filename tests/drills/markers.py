@@ -50,3 +50,11 @@ def judge(written: Iterable[Marker], kept: set[int], earliest: float, latest: fl
     rows = list(written)
     missing = [row.id for row in rows if row.acked is not None and row.acked < earliest and row.id not in kept]
     return missing, [row.id for row in rows if row.began > latest and row.id in kept]
+
+
+def lost_seconds(text: str, lost_at: float) -> float:
+    """Seconds from the last of the rows that READ prints to the loss of what wrote them. ValueError where one lacks."""
+    kept = read(text)
+    if [row.id for row in kept] != list(range(1, len(kept) + 1)) or not kept:
+        raise ValueError(f"rows are missing in between: {text}")
+    return lost_at - kept[-1].began

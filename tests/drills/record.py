@@ -1,17 +1,20 @@
 """What a run of drills has shown so far: kept while the run is unfinished, so that the next start goes on there."""
 
 import json
+import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from lab.paths import ROOT
 
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
 
 
 @dataclass(frozen=True)
 class Drill:
-    """One drill's outcome. `figures` holds (what, value, unit) in the order of measuring."""
+    """One drill's outcome. `figures` holds (what, value, unit) in the order of measuring; `commit` is what was run."""
 
     name: str
     outcome: str
@@ -19,6 +22,7 @@ class Drill:
     date: str
     figures: list[tuple[str, float, str]] = field(default_factory=list)
     reason: str = ""
+    commit: str = ""
 
     @property
     def title(self) -> str:
@@ -64,6 +68,16 @@ class Record:
         """Begin a new run."""
         self.drills.clear()
         self.path.unlink(missing_ok=True)
+
+
+def commit() -> str:
+    """Name the commit that is checked out, with a plus sign where files differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    name = subprocess.run(
+        [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ".", ":!docs"], check=False).returncode
+    return f"{name}{'+' if changed else ''}"
 
 
 def table(drills: Iterable[Drill]) -> str:

@@ -1,6 +1,7 @@
 """What drills have in common: the archive as alert rules see it, the repository, and ways to take it away."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,11 +32,20 @@ DROP = (
     "nft add table inet drill; nft 'add chain inet drill input { type filter hook input priority -10; }';"
     f" nft add rule inet drill input tcp dport {PORT} drop"
 )
+# archive_timeout, and what a segment needs to arrive.
+RPO_SECONDS_MAX = 65
+# As when the power goes: nobody says goodbye.
+LOSE = "date +%s.%N; systemctl kill --kill-whom=all --signal=KILL patroni.service etcd.service pgbouncer.service"
+# A backup that a drill takes and holds.
+UNIT = "drill-backup.service"
 # A file that a drill damages, and where it lies.
 KEPT = "/root/drill-kept"
 PUT_BACK = f'if [ -f {KEPT}/where ]; then mv {KEPT}/file "$(cat {KEPT}/where)"; fi; rm -rf {KEPT}'
-# What a drill that was killed may have left.
-UNDO = f"{PUT_BACK}; nft delete table inet drill 2> /dev/null || true; systemctl start pgbackrest.service"
+# What a drill that was killed may have left on the repository's host.
+UNDO = (
+    f"{PUT_BACK}; nft delete table inet drill 2> /dev/null || true; systemctl start pgbackrest.service;"
+    f" systemctl kill --signal=KILL {UNIT} 2> /dev/null || true"
+)
 TAKE_AWAY = {"refused": "systemctl stop pgbackrest.service", "dropped": DROP}
 GIVE_BACK = {"refused": "systemctl start pgbackrest.service", "dropped": "nft delete table inet drill"}
 
@@ -47,6 +57,17 @@ class Site:
     lab: Environment
     members: Members
     repository: str
+
+    def podman(self, verb: str, host: str) -> None:
+        """Act on a host from outside."""
+        subprocess.run(["podman", verb, f"{self.lab.name}-{host}"], check=True, capture_output=True, timeout=60)
+
+    def answers(self, host: str, command: str = "true") -> bool:
+        """Whether a command succeeds on a host, which may not listen yet."""
+        try:
+            return bool(self.lab.connection(host).run(command).rc == 0)
+        except RuntimeError:
+            return False
 
     @property
     def leader(self) -> str:

@@ -28,6 +28,7 @@ MARKER_SECONDS_MAX = 3600  # one is written every few minutes
 POLL_SECONDS = 2.0
 DIFFERENCES_MAX = 20
 NO_APPLICATION = "left out: no command of an application is configured (backup_cron_drill_application_command)"
+NEXT_TRANSACTION = "SELECT pg_snapshot_xmax(pg_current_snapshot())"
 FIGURES = ("rto_seconds", "rpo_seconds", "bytes", "bytes_per_second")
 
 
@@ -138,11 +139,14 @@ def readers(config: Config) -> Sequence[str]:
     return [role for role in (config.dump_role, config.drill["application"]["role"]) if role]
 
 
-def live_committed_seconds(live: Socket) -> float:
-    """Tell when this host's live server last took a commit; a leader doesn't know, so that now counts."""
+def live_committed_seconds(live: Socket, restored: Socket) -> float:
+    """Tell when this host's live server last took a commit; a leader doesn't know, so that now counts.
+
+    Where it has ended none newer than those that came back, nothing is lost, however long ago they were.
+    """
     if live.ask("SELECT pg_is_in_recovery()") == "t":
         return float(live.ask("SELECT extract(epoch FROM pg_last_xact_replay_timestamp())") or time.time())
-    return time.time()
+    return time.time() if int(live.ask(NEXT_TRANSACTION)) > int(restored.ask(NEXT_TRANSACTION)) else 0.0
 
 
 def look(config: Config, server: Server, target: Marker, live: Sequence[Marker], record: dict[str, Any]) -> None:
@@ -158,7 +162,7 @@ def look(config: Config, server: Server, target: Marker, live: Sequence[Marker],
     server.stop()
     server.start("")
     server.wait_until("NOT pg_is_in_recovery()")
-    live_seconds = live_committed_seconds(server.live)
+    live_seconds = live_committed_seconds(server.live, server.socket)
     checks["replayed_to"], committed_seconds, segment = server.replayed_to()
     checks["replayed_segment"] = segment
     if segment < record["archive_end"][8:]:

@@ -1,6 +1,5 @@
 """A backup is killed halfway, alone or with its host, or its leader dies: no half is offered, the next succeeds."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +7,9 @@ from typing import Any
 
 from tests.drills.conftest import Measure
 from tests.drills.scratch import FOLDER, MAKE, REMOVE, restore
-from tests.drills.tools import Site
+from tests.drills.tools import UNIT, Site
 from tests.proofs.tools import healthy, wait_for, writing
 
-UNIT = "drill-backup.service"
 BACK_SECONDS_MAX = 120
 GONE_SECONDS = 3  # what the dead leader has acknowledged is older
 # Starts a full backup as a job does and holds it where the first bytes of a new set lie in the repository.
@@ -58,11 +56,6 @@ def refused(site: Site, label: str) -> str:
         site.on(host, REMOVE)
 
 
-def podman(verb: str, site: Site, host: str) -> None:
-    """Act on a host from outside."""
-    subprocess.run(["podman", verb, f"{site.lab.name}-{host}"], check=True, capture_output=True, timeout=60)
-
-
 def next_backup(site: Site, half: str, measure: Measure) -> None:
     """The next run succeeds: it goes on with what was left, under its name, or clears it away."""
     before, started = site.labels(), time.monotonic()
@@ -87,14 +80,11 @@ def test_a_killed_backup_is_not_offered_and_the_next_one_succeeds(site: Site, me
 def test_a_backup_that_dies_with_its_host_is_made_anew(site: Site, measure: Measure) -> None:
     before = site.labels()
     with halfway(site) as half:
-        podman("kill", site, site.repository)
-        podman("start", site, site.repository)
+        site.podman("kill", site.repository)
+        site.podman("start", site.repository)
 
         def back() -> bool:
-            try:
-                return bool(site.lab.connection(site.repository).run("systemctl is-active pgbackrest.service").rc == 0)
-            except RuntimeError:
-                return False  # it does not listen yet
+            return site.answers(site.repository, "systemctl is-active pgbackrest.service")
 
         measure("repository host back", wait_for("the repository host", back, BACK_SECONDS_MAX), "s")
         assert site.labels() == before
@@ -107,7 +97,7 @@ def test_a_leader_that_dies_during_a_backup_ends_it_with_a_word_and_loses_nothin
     before, leader, count = site.labels(), site.leader, len(site.lab.hosts("database"))
     with writing(card) as writer:
         with halfway(site) as half:
-            podman("kill", site, leader)
+            site.podman("kill", leader)
             killed = time.monotonic()
             try:
                 wait_for("another leader", lambda: site.leader not in {"", leader}, BACK_SECONDS_MAX)
@@ -115,7 +105,7 @@ def test_a_leader_that_dies_during_a_backup_ends_it_with_a_word_and_loses_nothin
                 wait_for("writes go on", lambda: writer.last_write > killed + GONE_SECONDS, BACK_SECONDS_MAX)
                 site.on(site.repository, f"systemctl kill --signal=CONT {UNIT}")
             finally:
-                podman("start", site, leader)
+                site.podman("start", leader)
             seconds = wait_for("the dead host streams", lambda: healthy(site.members(), count), BACK_SECONDS_MAX)
             measure("the dead host started, until it streams", seconds, "s")
             ended = f"! systemctl is-active --quiet {UNIT}"

@@ -1,16 +1,19 @@
 """The cluster and the first of its two repositories are lost: one playbook and the second bring it back."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.drills import apart
+from tests.drills import apart, markers
 from tests.drills.apart import Apart
 from tests.drills.conftest import Measure
+from tests.drills.tools import LOSE, RPO_SECONDS_MAX
 from tests.proofs.tools import psql, wait_for
 
 REBUILD = "ansible/playbooks/rebuild_cluster.yml"
 ARRIVAL_SECONDS_MAX = 60
+WRITE_SECONDS, SPARE_SECONDS = 75, 60
 MAKE = "create table if not exists kept (answer int)"
 KEEP = "insert into kept values ({})"
 SWITCH = "select pg_walfile_name(pg_switch_wal())"
@@ -52,14 +55,22 @@ def test_an_emptied_repository_is_filled_again_after_a_restore_from_the_other(tw
 
 
 def test_a_repository_that_stays_away_is_declared_lost(two: Apart, measure: Measure) -> None:
+    # The first one refuses what is written from now on, and the second has it all the same.
     apart.on_store(apart.CLOSE)
     try:
-        # The first one refuses it, and the second has it all the same.
-        keep(two, 43)
+        rows = (WRITE_SECONDS + SPARE_SECONDS) * markers.ROWS_PER_SECOND
+        two.on(psql(markers.MAKE, database="postgres"))
+        writing = psql(markers.WRITE.format(rows=rows), database="postgres")
+        two.on(f"nohup {writing} > /dev/null 2>&1 < /dev/null &")
+        time.sleep(WRITE_SECONDS)
+        lost_at = float(two.on(LOSE))
         two.lose()
         run = two.play(REBUILD, **TARGET, environment_lost_repository=1)
         measure("rebuilt without the first repository", run.seconds, "s")
-        assert "43" in answers(two)
+        rpo = markers.lost_seconds(two.on(psql(markers.READ, database="postgres")), lost_at)
+        measure("lost: from the last row that is there to the loss", rpo, "s")
+        assert rpo <= RPO_SECONDS_MAX
+        assert answers(two) == ["42"]
         assert [(state["key"], state["status"]["code"]) for state in two.info()["repo"]] == [(1, 0)]
         wait_for("an archive that waits for nobody", lambda: not two.on(WAITING), ARRIVAL_SECONDS_MAX)
     finally:

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +214,183 @@ def test_a_leader_that_runs_has_more_to_archive_as_it_stops(leads: bool, replaye
     seen = {"db1": {**WHOLE, "leads": leads}}
     known = judge(found, seen, __restore_replayed=replayed)
     assert known.template(found["ansible.builtin.set_fact"]["__restore_state"]["archived"]) is settled
+
+
+@pytest.mark.parametrize(
+    ("waiting", "archived"), [([], False), ([""], False), (["", "00000001000000000000000F"], True)]
+)
+def test_a_refusal_before_the_outage_tells_whether_wal_was_archived(waiting: list[str], archived: bool) -> None:
+    archives = [json.dumps({"waits": name, "torn": False, "problem": ""}) for name in waiting]
+    hosts = {
+        host: {"__restore_archive": {"stdout_lines": [said]}} for host, said in zip(MEMBERS, archives, strict=False)
+    }
+    known = judge({}, {}, groups={"database": list(hosts)}, hostvars=hosts)
+    told = "No data were changed; WAL that waited was archived." if archived else "Nothing was changed."
+    assert known.template(load("restore_cluster.yml")[0]["vars"]["__restore_untouched"]) == told
+    for name in ("Plan | Refuse what can't be restored", "Plan | Refuse volumes without room"):
+        assert "__restore_untouched" in task(name, "plan")["ansible.builtin.assert"]["fail_msg"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"), [([0, 0, 3], 0), ([4], 0), ([0, 1], 1), ([], 1)], ids=["ends", "no data", "odd", "no program"]
+)
+def test_only_a_server_that_says_so_has_ended(statuses: list[int], code: int, tmp_path: Path) -> None:
+    stubs = {"runuser": 'shift 3\nexec "$@"', "sleep": ":"}
+    if statuses:
+        given = " ".join(map(str, statuses))
+        stubs["pg_ctl"] = f"cd {tmp_path}\necho >> asked\nset -- {given}\nshift $(($(wc -l < asked) - 1))\nexit $1"
+    for name, text in stubs.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    (found,) = load("tasks/wait_until_stopped.yml")
+    known = judge(found, {}, wait_bin_dir=str(tmp_path), wait_data_dir="/d")
+    command = ["bash", "-c", known.template(found["ansible.builtin.shell"]["cmd"])]
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, "can't be told" in done.stderr) == (code, code == 1), done.stderr
+    if statuses:
+        assert len((tmp_path / "asked").read_text(encoding="utf-8")) == len(statuses)
+
+
+GIB = 2**30
+# Where an earlier try with restore_keep_old=false may have come to. The last two are of a time before that was noted.
+LEFT = {**BEGUN, "archived": True, "kept": False}
+STOPPED, OVERWRITING = {**LEFT, "overwriting": False}, {**LEFT, "overwriting": True}
+OLD_STOPPED, OLD_OVERWRITING = {**LEFT, "archived": False}, LEFT
+
+
+def earlier(state: dict[str, Any]) -> dict[str, Any]:
+    return {"db1": {**WHOLE, "state": state, "began_here": True}, "db2": {**WHOLE, "state": state}}
+
+
+def planned(seen: dict[str, dict[str, Any]], **given: Any) -> dict[str, Any]:
+    """What the plan notes about the data from before."""
+    found = task("Plan | Plan the restore", "plan")
+    known = judge(found, seen, **given)
+    notes = found["ansible.builtin.set_fact"]["__restore_state"]
+    return {name: known.template(notes[name]) for name in ("kept", "overwriting")}
+
+
+def message(found: dict[str, Any], known: Templar) -> str:
+    return " ".join(known.template(found["ansible.builtin.assert"]["fail_msg"]).split())
+
+
+@pytest.mark.parametrize(
+    ("keep", "state", "rooms", "told"),
+    [
+        # (free for data, for WAL; both with what is there overwritten), of the fuller of two. 10 GiB are restored.
+        (True, None, (12, 1, 20, 2), ""),
+        (True, None, (11, 1, 20, 2), "11264 MiB and 512 MiB are needed. Enlarge the volumes, or have"),
+        (True, None, (12, 0, 20, 2), "room for 12288 MiB of data and 0 MiB of WAL beside the old data"),
+        # Overwriting is no way out where that does not fit either.
+        (True, None, (2, 1, 11, 2), "Enlarge the volumes. Nothing was changed."),
+        (True, None, (2, 0, 20, 0), "Enlarge the volumes. Nothing was changed."),
+        (False, None, (2, 0, 12, 1), ""),
+        (False, None, (2, 0, 10, 1), "10240 MiB of data and 1024 MiB of WAL in the place of the old; 11264 MiB"),
+        (False, None, (2, 0, 12, 0), "11264 MiB and 512 MiB are needed. Enlarge the volumes. Nothing was changed."),
+        # An earlier try counts as it began, until it overwrites: then there is nothing to save.
+        (False, BEGUN, (2, 0, 11, 0), ""),
+        (True, STOPPED, (2, 0, 11, 1), "in the place of the old"),
+        (True, OLD_STOPPED, (2, 0, 11, 1), "in the place of the old"),
+        (True, OVERWRITING, (2, 0, 11, 1), ""),
+        (True, OLD_OVERWRITING, (2, 0, 11, 1), ""),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_any_data_go(
+    keep: bool, state: dict[str, Any] | None, rooms: tuple[int, ...], told: str
+) -> None:
+    found = task("Plan | Refuse volumes without room", "plan")
+    names = ("free_bytes", "wal_free_bytes", "room_bytes", "wal_room_bytes")
+    seen: dict[str, dict[str, Any]] = earlier(state) if state else {"db1": {**WHOLE}, "db2": {**WHOLE}}
+    for host, more_gib in (("db1", 1), ("db2", 0)):
+        seen[host].update({name: (gib + more_gib) * GIB for name, gib in zip(names, rooms, strict=True)})
+    noted = planned(seen, restore_keep_old=keep)
+    known = judge(found, seen, __restore_state=noted, __restore_plan={"bytes": 10 * GIB}, restore_keep_old=keep)
+    assert known.evaluate_conditional(found["ansible.builtin.assert"]["that"]) is (told == "")
+    assert told in message(found, known)
+
+
+@pytest.mark.parametrize(
+    ("state", "overwriting"),
+    [
+        (None, False),
+        (BEGUN, False),
+        ({**BEGUN, "archived": True}, False),
+        ({**BEGUN, "archived": True, "overwriting": False}, False),
+        (STOPPED, False),
+        (OLD_STOPPED, False),
+        (OVERWRITING, True),
+        (OLD_OVERWRITING, True),
+    ],
+)
+def test_a_restore_is_taken_back_until_it_overwrites(state: dict[str, Any] | None, overwriting: bool) -> None:
+    """What is refused is what the next try to a target notes again."""
+    seen = earlier(state) if state else {"db1": WHOLE}
+    assert planned(seen)["overwriting"] is overwriting
+    found = task("Plan undo | Refuse where the data from before were overwritten", "plan_undo")
+    known = judge(found, seen, restore_target="undo")
+    assert known.evaluate_conditional(found["ansible.builtin.assert"]["that"]) is not overwriting
+    found = task("Plan undo | Plan to put the data from before back", "plan_undo")
+    undone = judge(found, seen, restore_target="undo").template(found["ansible.builtin.set_fact"]["__restore_state"])
+    assert (undone["request"]["kind"], undone["overwriting"]) == ("undo", False)
+
+
+def test_that_it_overwrites_is_noted_just_before_it_does() -> None:
+    settle, note, copied = load("tasks/restore_cluster/copy.yml")
+    assert "pgbackrest" in copied["ansible.builtin.command"]["argv"]
+    assert note["ansible.builtin.copy"]["content"] == "{{ __restore_state | to_json }}"
+    for state, goes in ((STOPPED, True), ({**STOPPED, "kept": True}, False)):
+        known = judge(settle, {}, __restore_state=state)
+        assert [known.evaluate_conditional(found["when"]) for found in (settle, note)] == [goes, goes]
+        settled = known.template(settle["ansible.builtin.set_fact"]["__restore_state"])
+        assert settled == {**state, "overwriting": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "overwriting", "told"),
+    [
+        ("latest", True, False, False),
+        ("latest", False, False, True),
+        ("latest", False, True, True),
+        # Puts back what has not been overwritten.
+        ("undo", False, False, False),
+    ],
+)
+def test_who_types_the_name_knows_that_there_is_no_way_back(
+    kind: str, kept: bool, overwriting: bool, told: bool
+) -> None:
+    (asks,) = (found for found in load("restore_cluster.yml")[0]["tasks"] if "restore_warning" in found.get("vars", {}))
+    state = {"kept": kept, "overwriting": overwriting}
+    known = judge({}, {}, restore_target=kind, __restore_state=state, patroni_scope="lab-main")
+    assert ("there is no way back" in known.template(asks["vars"]["restore_warning"])) is told
+
+
+@pytest.mark.parametrize(("kept", "overwriting"), [(True, False), (False, False), (False, True)])
+def test_undo_is_a_remedy_only_where_it_works(kept: bool, overwriting: bool) -> None:
+    state = {"kept": kept, "overwriting": overwriting, "request": {"kind": "latest"}}
+    given = {
+        "groups": {"database": ["db1"]},
+        "hostvars": {
+            "db1": {
+                "__restore_look": {"stdout_lines": [json.dumps({"host": "db1", **WHOLE})]},
+                "__restore_state": state,
+            }
+        },
+        "item": {"stdout": json.dumps([{"backup": [{"label": "full"}]}]), "item": 1},
+        "wal_archive_stanza": "main",
+        "__restore_end": {"problem": ""},
+        "__restore_pages": {"stderr_lines": []},
+        "__restore_plan": {"sets": ["full"]},
+        "__restore_reached": {"stdout": ""},
+        "__restore_state": state,
+    }
+    for name, where, works in (
+        ("Archive | Refuse to lose it", "archive_end", not overwriting),
+        ("Replay | Refuse a target that was not met", "replay", not overwriting),
+        ("Whole | Refuse broken pages", "whole", not overwriting),
+        # The copy is over.
+        ("Back up | Refuse one of broken pages", "back_up", kept),
+    ):
+        found = task(name, where)
+        told = message(found, judge(found, {"db1": WHOLE}, **given))
+        assert ("restore_target=undo" in told) is works, told

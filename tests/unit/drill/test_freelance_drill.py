@@ -231,12 +231,24 @@ def test_what_a_disaster_at_the_end_of_the_replay_would_have_cost_is_told(
     config: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = ToTheEnd()
-    monkeypatch.setattr(drill, "live_committed_seconds", lambda _: server.live_seconds)
+    monkeypatch.setattr(drill, "live_committed_seconds", lambda *_: server.live_seconds)
     monkeypatch.setattr(drill, "read_markers", lambda _: [marker(2)])
     monkeypatch.setattr(drill, "compare", lambda *_: 1)
     record: dict[str, Any] = {"checks": {}, "restore_seconds": 1, "archive_end": "000000010000000000000005"}
     drill.look(config, server, marker(2), [marker(2)], record)
     assert record["rpo_seconds"] == 7.5
+
+
+@pytest.mark.parametrize(
+    ("recovers", "live_next", "seconds"), [("t", "0", 90.0), ("f", "727", 100.0), ("f", "726", 0.0), ("f", "725", 0.0)]
+)
+def test_an_idle_leader_would_have_lost_nothing(
+    monkeypatch: pytest.MonkeyPatch, recovers: str, live_next: str, seconds: float
+) -> None:
+    monkeypatch.setattr(drill.time, "time", lambda: 100.0)
+    answers = {"SELECT pg_is_in_recovery()": recovers, drill.NEXT_TRANSACTION: live_next}
+    live = SimpleNamespace(ask=lambda query: answers.get(query, "90.0"))
+    assert drill.live_committed_seconds(live, SimpleNamespace(ask={drill.NEXT_TRANSACTION: "726"}.get)) == seconds
 
 
 def test_repositories_take_turns(config: Any) -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 from tests.drills import page, record
 from tests.drills.record import FAILED, NOT_RUN, PASSED, Drill, Record
 
-GOOD = Drill("test_a_thing_is_broken[by hand]", PASSED, 61.4, "2026-11-29T10:00+00:00", [("catching up", 3.5, "s")])
+GOOD = Drill(
+    "test_a_thing_is_broken[by hand]",
+    PASSED,
+    61.4,
+    "2026-11-29T10:00+00:00",
+    [("catching up", 3.5, "s")],
+    commit="0a1b2c3",
+)
 BAD = Drill("test_another", FAILED, 5, "2026-11-29T10:00+00:00", [("waiting", 7, "segments")], reason="a | b")
 
 
@@ -45,7 +52,7 @@ def test_a_drill_that_nobody_has_run_is_told_of(tmp_path: Path) -> None:
     page.write("backup", shown, {"command": "", "machine": "", "date": ""}, tmp_path)
     text = (tmp_path / "drills-backup.md").read_text("utf-8")
     assert "1 of 2 drills passed" in text
-    assert "| Another | **not run** |  |  |" in text
+    assert "| Another | **not run** |  |   |  |" in text
 
 
 def test_the_table_prints_each_figure_with_its_unit() -> None:
@@ -68,7 +75,7 @@ def test_the_page_tells_outcomes_and_figures(tmp_path: Path) -> None:
     page.write("backup", [GOOD, BAD], about, tmp_path)
     text = (tmp_path / "drills-backup.md").read_text("utf-8")
     assert "1 of 2 drills passed" in text
-    assert "| A thing is broken (by hand) | passed | 61 s | catching up: 3.5 s |" in text
+    assert "| A thing is broken (by hand) | passed | 61 s | 2026-11-29T10:00 0a1b2c3 | catching up: 3.5 s |" in text
     assert r"**failed**: a \| b" in text
     assert "![seconds](drills-backup.svg)" in text
     assert (tmp_path / "drills-backup.svg").read_text("utf-8").startswith("<svg")

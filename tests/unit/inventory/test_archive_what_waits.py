@@ -1,9 +1,10 @@
 """What a stopped member has not archived yet goes to the repository; what can't go is told."""
 
 import struct
+from itertools import count
 from pathlib import Path
 from types import ModuleType
-from unittest.mock import Mock, call
+from unittest.mock import ANY, Mock, call
 
 import pytest
 
@@ -45,7 +46,8 @@ def test_a_history_goes_before_the_segments_and_these_in_their_order(
     push = Mock(return_value="")
     monkeypatch.setattr(module, "push", push)
     assert module.main("db1", "main", data_dir) == {"waits": SECOND, **WELL}
-    assert push.mock_calls == [call("main", data_dir / "pg_wal" / name) for name in ("00000002.history", FIRST, SECOND)]
+    names = ("00000002.history", FIRST, SECOND)
+    assert push.mock_calls == [call("main", data_dir / "pg_wal" / name, ANY) for name in names]
     # Run again, it passes over what was taken.
     assert module.main("db1", "main", data_dir) == {"waits": "", **WELL}
     assert (data_dir / f"pg_wal/archive_status/{SECOND}.done").exists()
@@ -54,7 +56,7 @@ def test_a_history_goes_before_the_segments_and_these_in_their_order(
 def test_one_that_a_server_archives_meanwhile_is_done(
     module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def push(_: str, path: Path) -> str:
+    def push(_: str, path: Path, __: float) -> str:
         ready = data_dir / f"pg_wal/archive_status/{path.name}.ready"
         ready.rename(ready.with_suffix(".done"))
         return ""
@@ -73,14 +75,32 @@ def test_one_that_does_not_go_is_told_and_the_others_are_tried(
     assert (seen["waits"], seen["failed"], seen["problem"], push.call_count) == (SECOND, True, problem, 3)
 
 
-def test_where_nothing_goes_the_rest_is_not_tried(
+def test_where_one_repository_refuses_at_once_the_newest_still_comes_to_the_other(
+    module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = f"0000000200000000000000{0x05 + 30:02X}"
+    for number in range(0x06, 0x06 + 30):
+        (data_dir / f"pg_wal/0000000200000000000000{number:02X}").touch()
+        (data_dir / f"pg_wal/archive_status/0000000200000000000000{number:02X}.ready").touch()
+    push = Mock(return_value="repo1: 403 (Forbidden)")
+    monkeypatch.setattr(module, "push", push)
+    seen = module.main("db1", "main", data_dir)
+    assert (seen["waits"], push.call_count, push.call_args.args[1].name) == (newest, 33, newest)
+    told = [f"{name} could not be archived: repo1: 403 (Forbidden)" for name in ("00000002.history", newest)]
+    assert seen["problem"] == f"db1: {'. '.join(told)}."
+
+
+def test_where_nothing_is_answered_the_rest_is_not_tried(
     module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push = Mock(return_value="no answer")
     monkeypatch.setattr(module, "push", push)
-    monkeypatch.setattr(module, "FAILURES_MAX", 2)
+    # Each try takes 200 seconds.
+    monkeypatch.setattr(module, "time", Mock(monotonic=Mock(side_effect=count(0, 200))))
     seen = module.main("db1", "main", data_dir)
-    assert (seen["waits"], seen["failed"], push.call_count) == (SECOND, True, 2)
+    assert (seen["waits"], seen["failed"]) == (SECOND, True)
+    assert [limit for _, _, limit in (call.args for call in push.mock_calls)] == [300, 100]
+    assert seen["problem"].endswith(f"no answer. {SECOND} and later ones were not tried.")
 
 
 @pytest.mark.parametrize(("state", "torn"), [(SHUT_DOWN, False), (IN_RECOVERY, False), (IN_PRODUCTION, True)])

@@ -61,3 +61,24 @@ def test_data_are_told_apart_from_what_etcd_keeps(
     (data_dir / "global/pg_control").write_bytes((78).to_bytes(8, "little"))
     seen = module.main("db1", data_dir, data_dir)
     assert (seen["identifier"], seen["holds_data"]) == ("78", True)
+
+
+def test_what_is_overwritten_makes_room(
+    module: ModuleType, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wal_dir = tmp_path / "wal"
+    wal_dir.mkdir()
+    (data_dir / "pg_wal").symlink_to(wal_dir)
+    (data_dir / "global/1262").write_bytes(b"x" * 8192)
+    (data_dir / "PG_VERSION").write_bytes(b"x" * 4096)
+    (wal_dir / "000000010000000000000001").write_bytes(b"x" * 65536)
+    monkeypatch.setattr(module, "PATRONI", data_dir / "absent")
+    monkeypatch.setattr(module, "run", lambda *_: (0, "f"))
+    monkeypatch.setattr(module, "free_bytes", lambda _: 5)
+    seen = module.main("db1", data_dir, wal_dir)
+    assert (seen["free_bytes"], seen["wal_free_bytes"]) == (5, 5)
+    assert (seen["room_bytes"], seen["wal_room_bytes"]) == (5 + 8192 + 4096, 5 + 65536)
+    assert module.used_bytes(tmp_path / "absent") == 0
+    # A server that runs removes files meanwhile.
+    monkeypatch.setattr(module.os, "walk", lambda _: [(str(data_dir), [], ["PG_VERSION", "gone"])])
+    assert module.used_bytes(data_dir) == 4096

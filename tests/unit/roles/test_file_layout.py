@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.loading import load
+
 from .role_files import ROOT
-from .test_host_certificates import module as load
 
 OWNER, GROUP = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
 

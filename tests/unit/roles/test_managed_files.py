@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.loading import load
+
 from .role_files import ROOT
-from .test_host_certificates import module as load
 
 managed = load(ROOT / "roles/host_baseline/library/managed_files.py")
 

@@ -49,6 +49,10 @@ CASES: dict[str, tuple[str, list[Any]]] = {
         info([0, 0], [OURS, database(2, 1, 12, "17")], [full(1), full(2)]),
         [False, [2], True, [1, 2]],
     ),
+    "a new one before a major upgrade": (
+        info([1, 0], [database(2, 1, 11, "16")], [full(2)]),
+        [True, [], True, [1, 2]],
+    ),
 }
 # By case, what a new cluster is refused with, empty where it may begin.
 FORGET = "pgbackrest --stanza=main stop; pgbackrest --stanza=main --repo={} --force stanza-delete; "
@@ -86,6 +90,11 @@ CONTRACTS: dict[str, tuple[dict[str, Any], Any, list[dict[str, Any]]]] = {
     "there is no third": (TWO, 3, [{"type": "s3", **BUCKET}, {"type": "s3", **SECOND}]),
     "the only one can't be lost": (ONE, 1, [{"type": "s3", **BUCKET}]),
 }
+(TOGETHER,) = (
+    task
+    for task in yaml.safe_load((ROOT / "roles/wal_archive/tasks/identify.yml").read_text(encoding="utf-8"))
+    if task["name"] == "Identify | Refuse to take one along and to make another at once"
+)
 (CHECK,) = (
     task
     for play in yaml.safe_load((ROOT / "ansible/playbooks/check_site.yml").read_text(encoding="utf-8"))
@@ -125,9 +134,19 @@ def told(folder: Path, vars_file: str, cases: dict[str, tuple[dict[str, Any], st
 def conclusions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     internal = {name: f"__wal_archive_{name}" for name in CONCLUSIONS}
     numbers = f"{internal['foreign']} | map(attribute='repo-key') | list"
-    shown = f"[{internal['stanza_missing']}, {numbers}, {internal['upgraded']}, {internal['full_missing']}]"
+    refusal = TOGETHER["ansible.builtin.assert"]
+    shown = f"[{internal['stanza_missing']}, {numbers}, {internal['upgraded']}, {internal['full_missing']},"
+    shown += f" ({refusal['that']}), refusal]"
     cases = {
-        name: ({"__wal_archive_info": {"stdout": said}, "__wal_archive_identity": {"stdout": f"{RUNNING} 17"}}, shown)
+        name: (
+            {
+                "__wal_archive_info": {"stdout": said},
+                "__wal_archive_identity": {"stdout": f"{RUNNING} 17"},
+                "wal_archive_stanza": "main",
+                "refusal": refusal["fail_msg"],
+            },
+            shown,
+        )
         for name, (said, _) in CASES.items()
     }
     check = BEGIN["ansible.builtin.assert"]
@@ -170,7 +189,21 @@ def test_an_empty_cluster_is_begun_only_where_the_stanza_knows_no_other(conclusi
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_state_leads_to_what_it_needs(conclusions: dict[str, Any], name: str) -> None:
-    assert conclusions[name] == CASES[name][1]
+    assert conclusions[name][:4] == CASES[name][1]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_stanza_is_not_taken_along_while_another_is_missing(conclusions: dict[str, Any], name: str) -> None:
+    missing, _, upgraded, _, accepted, _ = conclusions[name]
+    assert accepted is not (missing and upgraded)
+
+
+def test_what_to_leave_out_for_an_upgrade_is_told(conclusions: dict[str, Any]) -> None:
+    refusal = conclusions["a new one before a major upgrade"][-1]
+    assert refusal.startswith(
+        "Stanza main: repository 2 holds PostgreSQL 16, 17 runs here, and repository 1 has no stanza"
+    )
+    assert "Leave the new one out of wal_archive_repositories" in refusal
 
 
 @pytest.mark.parametrize("name", CONTRACTS)

@@ -10,24 +10,24 @@ import re
 import struct
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-SECONDS_MAX = 300  # of one file
-FAILURES_MAX = 20  # each may have waited for an answer
+SECONDS_MAX = 300  # of one file, and of all that fail: each may have waited for an answer
 # Identifier, two versions, state (catalog/pg_control.h).
 PG_CONTROL = struct.Struct("=QIII")
 # Shutting down, in crash recovery, in production: the end of what a leader wrote is in no finished segment.
 TORN = (3, 4, 6)
 
 
-def push(stanza: str, path: Path) -> str:
+def push(stanza: str, path: Path, seconds_max: float) -> str:
     """Archive one file; return what pgBackRest complains of, empty when it was taken."""
     command = ["runuser", "-u", "postgres", "--", "env", "-C", "/", "pgbackrest", f"--stanza={stanza}"]
     command += ["--no-archive-async", "--io-timeout=15", "archive-push", str(path)]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=SECONDS_MAX, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=seconds_max, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     said = (done.stderr or done.stdout).decode(errors="replace")
@@ -52,22 +52,25 @@ def torn(data_dir: Path) -> bool:
 def main(host: str, stanza: str, data_dir: Path) -> dict[str, Any]:
     """Archive all that waits."""
     names = waiting(data_dir / "pg_wal")
-    failed = list[str]()
+    failed, seconds_left = list[str](), float(SECONDS_MAX)
     for name in names:
-        if len(failed) == FAILURES_MAX:
+        # Not by their number: where one of two repositories refuses at once, each fails, and the other takes it.
+        if seconds_left <= 0:
             failed.append(f"{name} and later ones were not tried")
             break
-        if said := push(stanza, data_dir / "pg_wal" / name):
+        began = time.monotonic()
+        if said := push(stanza, data_dir / "pg_wal" / name, seconds_left):
+            seconds_left -= time.monotonic() - began
             failed.append(f"{name} could not be archived: {said}")
         else:
             ready = data_dir / f"pg_wal/archive_status/{name}.ready"
             with suppress(FileNotFoundError):  # a server that Patroni has lost still archives
                 ready.rename(ready.with_suffix(".done"))  # as PostgreSQL does
-    problems = failed[:1]
+    problems = [*failed[:1], *failed[1:][-1:]]
     if found := torn(data_dir):
         problems.append("PostgreSQL was not shut down, and the end of its WAL was never archived: let it start once")
     segments = [name for name in names if re.fullmatch(r"[0-9A-F]{24}", name)]
-    problem = f"{host}: {problems[0]}." if problems else ""
+    problem = f"{host}: {'. '.join(problems)}." if problems else ""
     return {"waits": max(segments, default=""), "torn": found, "failed": bool(failed), "problem": problem}
 
 
