@@ -133,7 +133,7 @@ def drop(options: Iterable[str], database: str) -> None:
 
 @contextmanager
 def until_whole(options: Iterable[str], database: str) -> Iterator[str]:
-    """Give a database another name until it is whole: half of one is never taken for a restored one, by nobody."""
+    """Give a database another name until it is whole: half of one is never taken for a restored one."""
     partial = database + PARTIAL
     drop(options, partial)
     try:
