@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from freelance_dump_files import (
@@ -28,6 +28,8 @@ NEAR_MAX = 10
 # Of what follows the rows of one table: what needs those of other tables, or acts by itself.
 FOREIGN = re.compile(r"^\d+; \d+ \d+ (FK CONSTRAINT|TRIGGER|EVENT TRIGGER|MATERIALIZED VIEW DATA|PUBLICATION)\b")
 DATA = re.compile(r"^\d+; \d+ \d+ TABLE DATA (\S+) (\S+) ")
+# What makes a database and belongs to it as a whole.
+OF_DATABASE = re.compile(r"^\d+; \d+ \d+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) ")
 
 
 def pg_restore(options: Iterable[str], database: str, dump: Dump, *words: str) -> None:
@@ -129,6 +131,21 @@ def drop(options: Iterable[str], database: str) -> None:
     psql(options, "postgres", f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
 
+@contextmanager
+def until_whole(options: Iterable[str], database: str) -> Iterator[str]:
+    """Give a database another name until it is whole: half of one is never taken for a restored one."""
+    partial = database + PARTIAL
+    drop(options, partial)
+    try:
+        yield partial
+        psql(options, "postgres", f"ALTER DATABASE {partial} RENAME TO {database}")
+    except BaseException:
+        # A server that is gone or follows another keeps it, and the next run removes it: what ended this one counts.
+        with suppress(JobError):
+            drop(options, partial)
+        raise
+
+
 def refuse_side(config: Config, dump: Dump, side: str, table: str) -> None:
     """Raise JobError for a name that is taken or none, and for a table that isn't in the dump."""
     live = {*config.databases, dump.database, "postgres", "template0", "template1"}
@@ -155,12 +172,9 @@ def restore_beside(config: Config, dump: Dump, side: str, table: str, *, check: 
     if check:
         return {}
     started = time.monotonic()
-    # Under another name until it is whole: half a database is never taken for a restored one.
-    partial = side + PARTIAL
-    drop(options, partial)
     script = run_tool(["pg_restore", "--create", "--schema-only", "--file=-", str(dump.path)])
     [creation] = re.findall(r"^CREATE DATABASE \S+ (WITH .*;)$", script, re.MULTILINE)
-    try:
+    with until_whole(options, side) as partial:
         psql(options, "postgres", f"CREATE DATABASE {partial} {creation}")
         # It holds what the live one guards by its own grants: nobody enters but the superuser.
         psql(options, "postgres", f"REVOKE ALL ON DATABASE {partial} FROM PUBLIC")
@@ -168,14 +182,19 @@ def restore_beside(config: Config, dump: Dump, side: str, table: str, *, check: 
             restore_table(options, partial, dump, table, Path(config.dump_dir))
         else:
             pg_restore(options, partial, dump)
-        psql(options, "postgres", f"ALTER DATABASE {partial} RENAME TO {side}")
-    except BaseException:
-        drop(options, partial)
-        raise
     measured = {"bytes": int(psql(options, "postgres", f"SELECT pg_database_size('{side}')"))}
     if table:
         measured["rows"] = int(psql(options, side, f"SELECT count(*) FROM {table}"))  # noqa: S608  plain
     return {**measured, "seconds": round(time.monotonic() - started, 1)}
+
+
+@contextmanager
+def written(text: str, folder: Path) -> Iterator[str]:
+    """Have a text in a file, gone afterwards; gives its path."""
+    with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        yield file.name
 
 
 def restore_table(options: Iterable[str], database: str, dump: Dump, table: str, folder: Path) -> None:
@@ -193,10 +212,20 @@ def restore_table(options: Iterable[str], database: str, dump: Dump, table: str,
         if FOREIGN.match(line) or (data and f"{data[1]}.{data[2]}" not in wanted):
             continue
         lines.append(line)
-    with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8") as chosen:
-        chosen.write("\n".join(lines) + "\n")
-        chosen.flush()
-        pg_restore(options, database, dump, "--section=data", "--section=post-data", f"--use-list={chosen.name}")
+    with written("\n".join(lines) + "\n", folder) as chosen:
+        pg_restore(options, database, dump, "--section=data", "--section=post-data", f"--use-list={chosen}")
+
+
+def create_as_dumped(options: Iterable[str], database: str, dump: Dump, folder: Path) -> None:
+    """Create what a dump is of under another name: with its locale, owner, grants and settings, and nothing in it."""
+    lines = run_tool(["pg_restore", "--create", "--list", str(dump.path)]).splitlines()
+    with written("\n".join(filter(OF_DATABASE.match, lines)) + "\n", folder) as chosen:
+        script = run_tool(["pg_restore", "--create", f"--use-list={chosen}", "--file=-", str(dump.path)])
+    # pg_restore knows no other name than the dump's.
+    script = re.sub(rf"^(.*? DATABASE|\\connect) {dump.database}\b", rf"\1 {database}", script, flags=re.MULTILINE)
+    with written(script, folder) as file:
+        terse = ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"]
+        run_tool(["psql", "-Xq", *terse, *options, "--dbname=postgres", f"--file={file}"])
 
 
 def restore_cluster(config: Config, dump: Dump, globals_path: Path | None, *, check: bool = False) -> dict[str, float]:
@@ -219,14 +248,12 @@ def restore_cluster(config: Config, dump: Dump, globals_path: Path | None, *, ch
         return {}
     started = time.monotonic()
     apply_globals(options, globals_path, Path(config.dump_dir))
-    # What the platform's play made in it would collide with the same of the dump.
-    drop(options, dump.database)
-    try:
-        pg_restore(options, "postgres", dump, "--create")
-    except BaseException:
+    with until_whole(options, dump.database) as partial:
+        create_as_dumped(options, partial, dump, Path(config.dump_dir))
+        pg_restore(options, partial, dump)
+        run_tool(["vacuumdb", "--analyze-only", *options, f"--dbname={partial}"])
+        # The empty one that the platform's play has made.
         drop(options, dump.database)
-        raise
-    run_tool(["vacuumdb", "--analyze-only", *options, f"--dbname={dump.database}"])
     return {
         "tables": int(psql(options, dump.database, f"SELECT count(*) {OWN_TABLES}")),
         "bytes": int(psql(options, "postgres", f"SELECT pg_database_size('{dump.database}')")),

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,15 +39,32 @@ ENTRIES = [
     "402; 2620 16402 TRIGGER public visits audit owner",
     "403; 1259 16403 INDEX public goods_idx owner",
 ]
+# With --create, also of the database as a whole.
+OWN = [
+    "100; 1262 1 DATABASE - shop owner",
+    "101; 0 0 ACL - DATABASE shop owner",
+    "102; 0 0 DATABASE PROPERTIES - shop owner",
+]
+SCRIPT = """\
+CREATE DATABASE shop WITH TEMPLATE = template0 LOCALE = 'C';
+ALTER DATABASE shop OWNER TO owner;
+\\connect shop
+ALTER ROLE clerk IN DATABASE shop SET work_mem TO '6MB';
+GRANT CONNECT ON DATABASE shop TO shop;
+"""
 
 
 class Tools:
-    """Stands in for the programs. `answers` maps a part of a query to what psql says; `fails` ends what contains it."""
+    """Stands in for the programs. `answers` maps a part of a query to what psql says; `fails` ends what contains it.
+
+    With `fails_on` nothing answers afterwards either.
+    """
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
         self.written: list[str] = []
         self.fails = ""
+        self.fails_on = self.gone = False
         self.header = {"database": "shop", "form": "CUSTOM", "version": "17.6"}
         self.answers = {
             "server_version_num": "170006",
@@ -65,7 +83,10 @@ class Tools:
     def __call__(self, argv: Sequence[str], **_: Any) -> str:
         self.calls.append(list(argv))
         words = " ".join(argv)
+        if self.gone:
+            raise files.JobError("could not connect to server")
         if self.fails and self.fails in words:
+            self.gone = self.fails_on
             raise files.JobError(f"{argv[0]} ended with exit status 1:\nthe tool's own words")
         for word in argv:
             if word.startswith(("--use-list=", "--file=/tmp", "--file=/var")):
@@ -74,8 +95,8 @@ class Tools:
         if argv[0] == "psql":
             return next((said for part, said in self.answers.items() if part in words), "0")
         if "--list" in words:
-            return HEADER.format(**self.header) + "\n".join(ENTRIES)
-        return "CREATE DATABASE shop WITH TEMPLATE = template0 LOCALE = 'C';\n" if "--create" in words else ""
+            return HEADER.format(**self.header) + "\n".join([*(OWN if "--create" in argv else []), *ENTRIES])
+        return SCRIPT if "--create" in words else ""
 
     def did(self, part: str) -> list[str]:
         return [words for words in (" ".join(argv) for argv in self.calls) if part in words]
@@ -254,13 +275,48 @@ def test_a_cluster_is_refused_before_anything_changes(
     assert changes(tools) == []
 
 
-def test_a_cluster_that_can_not_be_restored_is_left_without_the_database(config: Any, dump: Any, tools: Tools) -> None:
-    roles = Path(config.dump_dir, "globals.sql")
-    roles.write_text("CREATE ROLE clerk;\n", encoding="utf-8")
-    tools.fails = "pg_restore --exit-on-error"
+@pytest.fixture
+def roles(config: Any) -> Path:
+    path = Path(config.dump_dir, "globals_20261129_020000.sql")
+    path.write_text("CREATE ROLE clerk;\n", encoding="utf-8")
+    return path
+
+
+def test_an_empty_cluster_gets_a_database_with_all_that_is_its_own_once_it_is_whole(
+    config: Any, dump: Any, tools: Tools, roles: Path
+) -> None:
+    targets.restore_cluster(config, dump, roles)
+    _, own, script = tools.written
+    assert own.splitlines() == OWN
+    # Not the role of that name.
+    assert re.findall(r"shop\w*", script) == ["shop__partial"] * 5 + ["shop"]
+    for filled in ("pg_restore --exit-on-error", "vacuumdb"):
+        assert ["--dbname=shop__partial" in words for words in tools.did(filled)] == [True]
+    steps = ("--exit-on-error", "vacuumdb", "DROP DATABASE IF EXISTS shop WITH (FORCE)", "shop__partial RENAME TO shop")
+    done = [step for words in tools.did("") for step in steps if step in words]
+    assert done == list(steps)
+
+
+@pytest.mark.parametrize("fails", ["pg_restore --exit-on-error", "vacuumdb", "RENAME"])
+def test_half_a_database_never_has_its_name(config: Any, dump: Any, tools: Tools, roles: Path, fails: str) -> None:
+    tools.fails = fails
     with pytest.raises(files.JobError, match="the tool's own words"):
         targets.restore_cluster(config, dump, roles)
-    assert "DROP DATABASE IF EXISTS shop WITH (FORCE)" in changes(tools)[-1]
+    assert "DROP DATABASE IF EXISTS shop__partial WITH (FORCE)" in changes(tools)[-1]
+    # What is named when it is whole, and nothing before.
+    assert len(tools.did("DROP DATABASE IF EXISTS shop WITH")) == (fails == "RENAME")
+
+
+def test_a_server_that_is_gone_hides_no_reason_and_the_next_run_removes_what_it_kept(
+    config: Any, dump: Any, tools: Tools, roles: Path
+) -> None:
+    tools.fails, tools.fails_on = "pg_restore --exit-on-error", True
+    with pytest.raises(files.JobError, match="the tool's own words"):
+        targets.restore_cluster(config, dump, roles)
+    tools.fails, tools.gone = "", False
+    tools.calls.clear()
+    targets.restore_cluster(config, dump, roles)
+    assert "DROP DATABASE IF EXISTS shop__partial WITH (FORCE)" in changes(tools)[0]
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "compressed"])

@@ -116,6 +116,19 @@ def test_the_archive_is_proven_as_soon_as_somebody_leads() -> None:
     assert names.index("Prove the archive and take the first backup") == names.index("Run PostgreSQL") + 1
 
 
+def test_a_restore_ends_when_each_member_streams_and_a_new_full_backup_is_there() -> None:
+    streaming = "wait_until_streaming.yml"
+    join: list[dict[str, Any]] = yaml.safe_load((PLAYBOOKS / "tasks/restore_cluster/join.yml").read_text("utf-8"))
+    assert join[-1]["ansible.builtin.import_tasks"] == f"../{streaming}"
+    restore, backup = plays("restore_from_dump.yml")
+    assert restore["tasks"][-1]["ansible.builtin.import_tasks"] == f"tasks/{streaming}"
+    (proof,) = (play for play in plays("site.yml") if play["name"] == "Prove the archive and take the first backup")
+    assert backup["hosts"] == proof["hosts"]
+    (full,) = backup["tasks"]
+    assert full["ansible.builtin.command"]["argv"][1:] == ["full", "--here"]
+    assert {task["when"] for task in (restore["tasks"][-1], full)} == {"not ansible_check_mode"}
+
+
 def test_a_member_that_is_made_anew_loses_nothing_before_its_wal_is_archived() -> None:
     (play,) = plays("remake_member.yml")
     names = [task["name"].removeprefix("Remake | ") for task in play["tasks"]]

@@ -175,16 +175,16 @@ def test_a_new_backup_of_broken_pages_is_no_reason_to_let_the_old_data_go(errors
     ],
 )
 def test_each_replica_has_to_stream_before_the_old_data_go(states: list[str], passes: bool) -> None:
-    found = task("Join | Wait until each member streams", "join")
+    (found,) = load("tasks/wait_until_streaming.yml")
     roles = ["Leader", "Sync Standby", "Replica"]
     listed = [
         {"Member": name, "Role": role, "State": state}
         for name, role, state in zip(MEMBERS, roles, states, strict=False)
     ]
-    known = judge(found, dict.fromkeys(MEMBERS, WHOLE), __restore_listed={"rc": 0, "stdout": json.dumps(listed)})
+    known = judge(found, dict.fromkeys(MEMBERS, WHOLE), __streaming_listed={"rc": 0, "stdout": json.dumps(listed)})
     assert known.evaluate_conditional(found["until"]) is passes
     alone = {"rc": 0, "stdout": json.dumps(listed[:1])}
-    known = judge(found, {"db1": WHOLE}, __restore_listed=alone)
+    known = judge(found, {"db1": WHOLE}, __streaming_listed=alone)
     assert known.evaluate_conditional(found["until"]) is (states[0] == "running")
 
 

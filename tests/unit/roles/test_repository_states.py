@@ -19,7 +19,7 @@ def database(repository: int, number: int, system_id: int, version: str) -> dict
 
 
 def full(repository: int, number: int = 1, kind: str = "full") -> dict[str, Any]:
-    return {"type": kind, "database": {"id": number, "repo-key": repository}}
+    return {"type": kind, "label": "20261122-033000F", "database": {"id": number, "repo-key": repository}}
 
 
 def info(codes: list[int], databases: list[dict[str, Any]], backups: list[dict[str, Any]]) -> str:
@@ -54,6 +54,28 @@ CASES: dict[str, tuple[str, list[Any]]] = {
         [True, [], True, [1, 2]],
     ),
 }
+# By case, what a new cluster is refused with, empty where it may begin.
+FORGET = "pgbackrest --stanza=main stop; pgbackrest --stanza=main --repo={} --force stanza-delete; "
+NEW: dict[str, tuple[str, list[str]]] = {
+    "nothing yet": (CASES["nothing yet"][0], []),
+    "no pgBackRest yet": ("", []),
+    "made, without a backup": (
+        CASES["made, without a backup"][0],
+        ["without any backup: an empty", FORGET.format(1) + "pgb"],
+    ),
+    "the second alone": (
+        info([1, 2], [database(2, 1, 12, "17")], []),
+        ["(repository 2, ", "'" + FORGET.format(2) + "pgb"],
+    ),
+    "two in order": (
+        info([0, 0], [OURS, database(2, 1, RUNNING, "17")], [full(1), full(2) | {"label": "20261129-033000F"}]),
+        [
+            "with backups, the newest 20261129-033000F: an empty cluster was not begun. Rebuild it from there: PLAY/re",
+            f"on service1: sudo -u postgres sh -c '{FORGET.format(1)}{FORGET.format(2)}pgbackrest --stanza=main start'",
+            "the dumps that were shipped stay (freelance-dumps/main)",
+        ],
+    ),
+}
 BUCKET = {"bucket": "one", "region": "eu-central-1", "kms_key_arn": "arn:1"}
 SECOND = {"bucket": "two", "region": "eu-west-1", "kms_key_arn": "arn:2"}
 ONE = {"type": "s3", "retention_days": 30, "second": None, **BUCKET}
@@ -78,6 +100,12 @@ CONTRACTS: dict[str, tuple[dict[str, Any], Any, list[dict[str, Any]]]] = {
     for play in yaml.safe_load((ROOT / "ansible/playbooks/check_site.yml").read_text(encoding="utf-8"))
     for task in play.get("tasks", [])
     if task["name"] == "Check | Refuse to lose the only repository"
+)
+
+(BEGIN,) = (
+    task
+    for task in yaml.safe_load((ROOT / "ansible/playbooks/tasks/refuse_new_cluster.yml").read_text(encoding="utf-8"))
+    if task["name"] == "New cluster | Refuse to begin an empty one"
 )
 
 
@@ -121,6 +149,15 @@ def conclusions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         )
         for name, (said, _) in CASES.items()
     }
+    check = BEGIN["ansible.builtin.assert"]
+    # What Ansible itself calls by this name is not for a test to say.
+    refusal = check["fail_msg"].replace("groups[", "platform_groups[")
+    given = {"wal_archive_stanza": "main", "__platform_play": "PLAY", "refusal": refusal} | BEGIN["vars"]
+    given["platform_groups"] = {"database": ["db1"], "repository": ["service1"]}
+    cases |= {
+        f"begin: {name}": (given | {"__new_cluster_info": {"stdout": said}}, f"[({check['that']}), refusal]")
+        for name, (said, _) in NEW.items()
+    }
     return told(tmp_path_factory.mktemp("states"), "roles/wal_archive/vars/main.yml", cases)
 
 
@@ -141,6 +178,13 @@ def wired(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         for name, (given, lost, _) in CONTRACTS.items()
     }
     return told(tmp_path_factory.mktemp("wired"), "ansible/playbooks/group_vars/database.yml", cases)
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_an_empty_cluster_is_begun_only_where_the_stanza_knows_no_other(conclusions: dict[str, Any], name: str) -> None:
+    may, refusal = conclusions[f"begin: {name}"]
+    assert may == (NEW[name][1] == [])
+    assert [words for words in NEW[name][1] if words not in refusal] == []
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -7,6 +7,14 @@ import pytest
 DUMPS = "/var/backups/postgresql"
 FOLDER = "/srv/restore"
 CONFIG = f"{FOLDER}/empty.json"
+# In the place of pg_restore: ends who called it once the tables are there, as a host that is lost does.
+KILLED = """\
+#!/bin/sh
+case "$*" in
+*--exit-on-error*) /usr/bin/pg_restore --section=pre-data "$@"; kill -KILL $PPID;;
+*) exec /usr/bin/pg_restore "$@";;
+esac
+"""
 TRUTH = "select answer from goods union select answer from hidden union select answer from apart.kept order by 1"
 
 
@@ -54,8 +62,9 @@ def dump(host):
     host.run(f"rm -rf {FOLDER}")
 
 
-def databases(as_postgres):
-    return as_postgres("psql -XAtqc 'select datname from pg_database order by 1'").stdout.split()
+def databases(as_postgres, port=5432):
+    listed = f"psql -XAtq -p {port} -c 'select datname from pg_database order by 1'"  # noqa: S608  a number
+    return as_postgres(listed).stdout.split()
 
 
 def left_behind(host):
@@ -145,11 +154,19 @@ def test_an_empty_cluster_gets_its_roles_and_the_database(host, as_postgres, dum
         assert (checked.rc, "nothing speaks against it" in checked.stdout) == (0, True), checked.stderr
         roles = "psql -XAtq -p 5444 -c \"select rolname from pg_roles where rolname = 'clerk'\""
         assert as_postgres(roles).stdout == ""
-        done = as_postgres(f"freelance-restore --config {CONFIG} cluster {dump}")
+        host.check_output(f"cat > {FOLDER}/pg_restore <<'END'\n{KILLED}END")
+        host.check_output(f"chmod 755 {FOLDER}/pg_restore")
+        restore = f"/usr/local/sbin/freelance-restore --config {CONFIG} cluster {dump}"
+        assert as_postgres(f"env PATH={FOLDER}:/usr/bin:/bin {restore}").rc != 0
+        assert {"shop", "shop__partial"} <= set(databases(as_postgres, 5444))
+        # Nothing has its name that is not whole; run again, it goes on.
+        assert as_postgres("psql -XAtq -p 5444 -d shop -c \"select to_regclass('goods')\"").stdout.strip() == ""
+        done = as_postgres(restore)
         assert done.rc == 0, done.stderr
         assert as_postgres(f"psql -XAtq -p 5444 -d shop -c '{TRUTH}'").stdout.split() == ["42", "43", "44"]
         assert as_postgres(roles).stdout.strip() == "clerk"
-        again = as_postgres(f"freelance-restore --config {CONFIG} cluster {dump}")
+        assert databases(as_postgres, 5444) == ["postgres", "shop", "template0", "template1"]
+        again = as_postgres(restore)
         assert (again.rc, "8 tables" in again.stderr) == (1, True), again.stderr
     finally:
         host.run("pg_dropcluster --stop 17 empty")

@@ -138,9 +138,11 @@ def test_the_repositories_of_another_cluster_are_refused_and_left_alone(host):
     try:
         host.run_test(f"sudo -u postgres /usr/lib/postgresql/17/bin/initdb --pgdata={data}")
         refused = play(playbook="molecule/alternative/converge.yml")
-        assert "holds another cluster: repository 1, 2" in " ".join((refused.stdout + refused.stderr).split()), (
-            refused.stderr[-3000:]
-        )
+        said = " ".join((refused.stdout + refused.stderr).split())
+        assert "holds another cluster: repository 1, 2" in said, refused.stderr[-3000:]
+        tool = "pgbackrest --stanza=main"
+        deletes = "".join(f"{tool} stop; {tool} --repo={number} --force stanza-delete; " for number in (1, 2))
+        assert f"sudo -u postgres sh -c '{deletes}{tool} start'" in said
         assert refused.returncode != 0
         assert held() == before
     finally:

@@ -122,3 +122,15 @@ def test_all_data_and_the_first_bucket_are_lost_and_come_back(host, repository, 
     assert [state["status"]["code"] for state in info(host)["repo"]] == [0, 0]
     assert sorted(number for number, _ in full_backups(host)) == [1, 2]
     assert "changed=0" in converge()
+
+
+def test_what_a_foreign_stanza_is_refused_with_leaves_the_dumps_that_were_shipped(host):
+    """The last one: it deletes the stanza, beside a server that runs."""
+    for number in (1, 2):
+        assert pgbackrest(host, f"--repo={number} repo-put freelance-dumps/main/kept.dump </etc/hostname").rc == 0
+    for words in ("stop", "--repo=1 --force stanza-delete", "stop", "--repo=2 --force stanza-delete", "start"):
+        done = pgbackrest(host, words)
+        assert done.rc == 0, done.stdout + done.stderr
+    assert (info(host)["db"], info(host)["backup"]) == ([], [])
+    for number in (1, 2):
+        assert "kept.dump" in pgbackrest(host, f"--repo={number} repo-ls freelance-dumps/main").stdout.split()
