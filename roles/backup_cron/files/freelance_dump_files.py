@@ -18,6 +18,11 @@ TABLE = re.compile(r"^\d+; \d+ \d+ TABLE (\S+) (\S+) \S+$", re.MULTILINE)
 GROWTH = 8
 SPARE_BYTES = 256 * 1024**2  # a new server's own files, and WAL meanwhile
 NAMED_MAX = 5
+# Of what carries verifiers nothing comes into the server's log, the audit log or pg_stat_statements.
+UNSEEN = (
+    "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic -c pgaudit.log=none"
+    " -c pg_stat_statements.track=none -c search_path=pg_catalog"
+)
 # Tables of a database but those of its extensions.
 OWN_TABLES = """FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS
@@ -165,7 +170,7 @@ def refuse_without_room(
 
 
 def apply_globals(options: Iterable[str], path: Path, folder: Path) -> None:
-    """Make the roles of a globals file that a server lacks. Those that it has keep their passwords and attributes."""
+    """Make the roles of a globals file that a server lacks, all or none: those that it has are left as they are."""
     there = set(psql(options, "postgres", "SELECT rolname FROM pg_roles").splitlines())
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
@@ -178,6 +183,8 @@ def apply_globals(options: Iterable[str], path: Path, folder: Path) -> None:
                 found = re.match(r'(?:CREATE|ALTER) ROLE "?([^" ;]+)"?', line)
                 if not (found and found[1] in there):
                     target.write(line)
-        run_tool(["psql", "-Xq", *terse, *options, "--dbname=postgres", f"--file={wanted}"])
+        # Half made, a role would be taken for one that is there, and stay without its password.
+        making = ["psql", "-Xq", "--single-transaction", *terse, *options, "--dbname=postgres", f"--file={wanted}"]
+        run_tool(making, environment={"PGOPTIONS": UNSEEN})
     finally:
         wanted.unlink(missing_ok=True)

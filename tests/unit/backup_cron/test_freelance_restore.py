@@ -271,15 +271,21 @@ def test_globals_leave_the_roles_alone_that_are_there(tmp_path: Path, tools: Too
     (tmp_path / "work").mkdir()
     seen: list[str] = []
 
-    def run(argv: Sequence[str], **_: Any) -> str:
+    def run(argv: Sequence[str], *, environment: dict[str, str]) -> str:
         [file] = [word.partition("=")[2] for word in argv if word.startswith("--file=")] or [""]
-        seen.extend([Path(file).read_text(encoding="utf-8")] if file else [])
+        seen.extend([Path(file).read_text(encoding="utf-8"), environment["PGOPTIONS"]] if file else [])
         return tools(argv)
 
     files.run_tool = run  # the fixture puts the real one back
     files.apply_globals([], path, tmp_path / "work")
-    assert seen == ["CREATE ROLE clerk;\nGRANT owner TO clerk;\n"]
+    [text, options] = seen
+    assert text == "CREATE ROLE clerk;\nGRANT owner TO clerk;\n"
     assert list((tmp_path / "work").iterdir()) == []
+    # Killed halfway, it leaves no role without its password; and nothing keeps what the statements said.
+    assert tools.did("--single-transaction")
+    hidden = ["log_statement=none", "log_min_duration_statement=-1", "log_min_error_statement=panic"]
+    for setting in (*hidden, "pgaudit.log=none", "pg_stat_statements.track=none"):
+        assert f"-c {setting}" in options
 
 
 def test_the_globals_of_the_same_run_are_taken(config: Any, dump: Any, tmp_path: Path) -> None:
