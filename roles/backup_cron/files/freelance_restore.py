@@ -44,7 +44,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def work(config: Config, arguments: argparse.Namespace) -> Mapping[str, float]:
+def work(config: Config, arguments: argparse.Namespace) -> Mapping[str, float | str]:
     """Find the files and do what was asked."""
     for leftover in Path(config.dump_dir).glob("fetched.*"):
         shutil.rmtree(leftover)
@@ -54,9 +54,9 @@ def work(config: Config, arguments: argparse.Namespace) -> Mapping[str, float]:
         if arguments.command == "beside":
             return restore_beside(config, dump, arguments.into, arguments.table, check=arguments.check)
         roles = globals_of(config, dump.path, arguments.dump, arguments.globals, folder)
-        return {"verify": verify, "cluster": restore_cluster}[arguments.command](
-            config, dump, roles, check=arguments.check
-        )
+        if arguments.command == "verify":
+            return verify(config, dump, roles, check=arguments.check)
+        return restore_cluster(config, dump, roles, check=arguments.check)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
