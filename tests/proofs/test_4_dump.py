@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 from tests.host.environment import Environment
-from tests.proofs.tools import play, script
+from tests.proofs.tools import play, psql, script
 
 CRONTAB = "/etc/cron.d/freelance-backup"
 # The user and the command of cron's own line, under cron's own environment.
@@ -20,7 +20,7 @@ STATUS = "/var/lib/freelance-backup/dump.json"
 
 
 def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
-    lab: Environment, everywhere: Callable[[str], dict[str, str]]
+    lab: Environment, everywhere: Callable[[str], dict[str, str]], leader: str
 ) -> None:
     hosts = lab.hosts("database")
     began = {host: int(script(lab, host, "date +%s")) for host in hosts}
@@ -48,8 +48,7 @@ def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
     # The data of a table comes out of it as it is in the database.
     restored = f"runuser -u postgres -- pg_restore --data-only --table=accounts_skill --file=- {dump}"
     lines = f"{restored} | grep -cE '^[0-9a-f]{{8}}-'"
-    rows = "runuser -u postgres -- psql -XAtqd freelance_platform -c 'select count(*) from accounts_skill'"
-    assert script(lab, acting[0], lines) == script(lab, acting[0], rows)
+    assert script(lab, acting[0], lines) == script(lab, acting[0], psql("select count(*) from accounts_skill"))
     for kind in ("globals_*.sql", "schema_freelance_platform_*.sql"):
         assert script(lab, acting[0], f"test -s $({newest.format(kind)}) && echo there") == "there"
     print(f"\n{acting[0]} dumped {len(tables)} tables, {status['bytes']} bytes in {status['duration_seconds']} s")
@@ -63,7 +62,25 @@ def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
         script(lab, acting[0], f"mv /var/backups/{name} {dump}")
     assert verified.code == 0, verified.output
     assert f"verify of {name}: tables " in verified.text, verified.output
+    # The application could use it, and no migration came since.
+    assert "newer_rows 0, application /opt/freelance-platform/current" in verified.text, verified.output
+    assert "System check identified no issues" in verified.text, verified.output
     assert verified.changed == []
+
+    # One table comes back beside the live one, on the leader, which has this dump from a repository.
+    words = f"restore_database_file={name} restore_database_into=side restore_database_table=public.accounts_skill"
+    content = "select count(*), md5(string_agg(kept::text, ',' order by kept::text)) from accounts_skill kept"
+    live = script(lab, leader, psql(content))
+    try:
+        beside = play(*LAB, f"{PLAYBOOKS}/restore_database.yml", "-e", words)
+        assert beside.code == 0, beside.output
+        assert beside.changed == [(leader, "Dump | Read and restore it")]
+        assert script(lab, leader, psql(content, database="side")) == live
+        # Of the table that was asked for, and of no other.
+        assert script(lab, leader, psql("select count(*) from django_migrations", database="side")) == "0"
+        assert script(lab, leader, psql(content)) == live
+    finally:
+        script(lab, leader, "runuser -u postgres -- dropdb --if-exists side")
     for host in hosts:
         assert script(lab, host, "ls /var/backups/postgresql | grep -vE '^(full_backup|schema|globals)_' || true") == ""
 
