@@ -83,6 +83,7 @@ def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
         script(lab, leader, "runuser -u postgres -- dropdb --if-exists side")
     for host in hosts:
         assert script(lab, host, "ls /var/backups/postgresql | grep -vE '^(full_backup|schema|globals)_' || true") == ""
+        assert script(lab, host, "ls -A /var/lib/postgresql/scratch") == ""
 
 
 def test_a_cluster_in_use_is_not_restored_from_a_dump(lab: Environment) -> None:

@@ -27,6 +27,7 @@ from freelance_markers import Socket
 
 SIDE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,51}")
 PARTIAL = "__partial"
+SERVER = "server"
 NEAR_MAX = 10
 STAMP, ISO = "%Y%m%d_%H%M%S", "%Y-%m-%d %H:%M:%S+00"
 TABLES = f"SELECT count(*) {OWN_TABLES}"
@@ -50,8 +51,8 @@ def server_programs(config: Config) -> Path:
 
 @contextmanager
 def scratch_server(config: Config) -> Iterator[list[str]]:
-    """Run a server of its own beside the dumps, reached by its socket alone; gone afterwards, also after a failure."""
-    folder = Path(config.dump_dir) / "scratch"
+    """Run a server of its own in a scratch folder, reached by its socket alone; gone afterwards, however it goes."""
+    folder = Path(config.scratch_dir) / SERVER
     programs = server_programs(config)
     control = [str(programs / "pg_ctl"), f"--pgdata={folder / 'data'}"]
 
@@ -111,12 +112,12 @@ def look_as_a_drill_does(config: Config, dump: Dump, folder: Path) -> dict[str, 
 
 def verify(config: Config, dump: Dump, globals_path: Path | None, *, check: bool = False) -> dict[str, float | str]:
     """Restore a dump into a scratch server, check what came of it, remove it again."""
-    refuse_without_room(config, dump, Path(config.dump_dir))
+    refuse_without_room(config, dump, Path(config.scratch_dir))
     if check:
         return {}
     started = time.monotonic()
     with scratch_server(config) as options:
-        folder = Path(config.dump_dir) / "scratch"
+        folder = Path(config.scratch_dir) / SERVER
         if globals_path is None:
             globals_path = folder / "roles.sql"
             live = ["pg_dumpall", "--roles-only", "--no-role-passwords", *superuser(config)]
@@ -191,7 +192,7 @@ def restore_beside(config: Config, dump: Dump, side: str, table: str, *, check: 
         # It holds what the live one guards by its own grants: nobody enters but the superuser.
         psql(options, "postgres", f"REVOKE ALL ON DATABASE {partial} FROM PUBLIC")
         if table:
-            restore_table(options, partial, dump, table, Path(config.dump_dir))
+            restore_table(options, partial, dump, table, Path(config.scratch_dir))
         else:
             pg_restore(options, partial, dump)
         psql(options, "postgres", f"ALTER DATABASE {partial} RENAME TO {side}")

@@ -1,10 +1,8 @@
 """What is refused before anything changes, what is restored of one table, which roles globals make, what is cleaned."""
 
 import contextlib
-import dataclasses
 import gzip
 import importlib
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +46,6 @@ class Tools:
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
         self.written: list[str] = []
-        self.access: dict[str, str] = {}
         self.fails = ""
         self.header = {"database": "shop", "form": "CUSTOM", "version": "17.6"}
         self.answers = {
@@ -68,8 +65,6 @@ class Tools:
     def __call__(self, argv: Sequence[str], **_: Any) -> str:
         self.calls.append(list(argv))
         words = " ".join(argv)
-        if argv[-1] == "start":
-            self.access = {path.name: path.read_text() for path in Path(argv[1].partition("=")[2]).glob("*.conf")}
         if self.fails and self.fails in words:
             raise files.JobError(f"{argv[0]} ended with exit status 1:\nthe tool's own words")
         for word in argv:
@@ -95,8 +90,6 @@ def tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tools:
     found.answers["data_directory"] = str(tmp_path / "data")
     monkeypatch.setattr(files, "run_tool", found)
     monkeypatch.setattr(targets, "run_tool", found)
-    monkeypatch.setattr(importlib.import_module("freelance_markers"), "run_tool", found)
-    monkeypatch.setattr(importlib.import_module("freelance_drill_server"), "run_tool", found)
     return found
 
 
@@ -113,7 +106,15 @@ def config(tmp_path: Path) -> Any:
 
 def made_config(folder: Path) -> Any:
     values = dict.fromkeys(files.Config.__dataclass_fields__, "")
-    mine = {"databases": ["shop"], "dump_dir": str(folder), "member": "db1", "port": 5432, "drill": {}, "shipping": {}}
+    mine = {
+        "databases": ["shop"],
+        "dump_dir": str(folder),
+        "scratch_dir": str(folder),
+        "member": "db1",
+        "port": 5432,
+        "drill": {},
+        "shipping": {},
+    }
     return files.Config(**{**values, **mine})
 
 
@@ -312,7 +313,7 @@ def test_verification_leaves_nothing_also_when_it_fails(config: Any, dump: Any, 
         targets.verify(config, dump, roles)
     assert tools.did("listen_addresses=")
     assert tools.did("--mode=immediate stop")
-    assert not Path(config.dump_dir, "scratch").exists()
+    assert not Path(config.scratch_dir, targets.SERVER).exists()
 
 
 def test_verification_compares_the_tables_with_those_that_the_dump_names(config: Any, dump: Any, tools: Tools) -> None:
@@ -323,49 +324,6 @@ def test_verification_compares_the_tables_with_those_that_the_dump_names(config:
         targets.verify(config, dump, roles)
     tools.answers["relkind"] = "3"
     assert targets.verify(config, dump, roles)["tables"] == 3
-
-
-@pytest.fixture
-def checked(config: Any) -> Any:
-    """A host where the application's check and the rows to compare are configured, as for the drill."""
-    application = {"command": ["manage.py", "check"], "environment": {"DB_HOST": "{socket}"}, "role": "shopkeeper"}
-    drill = {"compare_query": "SELECT app FROM steps WHERE at < '{target}'", "application": application}
-    Path(config.dump_dir, "globals.sql").touch()
-    return dataclasses.replace(config, dump_role="backup", drill={**drill, "timeout_seconds": 60})
-
-
-@pytest.mark.parametrize(
-    ("answers", "said"),
-    [
-        ({}, "2, 0, manage.py check: exit status 0"),
-        ({"FROM steps": "a\nb\nc"}, "2, 1, manage.py check: exit status 0"),  # of a later release
-        ({"02:00:00+00": "a"}, r"the live cluster and the restored one differ: \['b'\]"),
-        ({"fails": "manage.py"}, "the tool's own words"),
-    ],
-)
-def test_the_application_checks_what_came_of_a_dump_and_rows_are_those_of_its_time(
-    checked: Any, dump: Any, tools: Tools, answers: dict[str, str], said: str
-) -> None:
-    restored = {"scratch --port=5432 --username=backup": "a\nb", "02:00:00+00": "a\nb", "FROM steps": "a\nb"}
-    tools.answers = {**restored, **tools.answers, "relkind": "3", **answers}
-    tools.fails = answers.get("fails", "")
-    try:
-        found = targets.verify(checked, dump, Path(checked.dump_dir, "globals.sql"))
-        told = f"{found['compared_rows']}, {found['newer_rows']}, {found['application']}"
-    except files.JobError as error:
-        told = str(error)
-    assert re.search(said, told)
-    assert len(tools.did("at < '2026-11-29 02:00:00+00'")) == 2
-    # The private server lets in who reads, on the system user's word.
-    assert tools.access["pg_hba.conf"].count("peer") == 3
-    assert "drill postgres shopkeeper\n" in tools.access["pg_ident.conf"]
-
-
-def test_without_a_live_database_there_is_nothing_to_compare_with(checked: Any, dump: Any, tools: Tools) -> None:
-    tools.answers["relkind"] = "0"
-    told = targets.look_as_a_drill_does(checked, dump, Path(checked.dump_dir))
-    assert told == {"application": "left out: shop is empty here, a release comes with its migrations"}
-    assert tools.did("manage.py") == []
 
 
 def test_root_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 
 DUMPS = "/var/backups/postgresql"
+SCRATCH = "/var/lib/postgresql/scratch"
 FOLDER = "/srv/restore"
 CONFIG = f"{FOLDER}/empty.json"
 TRUTH = "select answer from goods union select answer from hidden union select answer from apart.kept order by 1"
@@ -59,7 +60,7 @@ def databases(as_postgres):
 
 
 def left_behind(host):
-    return host.check_output(f"ls {DUMPS} | grep -vE '^(full_backup|schema|globals)_' || true").split()
+    return host.check_output(f"ls -A {DUMPS} {SCRATCH} | grep -vE '^(full_backup|schema|globals|/)|^$' || true").split()
 
 
 def test_a_dump_is_verified_and_nothing_stays(host, as_postgres, dump):
@@ -70,7 +71,7 @@ def test_a_dump_is_verified_and_nothing_stays(host, as_postgres, dump):
     assert "compared_rows 1, newer_rows 0, application psql " in done.stdout
     assert ": clerk|f, seconds " in done.stdout
     assert (databases(as_postgres), left_behind(host)) == (before, [])
-    assert host.run("pgrep -f '[/]scratch/data'").rc != 0
+    assert host.run("pgrep -f '[/]scratch/server/'").rc != 0
 
 
 def test_a_dump_that_does_not_restore_is_told_and_nothing_stays(host, as_postgres, dump):
@@ -79,7 +80,7 @@ def test_a_dump_that_does_not_restore_is_told_and_nothing_stays(host, as_postgre
     assert done.rc == 1
     assert 'role "clerk" does not exist' in done.stderr
     assert left_behind(host) == []
-    assert host.run("pgrep -f '[/]scratch/data'").rc != 0
+    assert host.run("pgrep -f '[/]scratch/server/'").rc != 0
 
 
 def test_a_dump_that_is_gone_here_is_taken_from_the_repository(host, as_postgres, dump):
