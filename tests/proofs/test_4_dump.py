@@ -20,7 +20,7 @@ STATUS = "/var/lib/freelance-backup/dump.json"
 
 
 def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
-    lab: Environment, everywhere: Callable[[str], dict[str, str]], leader: str
+    lab: Environment, everywhere: Callable[[str], dict[str, str]]
 ) -> None:
     hosts = lab.hosts("database")
     began = {host: int(script(lab, host, "date +%s")) for host in hosts}
@@ -66,13 +66,26 @@ def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
     assert "newer_rows 0, application /opt/freelance-platform/current" in verified.text, verified.output
     assert "System check identified no issues" in verified.text, verified.output
     assert verified.changed == []
+    for host in hosts:
+        assert script(lab, host, "ls /var/backups/postgresql | grep -vE '^(full_backup|schema|globals)_' || true") == ""
+        assert script(lab, host, "ls -A /var/lib/postgresql/scratch") == ""
 
-    # One table comes back beside the live one, on the leader, which has this dump from a repository.
-    words = f"restore_database_file={name} restore_database_into=side restore_database_table=public.accounts_skill"
+
+def newest_dump(lab: Environment) -> str:
+    """Name the newest dump, on whichever host it lies."""
+    dumps = "ls /var/backups/postgresql | grep full_backup_ | tail -n 1 || true"
+    return max(script(lab, host, dumps) for host in lab.hosts("database"))
+
+
+def test_one_table_comes_back_beside_the_live_one(lab: Environment, leader: str) -> None:
+    # From a repository: a replica has taken the dump.
+    words = f"restore_database_file={newest_dump(lab)} restore_database_into=side"
     content = "select count(*), md5(string_agg(kept::text, ',' order by kept::text)) from accounts_skill kept"
     live = script(lab, leader, psql(content))
     try:
-        beside = play(*LAB, f"{PLAYBOOKS}/restore_database.yml", "-e", words)
+        beside = play(
+            *LAB, f"{PLAYBOOKS}/restore_database.yml", "-e", f"{words} restore_database_table=public.accounts_skill"
+        )
         assert beside.code == 0, beside.output
         assert beside.changed == [(leader, "Dump | Read and restore it")]
         assert script(lab, leader, psql(content, database="side")) == live
@@ -81,15 +94,10 @@ def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
         assert script(lab, leader, psql(content)) == live
     finally:
         script(lab, leader, "runuser -u postgres -- dropdb --if-exists side")
-    for host in hosts:
-        assert script(lab, host, "ls /var/backups/postgresql | grep -vE '^(full_backup|schema|globals)_' || true") == ""
-        assert script(lab, host, "ls -A /var/lib/postgresql/scratch") == ""
 
 
 def test_a_cluster_in_use_is_not_restored_from_a_dump(lab: Environment) -> None:
-    dumps = "ls -t /var/backups/postgresql 2>/dev/null | grep full_backup_ | head -n 1"
-    name = next(found for host in lab.hosts("database") if (found := script(lab, host, dumps)))
-    words = (*LAB, f"{PLAYBOOKS}/restore_from_dump.yml", "-e", f"restore_from_dump_file={name}", "-e")
+    words = (*LAB, f"{PLAYBOOKS}/restore_from_dump.yml", "-e", f"restore_from_dump_file={newest_dump(lab)}", "-e")
     another = play(*words, "restore_confirmed=production-main")
     assert another.code != 0
     assert "The name of the cluster, lab-main, was not typed. Nothing was changed." in another.text
