@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 from tests.host.environment import Environment
-from tests.proofs.tools import play, script
+from tests.proofs.tools import play, psql, script
 
 CRONTAB = "/etc/cron.d/freelance-backup"
 # The user and the command of cron's own line, under cron's own environment.
@@ -48,8 +48,7 @@ def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
     # The data of a table comes out of it as it is in the database.
     restored = f"runuser -u postgres -- pg_restore --data-only --table=accounts_skill --file=- {dump}"
     lines = f"{restored} | grep -cE '^[0-9a-f]{{8}}-'"
-    rows = "runuser -u postgres -- psql -XAtqd freelance_platform -c 'select count(*) from accounts_skill'"
-    assert script(lab, acting[0], lines) == script(lab, acting[0], rows)
+    assert script(lab, acting[0], lines) == script(lab, acting[0], psql("select count(*) from accounts_skill"))
     for kind in ("globals_*.sql", "schema_freelance_platform_*.sql"):
         assert script(lab, acting[0], f"test -s $({newest.format(kind)}) && echo there") == "there"
     print(f"\n{acting[0]} dumped {len(tables)} tables, {status['bytes']} bytes in {status['duration_seconds']} s")
@@ -63,15 +62,42 @@ def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
         script(lab, acting[0], f"mv /var/backups/{name} {dump}")
     assert verified.code == 0, verified.output
     assert f"verify of {name}: tables " in verified.text, verified.output
+    # The application could use it, and no migration came since.
+    assert "newer_rows 0, application /opt/freelance-platform/current" in verified.text, verified.output
+    assert "System check identified no issues" in verified.text, verified.output
     assert verified.changed == []
     for host in hosts:
         assert script(lab, host, "ls /var/backups/postgresql | grep -vE '^(full_backup|schema|globals)_' || true") == ""
+        assert script(lab, host, "ls -A /var/lib/postgresql/scratch") == ""
+
+
+def newest_dump(lab: Environment) -> str:
+    """Name the newest dump, on whichever host it lies."""
+    dumps = "ls /var/backups/postgresql | grep full_backup_ | tail -n 1 || true"
+    return max(script(lab, host, dumps) for host in lab.hosts("database"))
+
+
+def test_one_table_comes_back_beside_the_live_one(lab: Environment, leader: str) -> None:
+    # From a repository: a replica has taken the dump.
+    words = f"restore_database_file={newest_dump(lab)} restore_database_into=side"
+    content = "select count(*), md5(string_agg(kept::text, ',' order by kept::text)) from accounts_skill kept"
+    live = script(lab, leader, psql(content))
+    try:
+        beside = play(
+            *LAB, f"{PLAYBOOKS}/restore_database.yml", "-e", f"{words} restore_database_table=public.accounts_skill"
+        )
+        assert beside.code == 0, beside.output
+        assert beside.changed == [(leader, "Dump | Read and restore it")]
+        assert script(lab, leader, psql(content, database="side")) == live
+        # Of the table that was asked for, and of no other.
+        assert script(lab, leader, psql("select count(*) from django_migrations", database="side")) == "0"
+        assert script(lab, leader, psql(content)) == live
+    finally:
+        script(lab, leader, "runuser -u postgres -- dropdb --if-exists side")
 
 
 def test_a_cluster_in_use_is_not_restored_from_a_dump(lab: Environment) -> None:
-    dumps = "ls -t /var/backups/postgresql 2>/dev/null | grep full_backup_ | head -n 1"
-    name = next(found for host in lab.hosts("database") if (found := script(lab, host, dumps)))
-    words = (*LAB, f"{PLAYBOOKS}/restore_from_dump.yml", "-e", f"restore_from_dump_file={name}", "-e")
+    words = (*LAB, f"{PLAYBOOKS}/restore_from_dump.yml", "-e", f"restore_from_dump_file={newest_dump(lab)}", "-e")
     another = play(*words, "restore_confirmed=production-main")
     assert another.code != 0
     assert "The name of the cluster, lab-main, was not typed. Nothing was changed." in another.text

@@ -119,18 +119,26 @@ def compare(live: Sequence[Marker], restored: Sequence[Marker], target: Marker) 
     return len(found)
 
 
-def compare_rows(config: Config, live: Socket, restored: Socket, target: Marker) -> Mapping[str, int]:
-    """Compare what a query finds in each database, live and restored; count the rows of each."""
-    query, counts = str(config.drill["compare_query"]).replace("{target}", target.written_at), {}
-    for database in config.databases if query else []:
-        expected, found = (
-            # As who reads for a dump: a view of the database's owner must not run as the superuser.
-            set(each.ask(query, database=database, user=config.dump_role).splitlines())
-            for each in (live, restored)
-        )
+def found_rows(config: Config, server: Socket, database: str, target_time: str) -> set[str]:
+    """Ask a server's database for the rows that are compared, as who reads for a dump.
+
+    A view of the database's owner must not run as the superuser.
+    """
+    query = str(config.drill["compare_query"]).replace("{target}", target_time)
+    return set(server.ask(query, database=database, user=config.dump_role).splitlines())
+
+
+def compare_rows(
+    config: Config, live: Socket, restored: Socket, target_time: str, databases: Sequence[str]
+) -> Mapping[str, int]:
+    """Compare what a query finds in databases, live and restored; count the rows of each."""
+    query, counts = str(config.drill["compare_query"]), {}
+    for database in databases if query else []:
+        expected, found = (found_rows(config, each, database, target_time) for each in (live, restored))
         if different := sorted(expected ^ found):
             raise JobError(
-                f"{database}: {query}: the live cluster and the restored one differ: {different[:DIFFERENCES_MAX]}"
+                f"{database}: {query} ({target_time}): the live cluster and the restored one differ:"
+                f" {different[:DIFFERENCES_MAX]}"
             )
         counts[database] = len(found)
     return counts
@@ -158,7 +166,7 @@ def look(config: Config, server: Server, target: Marker, live: Sequence[Marker],
     server.wait_until("pg_get_wal_replay_pause_state() = 'paused'")
     record["rto_seconds"] = round(time.monotonic() - began, 3)
     checks["markers"] = compare(live, read_markers(server.socket), target)
-    checks["compared_rows"] = compare_rows(config, server.live, server.socket, target)
+    checks["compared_rows"] = compare_rows(config, server.live, server.socket, target.written_at, config.databases)
     application = config.drill["application"]
     checks["application"] = server.checked_by(application) if application["command"] else NO_APPLICATION
     server.stop()

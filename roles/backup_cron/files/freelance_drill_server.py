@@ -43,6 +43,25 @@ def run_gently(
         raise JobError(str(error).replace(GENTLY[0], argv[0], 1), error.status) from error
 
 
+def access(readers: Sequence[str]) -> Mapping[str, str]:
+    """Give the files that let the system user postgres in, as the superuser and as readers (peer), and nobody else."""
+    rules = "".join(f"local all {role} peer map=drill\n" for role in readers)
+    return {
+        "pg_hba.conf": f"local all postgres peer\n{rules}",
+        "pg_ident.conf": "".join(f"drill postgres {role}\n" for role in readers),
+    }
+
+
+def checked_by(application: Mapping[str, Any], socket_dir: Path, timeout_seconds: float) -> str:
+    """Let an application's own command look at a server; return the command and what it said last."""
+    command: list[str] = application["command"]
+    environment = {
+        name: value.replace("{socket}", str(socket_dir)) for name, value in application["environment"].items()
+    }
+    said = run_gently(command, environment=environment, timeout_seconds=timeout_seconds)
+    return f"{' '.join(command)}: {(said.strip().splitlines() or ['exit status 0'])[-1]}"
+
+
 class Scratch:
     """A folder that is the drill's alone: what lies in it, and what runs in it, goes."""
 
@@ -156,13 +175,8 @@ class Server:
     def start(self, target_time: str) -> None:
         """Start it; pg_ctl waits until it answers, which a server in recovery does once its data are consistent."""
         folder = self.scratch.folder
-        rules = "".join(f"local all {role} peer map=drill\n" for role in self.readers)
-        files = {
-            "pg_hba.conf": f"local all postgres peer\n{rules}",
-            "pg_ident.conf": "".join(f"drill postgres {role}\n" for role in self.readers),
-        }
         # Settings of the live cluster, and pgBackRest's own way to the archive: all of it stands in postgresql.conf.
-        files |= {"data/postgresql.auto.conf": "", "postgresql.conf": self.settings(target_time)}
+        files = {"data/postgresql.auto.conf": "", "postgresql.conf": self.settings(target_time), **access(self.readers)}
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
         limit = ["-w", "-t", str(int(self.scratch.timeout_seconds)), "-l", str(self.scratch.log)]
@@ -197,13 +211,7 @@ class Server:
 
     def checked_by(self, application: Mapping[str, Any]) -> str:
         """Let an application's own command look at this server; return the command and what it said last."""
-        command: list[str] = application["command"]
-        environment = {
-            name: value.replace("{socket}", str(self.scratch.socket))
-            for name, value in application["environment"].items()
-        }
-        said = run_gently(command, environment=environment, timeout_seconds=self.scratch.timeout_seconds)
-        return f"{' '.join(command)}: {(said.strip().splitlines() or ['exit status 0'])[-1]}"
+        return checked_by(application, self.scratch.socket, self.scratch.timeout_seconds)
 
     def amcheck(self, databases: Sequence[str]) -> None:
         """Check every table and index of databases, each index against its whole table."""

@@ -8,16 +8,23 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from freelance_dumps import NAME, Config, local
+from freelance_drill import RESERVE_PERCENT
+from freelance_dumps import NAME, TOOK, Config, local
 from freelance_jobs import JobError, run_tool
 from freelance_shipping import fetch
 
 HEADER = re.compile(r"^; +(dbname|Format|Dumped from database version): (\S+)", re.MULTILINE)
 TABLE = re.compile(r"^\d+; \d+ \d+ TABLE (\S+) (\S+) \S+$", re.MULTILINE)
-# zstd makes our rows about a fifth of their size in tables with indexes; the rest is for safety.
+# Of a dump that doesn't say what its database took: zstd makes our rows about a fifth of their size in tables with
+# indexes; the rest is for safety.
 GROWTH = 8
 SPARE_BYTES = 256 * 1024**2  # a new server's own files, and WAL meanwhile
 NAMED_MAX = 5
+# Of what carries verifiers nothing comes into the server's log, the audit log or pg_stat_statements.
+UNSEEN = (
+    "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic -c pgaudit.log=none"
+    " -c pg_stat_statements.track=none -c search_path=pg_catalog"
+)
 # Tables of a database but those of its extensions.
 OWN_TABLES = """FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS
@@ -34,6 +41,7 @@ class Dump:
     database: str
     major: int  # version of PostgreSQL that it was taken of
     tables: list[str]  # SCHEMA.TABLE
+    took_bytes: int = 0  # by the database when it was dumped; 0: nobody wrote it down
 
 
 def psql(options: Iterable[str], database: str, query: str) -> str:
@@ -86,15 +94,34 @@ def find(config: Config, name: str, folder: Path) -> Path:
     return path
 
 
-def globals_of(config: Config, dump: Path, name: str, given: str, folder: Path) -> Path | None:
-    """Find the globals that belong to a dump, which was asked for by `name`: those given, else those of its run."""
-    if given:
-        return find(config, given, folder)
-    kept = beside(dump, "globals")
+def of_its_run(config: Config, dump: Path, name: str, kind: str, folder: Path) -> Path | None:
+    """Find a kind of file of the same run as a dump, which was asked for by `name`."""
+    kept = beside(dump, kind)
     for path in (dump.parent / one for one in kept):
         if path.is_file():
             return path
     return fetch(config, kept[-1], folder) if kept and config.shipping and not Path(name).is_absolute() else None
+
+
+def globals_of(config: Config, dump: Path, name: str, given: str, folder: Path) -> Path | None:
+    """Find the globals that belong to a dump, which was asked for by `name`: those given, else those of its run."""
+    return find(config, given, folder) if given else of_its_run(config, dump, name, "globals", folder)
+
+
+def plain(path: Path) -> str:
+    """Read SQL, compressed or not."""
+    data = path.read_bytes()
+    return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+
+
+def took(config: Config, dump: Dump, name: str, folder: Path) -> int:
+    """Tell what a dump's database took, as the schema of the same run says; 0 where it doesn't, or isn't there."""
+    try:
+        schema = of_its_run(config, dump.path, name, f"schema_{dump.database}", folder)
+        said = re.findall(TOOK.format(r"(\d+)"), plain(schema)) if schema else []
+    except (JobError, OSError, EOFError, ValueError):
+        return 0  # a guess is left
+    return int(said[-1]) if said else 0
 
 
 def look(config: Config, path: Path) -> Dump:
@@ -140,23 +167,35 @@ def size_here(config: Config, dump: Dump, table: str = "") -> int:
     return int(psql(options, dump.database, size))
 
 
+def size_restored(config: Config, dump: Dump, table: str) -> tuple[int, str]:
+    """Tell how many bytes what a dump holds will take, and how that is known."""
+    here = size_here(config, dump, table)
+    if table and here:
+        return here, f"its size here, {here}"
+    if dump.took_bytes:
+        # Indexes are sorted beside what is there already.
+        return dump.took_bytes * 11 // 10, f"a tenth more than the {dump.took_bytes} that were dumped"
+    guess = GROWTH * dump.path.stat().st_size
+    return max(here, guess), f"the larger of its size here, {here}, and {GROWTH} times the dump"
+
+
 def refuse_without_room(
     config: Config, dump: Dump, folder: Path, table: str = "", *, wal_folder: Path | None = None
 ) -> None:
     """Raise JobError when a disk has too little room for what a dump holds, or for the WAL that it becomes."""
-    size = size_here(config, dump, table)
-    guess = 0 if table and size else GROWTH * dump.path.stat().st_size
-    wanted = max(size, guess) + SPARE_BYTES
-    if (free := shutil.disk_usage(folder).free) < wanted:
-        raise JobError(
-            f"{folder}: {free} bytes free, {wanted} wanted (the larger of its size here, {size}, and {GROWTH} times the"
-            f" dump, and {SPARE_BYTES} to spare): make room there"
-        )
+    size, how = size_restored(config, dump, table)
+    usage, spare, remedy = shutil.disk_usage(folder), SPARE_BYTES, "make room there"
+    if folder == Path(config.scratch_dir):
+        # What is only looked at leaves room to the live server, whose volume it may be.
+        spare += usage.total * RESERVE_PERCENT // 100
+        remedy += ", or give a folder on a larger volume: backup_cron_scratch_dir"
+    if usage.free < (wanted := size + spare):
+        raise JobError(f"{folder}: {usage.free} bytes free, {wanted} wanted ({how}, and {spare} to spare): {remedy}")
     if wal_folder is None:
         return
     # A checkpoint lets WAL go, and comes when there is this much of it.
     kept = int(psql(superuser(config), "postgres", "SELECT pg_size_bytes(current_setting('max_wal_size'))"))
-    wanted = min(max(size, guess), kept)
+    wanted = min(size, kept)
     if (free := shutil.disk_usage(wal_folder).free) < wanted:
         raise JobError(
             f"{wal_folder}: {free} bytes free, {wanted} wanted (the smaller of what the dump holds and max_wal_size,"
@@ -165,19 +204,19 @@ def refuse_without_room(
 
 
 def apply_globals(options: Iterable[str], path: Path, folder: Path) -> None:
-    """Make the roles of a globals file that a server lacks. Those that it has keep their passwords and attributes."""
+    """Make the roles of a globals file that a server lacks, all or none: those that it has are left as they are."""
     there = set(psql(options, "postgres", "SELECT rolname FROM pg_roles").splitlines())
-    data = path.read_bytes()
-    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
     wanted = folder / "globals.sql"
     # From a file and tersely: passwords, though hashed, are in no argument list and no message, and stay nowhere.
     terse = ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"]
     try:
         with wanted.open("w", encoding="utf-8") as target:
-            for line in text.splitlines(keepends=True):
+            for line in plain(path).splitlines(keepends=True):
                 found = re.match(r'(?:CREATE|ALTER) ROLE "?([^" ;]+)"?', line)
                 if not (found and found[1] in there):
                     target.write(line)
-        run_tool(["psql", "-Xq", *terse, *options, "--dbname=postgres", f"--file={wanted}"])
+        # Half made, a role would be taken for one that is there, and stay without its password.
+        making = ["psql", "-Xq", "--single-transaction", *terse, *options, "--dbname=postgres", f"--file={wanted}"]
+        run_tool(making, environment={"PGOPTIONS": UNSEEN})
     finally:
         wanted.unlink(missing_ok=True)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from freelance_drill import NO_APPLICATION, compare_rows, found_rows, readers
+from freelance_drill_server import access, checked_by
 from freelance_dump_files import (
     OWN_TABLES,
     Dump,
@@ -19,12 +21,16 @@ from freelance_dump_files import (
     refuse_without_room,
     superuser,
 )
-from freelance_dumps import Config
+from freelance_dumps import NAME, Config
 from freelance_jobs import JobError, run_tool
+from freelance_markers import Socket
 
 SIDE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,51}")
 PARTIAL = "__partial"
+SERVER = "server"
 NEAR_MAX = 10
+STAMP, ISO = "%Y%m%d_%H%M%S", "%Y-%m-%d %H:%M:%S+00"
+TABLES = f"SELECT count(*) {OWN_TABLES}"
 # Of what follows the rows of one table: what needs those of other tables, or acts by itself.
 FOREIGN = re.compile(r"^\d+; \d+ \d+ (FK CONSTRAINT|TRIGGER|EVENT TRIGGER|MATERIALIZED VIEW DATA|PUBLICATION)\b")
 DATA = re.compile(r"^\d+; \d+ \d+ TABLE DATA (\S+) (\S+) ")
@@ -47,8 +53,8 @@ def server_programs(config: Config) -> Path:
 
 @contextmanager
 def scratch_server(config: Config) -> Iterator[list[str]]:
-    """Run a server of its own beside the dumps, reached by its socket alone; gone afterwards, also after a failure."""
-    folder = Path(config.dump_dir) / "scratch"
+    """Run a server of its own in a scratch folder, reached by its socket alone; gone afterwards, however it goes."""
+    folder = Path(config.scratch_dir) / SERVER
     programs = server_programs(config)
     control = [str(programs / "pg_ctl"), f"--pgdata={folder / 'data'}"]
 
@@ -80,20 +86,40 @@ def scratch_server(config: Config) -> Iterator[list[str]]:
         making = [str(programs / "initdb"), f"--pgdata={folder / 'data'}", "--no-sync", "--username=postgres"]
         making += ["--auth=peer", "--encoding=UTF8", "--locale=C.UTF-8"]
         run_tool([*making, *(word for name, value in settings.items() for word in ("--set", f"{name}={value}"))])
+        for name, text in access(readers(config) if config.drill else []).items():
+            (folder / "data" / name).write_text(text, encoding="utf-8")
         run_tool([*control, "--wait", f"--log={folder / 'log'}", "start"])
         yield [f"--host={folder}", "--port=5432", "--username=postgres", "--no-password"]
     finally:
         remove()
 
 
-def verify(config: Config, dump: Dump, globals_path: Path | None, *, check: bool = False) -> dict[str, float]:
+def look_as_a_drill_does(config: Config, dump: Dump, folder: Path) -> dict[str, float | str]:
+    """Compare rows with the live database's, as of the dump's time, and let the application check what was restored."""
+    if not (exists(superuser(config), dump.database) and int(psql(superuser(config), dump.database, TABLES))):
+        return {"application": f"left out: {dump.database} is empty here, a release comes with its migrations"}
+    figures: dict[str, float | str] = {}
+    if config.drill.get("compare_query") and (found := NAME.fullmatch(dump.path.name)):
+        live, restored = Socket(folder=config.socket_dir, port=config.port), Socket(folder=folder, port=5432)
+        taken, now = (time.strftime(ISO, moment) for moment in (time.strptime(found["when"], STAMP), time.gmtime()))
+        compared = compare_rows(config, live, restored, taken, [dump.database])
+        # What the live database has since: of a later release, migrations.
+        newer = found_rows(config, live, dump.database, now) - found_rows(config, restored, dump.database, now)
+        figures = {"compared_rows": compared[dump.database], "newer_rows": len(newer)}
+    told, application = NO_APPLICATION, config.drill.get("application", {})
+    if application.get("command"):
+        told = checked_by(application, folder, config.drill["timeout_seconds"])
+    return {**figures, "application": told}
+
+
+def verify(config: Config, dump: Dump, globals_path: Path | None, *, check: bool = False) -> dict[str, float | str]:
     """Restore a dump into a scratch server, check what came of it, remove it again."""
-    refuse_without_room(config, dump, Path(config.dump_dir))
+    refuse_without_room(config, dump, Path(config.scratch_dir))
     if check:
         return {}
     started = time.monotonic()
     with scratch_server(config) as options:
-        folder = Path(config.dump_dir) / "scratch"
+        folder = Path(config.scratch_dir) / SERVER
         if globals_path is None:
             globals_path = folder / "roles.sql"
             live = ["pg_dumpall", "--roles-only", "--no-role-passwords", *superuser(config)]
@@ -103,7 +129,7 @@ def verify(config: Config, dump: Dump, globals_path: Path | None, *, check: bool
         # Every row of every table must be in each index, and each page must be readable.
         amcheck = str(server_programs(config) / "pg_amcheck")
         run_tool([amcheck, "--heapallindexed", "--install-missing", *options, f"--database={dump.database}"])
-        tables = int(psql(options, dump.database, f"SELECT count(*) {OWN_TABLES}"))
+        tables = int(psql(options, dump.database, TABLES))
         if tables != len(dump.tables):
             raise JobError(f"{dump.path}: {tables} tables came of {len(dump.tables)} that it names")
         count = "query_to_xml(format('SELECT count(*) AS n FROM %I.%I', n.nspname, c.relname), false, true, '')"
@@ -115,6 +141,7 @@ def verify(config: Config, dump: Dump, globals_path: Path | None, *, check: bool
             "rows": int(psql(options, dump.database, f"{rows} AND c.relkind = 'r'")),
             "foreign_keys": int(psql(options, dump.database, keys)),
             "bytes": int(psql(options, dump.database, f"SELECT pg_database_size('{dump.database}')")),
+            **look_as_a_drill_does(config, dump, folder),
             "seconds": round(time.monotonic() - started, 1),
         }
 
@@ -179,7 +206,7 @@ def restore_beside(config: Config, dump: Dump, side: str, table: str, *, check: 
         # It holds what the live one guards by its own grants: nobody enters but the superuser.
         psql(options, "postgres", f"REVOKE ALL ON DATABASE {partial} FROM PUBLIC")
         if table:
-            restore_table(options, partial, dump, table, Path(config.dump_dir))
+            restore_table(options, partial, dump, table, Path(config.scratch_dir))
         else:
             pg_restore(options, partial, dump)
     measured = {"bytes": int(psql(options, "postgres", f"SELECT pg_database_size('{side}')"))}

@@ -18,6 +18,9 @@ from freelance_jobs import JobError, log, run_tool
 NAME = re.compile(r"(?P<what>(?:full_backup|schema)_.+|globals)_(?P<when>\d{8}_\d{6})(?P<form>\.dump|\.sql|\.sql\.gz)")
 # Longer than any migration of ours may hold a table; without it pg_dump waits for ever.
 LOCK_WAIT_MAX = "10min"
+SIZE = "SELECT pg_database_size(current_database())"
+# Last line of a schema: what the database took, for whoever has its dump alone and wants to know whether it fits.
+TOOK = "-- The database took {} bytes.\n"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class Config:
     port: int
     dump_role: str
     dump_dir: str
+    scratch_dir: str  # where a dump is fetched to, and the server runs that it is verified in
     dumps_kept_min: int
     compress_after_days: int
     retention_days: int
@@ -76,8 +80,7 @@ def refuse_without_room(config: Config) -> None:
     largest = max((path.stat().st_size for path in folder.glob("full_backup_*.dump")), default=0)
     wanted, what = 2 * largest, "twice the largest dump"
     if not largest:
-        size = "SELECT pg_database_size(current_database())"
-        wanted, what = sum(int(ask(config, one, size)) for one in config.databases) // 2, "half of the databases' size"
+        wanted, what = sum(int(ask(config, one, SIZE)) for one in config.databases) // 2, "half of the databases' size"
     if (free := shutil.disk_usage(folder).free) < wanted:
         raise JobError(f"{folder}: {free} bytes free, {wanted} wanted ({what}): make room or lower the retention")
 
@@ -118,10 +121,12 @@ def dump(config: Config, started: float) -> list[str]:
     for database in config.databases:
         one = ["pg_dump", f"--dbname={database}", f"--lock-wait-timeout={LOCK_WAIT_MAX}"]
         full, schema = f"full_backup_{database}_{stamp}.dump", f"schema_{database}_{stamp}.sql"
-        partial = f"{folder / full}.partial"
+        partial, took = f"{folder / full}.partial", ask(config, database, SIZE)
         dump_database(config, database, [*one, "--format=custom", "--compress=zstd", f"--file={partial}"])
         run_tool(["pg_restore", "--list", partial])
         dump_database(config, database, [*one, "--schema-only", f"--file={folder / schema}.partial"])
+        with Path(f"{folder / schema}.partial").open("a", encoding="utf-8") as target:
+            target.write(TOOK.format(took))
         names += [full, schema]
     for name in names:
         (folder / f"{name}.partial").rename(folder / name)

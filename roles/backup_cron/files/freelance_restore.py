@@ -6,6 +6,7 @@ Started as the user postgres. Everything that can be refused is refused before a
 """
 
 import argparse
+import dataclasses
 import fcntl
 import os
 import shutil
@@ -20,7 +21,7 @@ from pathlib import Path
 sys.path += [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2] / "job_runner/files")]
 sys.path += ["/usr/local/lib/freelance-backup", "/usr/local/lib/freelance-jobs"]
 
-from freelance_dump_files import find, globals_of, look
+from freelance_dump_files import find, globals_of, look, took
 from freelance_dump_targets import restore_beside, restore_cluster, verify
 from freelance_dumps import Config
 from freelance_jobs import JobError, log
@@ -44,19 +45,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def work(config: Config, arguments: argparse.Namespace) -> Mapping[str, float]:
+def work(config: Config, arguments: argparse.Namespace) -> Mapping[str, float | str]:
     """Find the files and do what was asked."""
-    for leftover in Path(config.dump_dir).glob("fetched.*"):
+    for leftover in Path(config.scratch_dir).glob("fetched.*"):
         shutil.rmtree(leftover)
-    with tempfile.TemporaryDirectory(dir=config.dump_dir, prefix="fetched.") as name:
+    with tempfile.TemporaryDirectory(dir=config.scratch_dir, prefix="fetched.") as name:
         folder = Path(name)
         dump = look(config, find(config, arguments.dump, folder))
+        dump = dataclasses.replace(dump, took_bytes=took(config, dump, arguments.dump, folder))
         if arguments.command == "beside":
             return restore_beside(config, dump, arguments.into, arguments.table, check=arguments.check)
         roles = globals_of(config, dump.path, arguments.dump, arguments.globals, folder)
-        return {"verify": verify, "cluster": restore_cluster}[arguments.command](
-            config, dump, roles, check=arguments.check
-        )
+        if arguments.command == "verify":
+            return verify(config, dump, roles, check=arguments.check)
+        return restore_cluster(config, dump, roles, check=arguments.check)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

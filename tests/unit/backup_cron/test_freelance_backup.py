@@ -47,6 +47,7 @@ def config(tmp_path: Path) -> Any:
         port=5432,
         dump_role="backup",
         dump_dir=str(tmp_path / "dumps"),
+        scratch_dir=str(tmp_path),
         dumps_kept_min=2,
         compress_after_days=7,
         retention_days=30,

@@ -30,6 +30,7 @@ def config(tmp_path: Path) -> Any:
         port=5432,
         dump_role="backup",
         dump_dir=str(tmp_path / "dumps"),
+        scratch_dir=str(tmp_path),
         dumps_kept_min=2,
         compress_after_days=7,
         retention_days=30,
@@ -84,6 +85,7 @@ def names(config: Any) -> list[str]:
 
 
 def test_databases_are_dumped_by_the_role_that_reads_and_globals_by_the_superuser(config: Any, tools: Tools) -> None:
+    tools.answers[dumps.SIZE] = "7000"
     assert sorted(dumps.dump(config, time.time())) == names(config)
     assert len(names(config)) == 3
     assert len(tools.of("pg_dump")) == 2
@@ -91,6 +93,9 @@ def test_databases_are_dumped_by_the_role_that_reads_and_globals_by_the_superuse
     assert all("--lock-wait-timeout=10min" in argv for argv in tools.of("pg_dump"))
     assert [word for word in tools.of("pg_dumpall")[0] if word.startswith("--username")] == ["--username=postgres"]
     assert [name for name in names(config) if not dumps.NAME.fullmatch(name)] == []
+    # Who has the dump alone learns from the schema of its run how much room it takes.
+    [schema] = Path(config.dump_dir).glob("schema_shop_*.sql")
+    assert schema.read_text(encoding="utf-8") == "x-- The database took 7000 bytes.\n"
 
 
 def test_a_dump_that_fails_on_a_replica_is_taken_from_the_leader(config: Any, tools: Tools) -> None:

@@ -92,6 +92,8 @@ class Tools:
             if word.startswith(("--use-list=", "--file=/tmp", "--file=/var")):
                 path = Path(word.partition("=")[2])
                 self.written += [path.read_text(encoding="utf-8")] if path.is_file() else []
+        if argv[0].endswith("initdb"):
+            Path(argv[1].partition("=")[2]).mkdir(parents=True)
         if argv[0] == "psql":
             return next((said for part, said in self.answers.items() if part in words), "0")
         if "--list" in words:
@@ -125,7 +127,15 @@ def config(tmp_path: Path) -> Any:
 
 def made_config(folder: Path) -> Any:
     values = dict.fromkeys(files.Config.__dataclass_fields__, "")
-    mine = {"databases": ["shop"], "dump_dir": str(folder), "member": "db1", "port": 5432, "shipping": {}}
+    mine = {
+        "databases": ["shop"],
+        "dump_dir": str(folder),
+        "scratch_dir": str(folder),
+        "member": "db1",
+        "port": 5432,
+        "drill": {},
+        "shipping": {},
+    }
     return files.Config(**{**values, **mine})
 
 
@@ -327,15 +337,21 @@ def test_globals_leave_the_roles_alone_that_are_there(tmp_path: Path, tools: Too
     (tmp_path / "work").mkdir()
     seen: list[str] = []
 
-    def run(argv: Sequence[str], **_: Any) -> str:
+    def run(argv: Sequence[str], *, environment: dict[str, str]) -> str:
         [file] = [word.partition("=")[2] for word in argv if word.startswith("--file=")] or [""]
-        seen.extend([Path(file).read_text(encoding="utf-8")] if file else [])
+        seen.extend([Path(file).read_text(encoding="utf-8"), environment["PGOPTIONS"]] if file else [])
         return tools(argv)
 
     files.run_tool = run  # the fixture puts the real one back
     files.apply_globals([], path, tmp_path / "work")
-    assert seen == ["CREATE ROLE clerk;\nGRANT owner TO clerk;\n"]
+    [text, options] = seen
+    assert text == "CREATE ROLE clerk;\nGRANT owner TO clerk;\n"
     assert list((tmp_path / "work").iterdir()) == []
+    # Killed halfway, it leaves no role without its password; and nothing keeps what the statements said.
+    assert tools.did("--single-transaction")
+    hidden = ["log_statement=none", "log_min_duration_statement=-1", "log_min_error_statement=panic"]
+    for setting in (*hidden, "pgaudit.log=none", "pg_stat_statements.track=none"):
+        assert f"-c {setting}" in options
 
 
 def test_the_globals_of_the_same_run_are_taken(config: Any, dump: Any, tmp_path: Path) -> None:
@@ -353,7 +369,7 @@ def test_verification_leaves_nothing_also_when_it_fails(config: Any, dump: Any, 
         targets.verify(config, dump, roles)
     assert tools.did("listen_addresses=")
     assert tools.did("--mode=immediate stop")
-    assert not Path(config.dump_dir, "scratch").exists()
+    assert not Path(config.scratch_dir, targets.SERVER).exists()
 
 
 def test_verification_compares_the_tables_with_those_that_the_dump_names(config: Any, dump: Any, tools: Tools) -> None:

@@ -65,6 +65,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             **names,
             "stanza": "main",
             "dump_dir": str(tmp_path / "dumps"),
+            "scratch_dir": str(tmp_path),
             "dumps_kept_min": 1,
             "retention_days": 30,
             "repositories": 2,

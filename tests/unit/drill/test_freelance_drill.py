@@ -162,12 +162,12 @@ class Rows:
 
 def test_rows_that_differ_at_the_target_are_told(config: Any) -> None:
     live, restored = Rows("a|1", "b|2"), Rows("b|2", "a|1")
-    assert drill.compare_rows(config, live, restored, marker(3)) == {}
+    assert drill.compare_rows(config, live, restored, "noon", ["shop"]) == {}
     config.drill["compare_query"] = "SELECT x WHERE t < '{target}'"
-    assert drill.compare_rows(config, live, restored, marker(3)) == {"shop": 2}
-    assert live.asked == restored.asked == "backup, shop: SELECT x WHERE t < 'at 300.000000'"
+    assert drill.compare_rows(config, live, restored, "noon", ["shop"]) == {"shop": 2}
+    assert live.asked == restored.asked == "backup, shop: SELECT x WHERE t < 'noon'"
     with pytest.raises(drill.JobError, match=r"shop: SELECT .* differ: \['b\|2'\]"):
-        drill.compare_rows(config, live, Rows("a|1"), marker(3))
+        drill.compare_rows(config, live, Rows("a|1"), "noon", ["shop"])
 
 
 def test_the_applications_role_reads_besides_who_dumps(config: Any) -> None:

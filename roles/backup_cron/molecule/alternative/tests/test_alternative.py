@@ -18,6 +18,8 @@ def as_postgres(host):
 def test_the_first_dump_lies_in_the_declared_folder_for_postgres_alone(host):
     folder = host.file(DUMPS)
     assert (folder.user, folder.mode) == ("postgres", 0o700)
+    scratch = host.file("/srv/scratch")
+    assert (scratch.user, scratch.mode) == ("postgres", 0o700)
     [dump] = host.check_output(f"ls {DUMPS}/full_backup_*.dump").split()
     assert dump.startswith(f"{DUMPS}/full_backup_shop_")
     assert (host.file(dump).user, host.file(dump).mode) == ("postgres", 0o600)
@@ -77,7 +79,11 @@ def test_without_a_leader_to_fall_back_to_there_is_no_password(host):
 
 
 @pytest.mark.parametrize(
-    "path", ["/var/backups/postgresql", "/var/lib/freelance-backup", "/var/lib/prometheus/node-exporter"]
+    "path",
+    [
+        *("/var/backups/postgresql", "/var/lib/freelance-backup", "/var/lib/prometheus/node-exporter"),
+        "/var/lib/postgresql/scratch",
+    ],
 )
 def test_nothing_is_left_where_it_would_lie_otherwise(host, path):
     assert not host.file(path).exists

@@ -1,6 +1,7 @@
 """The jobs are run for real: what they leave can be restored, and a failure is seen."""
 
 import json
+import re
 import time
 
 import pytest
@@ -47,7 +48,9 @@ def test_the_dump_restores_with_its_roles_and_schema(host, as_postgres, job):
     assert done.rc == outcome["exit_status"] == 0, done.stderr
     assert outcome["bytes"] > 0
     assert "CREATE ROLE clerk" in host.file(newest(host, "globals_*.sql")).content_string
-    assert "CREATE TABLE public.goods" in host.file(newest(host, "schema_shop_*.sql")).content_string
+    schema = host.file(newest(host, "schema_shop_*.sql")).content_string
+    assert "CREATE TABLE public.goods" in schema
+    assert re.search(r"-- The database took \d{7,} bytes\.\n$", schema)
     dump = newest(host, "full_backup_shop_*.dump")
     assert host.file(dump).mode == 0o600
     as_postgres("dropdb --if-exists side")

@@ -5,6 +5,7 @@ import re
 import pytest
 
 DUMPS = "/var/backups/postgresql"
+SCRATCH = "/var/lib/postgresql/scratch"
 FOLDER = "/srv/restore"
 CONFIG = f"{FOLDER}/empty.json"
 # In the place of pg_restore: ends who called it once the tables are there, as a host that is lost does.
@@ -68,7 +69,7 @@ def databases(as_postgres, port=5432):
 
 
 def left_behind(host):
-    return host.check_output(f"ls {DUMPS} | grep -vE '^(full_backup|schema|globals)_' || true").split()
+    return host.check_output(f"ls -A {DUMPS} {SCRATCH} | grep -vE '^(full_backup|schema|globals|/)|^$' || true").split()
 
 
 def test_a_dump_is_verified_and_nothing_stays(host, as_postgres, dump):
@@ -76,8 +77,10 @@ def test_a_dump_is_verified_and_nothing_stays(host, as_postgres, dump):
     done = as_postgres(f"freelance-restore verify {dump}")
     assert done.rc == 0, done.stderr
     assert "tables 8, rows 24, foreign_keys 1" in done.stdout
+    assert "compared_rows 1, newer_rows 0, application psql " in done.stdout
+    assert ": clerk|f, seconds " in done.stdout
     assert (databases(as_postgres), left_behind(host)) == (before, [])
-    assert host.run("pgrep -f '[/]scratch/data'").rc != 0
+    assert host.run("pgrep -f '[/]scratch/server/'").rc != 0
 
 
 def test_a_dump_that_does_not_restore_is_told_and_nothing_stays(host, as_postgres, dump):
@@ -86,7 +89,7 @@ def test_a_dump_that_does_not_restore_is_told_and_nothing_stays(host, as_postgre
     assert done.rc == 1
     assert 'role "clerk" does not exist' in done.stderr
     assert left_behind(host) == []
-    assert host.run("pgrep -f '[/]scratch/data'").rc != 0
+    assert host.run("pgrep -f '[/]scratch/server/'").rc != 0
 
 
 def test_a_dump_that_is_gone_here_is_taken_from_the_repository(host, as_postgres, dump):
@@ -144,12 +147,17 @@ def test_what_can_not_be_restored_is_refused(host, as_postgres, dump, words, sai
 
 
 def test_an_empty_cluster_gets_its_roles_and_the_database(host, as_postgres, dump):
-    host.check_output("pg_createcluster --user postgres 17 empty --port 5444 --start")
+    settings = "-o shared_preload_libraries=pg_stat_statements -o log_statement=all -o log_min_duration_statement=0"
+    host.check_output(f"pg_createcluster --user postgres 17 empty --port 5444 {settings} --start")
     host.check_output(f'sed \'s/"port": 5432/"port": 5444/\' /etc/freelance-backup.json > {CONFIG}')
     host.check_output(f"chmod 644 {CONFIG}")
     try:
         # A play has made the database before, with nothing in it.
         as_postgres("createdb --port 5444 shop")
+        # Globals that fail halfway leave no role behind, which would be taken for one that is there.
+        as_postgres(f"sh -c 'echo \"CREATE ROLE clerk; GRANT nobody TO clerk;\" > {FOLDER}/half.sql'")
+        half = as_postgres(f"freelance-restore --config {CONFIG} cluster --globals {FOLDER}/half.sql {dump}")
+        assert (half.rc, 'role "nobody" does not exist' in half.stderr) == (1, True), half.stderr
         checked = as_postgres(f"freelance-restore --config {CONFIG} --check cluster {dump}")
         assert (checked.rc, "nothing speaks against it" in checked.stdout) == (0, True), checked.stderr
         roles = "psql -XAtq -p 5444 -c \"select rolname from pg_roles where rolname = 'clerk'\""
@@ -168,5 +176,13 @@ def test_an_empty_cluster_gets_its_roles_and_the_database(host, as_postgres, dum
         assert databases(as_postgres, 5444) == ["postgres", "shop", "template0", "template1"]
         again = as_postgres(restore)
         assert (again.rc, "8 tables" in again.stderr) == (1, True), again.stderr
+        # Verifiers came with the roles, and were kept nowhere else.
+        verifiers = "select count(*) from pg_authid where rolpassword like 'SCRAM%'"
+        assert int(as_postgres(f'psql -XAtq -p 5444 -c "{verifiers}"').stdout) > 0
+        as_postgres("psql -p 5444 -qc 'create extension pg_stat_statements'")
+        statements = as_postgres("psql -XAtq -p 5444 -c 'select query from pg_stat_statements'").stdout
+        for kept in (statements, host.file("/var/log/postgresql/postgresql-17-empty.log").content_string):
+            assert "CREATE DATABASE shop" in kept
+            assert "SCRAM-SHA-256$" not in kept
     finally:
         host.run("pg_dropcluster --stop 17 empty")

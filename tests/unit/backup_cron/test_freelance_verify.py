@@ -1,0 +1,115 @@
+"""What a verified dump must stand: the application's check, the live rows of its time; and the room that it wants."""
+
+import contextlib
+import dataclasses
+import gzip
+import importlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.unit.backup_cron.test_freelance_restore import NAME, Tools, files, made_config, targets
+
+APPLICATION = {"command": ["manage.py", "check"], "environment": {"DB_HOST": "{socket}"}, "role": "shopkeeper"}
+QUERY = "SELECT app FROM steps WHERE at < '{target}'"
+GIVEN = {"compare_query": QUERY, "application": APPLICATION, "timeout_seconds": 60}
+
+
+class Programs(Tools):
+    """Stands in for the programs, and keeps what the private server was told of who may enter."""
+
+    def __call__(self, argv: Sequence[str], **more: Any) -> str:
+        if argv[-1] == "start":
+            data = Path(argv[1].partition("=")[2])
+            self.entry = {name: (data / name).read_text() for name in ("pg_hba.conf", "pg_ident.conf")}
+        return super().__call__(argv, **more)
+
+
+@pytest.fixture
+def tools(monkeypatch: pytest.MonkeyPatch) -> Programs:
+    found = Programs()
+    for name in ("freelance_dump_files", "freelance_dump_targets", "freelance_markers", "freelance_drill_server"):
+        monkeypatch.setattr(importlib.import_module(name), "run_tool", found)
+    return found
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Any:
+    """A host where the application's check and the rows to compare are configured, as for the drill."""
+    return dataclasses.replace(made_config(tmp_path), dump_role="backup", drill=GIVEN)
+
+
+@pytest.fixture
+def dump(tmp_path: Path, tools: Programs) -> Any:
+    tools.answers["relkind"] = "1"  # as many tables as it has
+    (tmp_path / NAME).write_bytes(b"PGDMP")
+    (tmp_path / "globals.sql").touch()
+    return files.Dump(path=tmp_path / NAME, database="shop", major=17, tables=["public.steps"])
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({}, "2, 0, manage.py check: exit status 0"),
+        ({"FROM steps": "a\nb\nc"}, "2, 1, manage.py check: exit status 0"),  # of a later release
+        ({"02:00:00+00": "a"}, r"the live cluster and the restored one differ: \['b'\]"),
+        ({"fails": "manage.py"}, "the tool's own words"),
+    ],
+)
+def test_the_application_checks_what_came_of_a_dump_and_rows_are_those_of_its_time(
+    config: Any, dump: Any, tools: Programs, answers: dict[str, str], said: str
+) -> None:
+    restored = {"server --port=5432 --username=backup": "a\nb", "02:00:00+00": "a\nb", "FROM steps": "a\nb"}
+    tools.answers = {**restored, **tools.answers, **answers}
+    tools.fails = answers.get("fails", "")
+    try:
+        found = targets.verify(config, dump, dump.path.with_name("globals.sql"))
+        told = f"{found['compared_rows']}, {found['newer_rows']}, {found['application']}"
+    except files.JobError as error:
+        told = str(error)
+    assert re.search(said, told)
+    assert len(tools.did("at < '2026-11-29 02:00:00+00'")) == 2
+    # The private server lets in who reads, on the system user's word.
+    assert tools.entry["pg_hba.conf"].count("peer") == 3
+    assert "drill postgres shopkeeper\n" in tools.entry["pg_ident.conf"]
+
+
+def test_without_a_live_database_there_is_nothing_to_compare_with(config: Any, dump: Any, tools: Programs) -> None:
+    tools.answers["relkind"] = "0"
+    told = targets.look_as_a_drill_does(config, dump, dump.path.parent)
+    assert told == {"application": "left out: shop is empty here, a release comes with its migrations"}
+    assert tools.did("manage.py") == []
+
+
+@pytest.mark.parametrize(
+    ("took", "free", "refused"),
+    [
+        # 1000 bytes here; what was written down counts, and the tenth that an index takes while it is sorted.
+        (10_000, 10_999, "10999 bytes free, 11000 wanted .a tenth more than the 10000 that were dumped"),
+        (10_000, 11_000, ""),
+        (500, 550, ""),
+        (0, 999, "999 bytes free, 1000 wanted .the larger of its size here, 1000, and 8 times the dump"),
+        (0, 1000, ""),
+    ],
+)
+@pytest.mark.usefixtures("tools")
+def test_the_room_for_a_database_is_what_it_took_when_it_was_dumped(
+    dump: Any, monkeypatch: pytest.MonkeyPatch, took: int, free: int, refused: str
+) -> None:
+    folder, line = dump.path.parent, files.TOOK.format(took) if took else ""
+    schema = f"-- The database took 5 bytes.\nSELECT 1;\n{line}" if took else ""
+    (folder / "schema_shop_20261129_020000.sql.gz").write_bytes(gzip.compress(schema.encode()))
+    config = made_config(folder)
+    sized = dataclasses.replace(dump, took_bytes=files.took(config, dump, NAME, folder))
+    assert sized.took_bytes == took
+    monkeypatch.setattr(files, "SPARE_BYTES", 0)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=free, total=10_000))
+    with pytest.raises(files.JobError, match=refused) if refused else contextlib.nullcontext():
+        files.refuse_without_room(config, sized, folder / "data")
+    # Where it is verified a tenth of the volume is left to the live server.
+    with pytest.raises(files.JobError, match=r"and 1000 to spare\): make room there, or .*backup_cron_scratch_dir"):
+        files.refuse_without_room(config, sized, folder)
