@@ -270,6 +270,8 @@ def restore_cluster(config: Config, dump: Dump, globals_path: Path | None, *, ch
                 f"the database {dump.database} holds {tables} tables, an empty cluster is wanted (0): nothing was"
                 " touched. To look at a dump, restore it into a side database (restore_database.yml)"
             )
+    if not check and exists(options, half := dump.database + PARTIAL):
+        drop(options, half)  # what a killed run left takes the room of this one
     refuse_without_room(config, dump, data_dir, wal_folder=data_dir / "pg_wal")
     if check:
         return {}
