@@ -26,7 +26,8 @@ PARALLEL = 2  # The smallest machine has two cores.
 LIVE = ("host", "proofs", "proofs-all")
 # What needs processors alone takes those that the proofs, which often wait for hosts, leave idle.
 BESIDE_LIVE = ("unit", "ansible-lint", "mypy", "mypy of the application", "mypy of the roles")
-LOWEST_PRIORITY = ("nice", "-n", "19")
+# Not `nice`: the kernel lets what is only nice end its slice before it wakes what waits for it.
+WHEN_IDLE = ("chrt", "--idle", "0")
 FAILURE_LINES = 8
 FAILURE_COLUMNS = 300
 TEST_PACKAGES = "packages of the tests"
@@ -174,7 +175,7 @@ def chosen(names: Iterable[str]) -> list[Step]:
             Step(name=step.name, argv=step.argv, needs=step.needs, after=before, activated=True, environment={})
         )
     # Behind the others in this list, so that what is live never waits for a place.
-    return ordered + [replace(step, argv=[*LOWEST_PRIORITY, *step.argv]) for step in beside]
+    return ordered + [replace(step, argv=[*WHEN_IDLE, *step.argv]) for step in beside]
 
 
 def count(result: Result) -> tuple[int, int, int]:
