@@ -26,7 +26,7 @@ PARALLEL = 2  # The smallest machine has two cores.
 LIVE = ("host", "proofs", "proofs-all")
 # What needs processors alone takes those that the proofs, which often wait for hosts, leave idle.
 BESIDE_LIVE = ("unit", "ansible-lint", "mypy", "mypy of the application", "mypy of the roles")
-# Not `nice`: the kernel lets what is only nice end its slice before it wakes what waits for it.
+# Not `nice`: what is only nice still takes its turn.
 WHEN_IDLE = ("chrt", "--idle", "0")
 FAILURE_LINES = 8
 FAILURE_COLUMNS = 300

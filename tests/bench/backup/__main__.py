@@ -46,13 +46,15 @@ def measure(gigabytes: float) -> dict[str, Any]:
             raise SystemExit(f"the seed made {size} bytes: raise hosts.PEOPLE_PER_GB")
         ways = copies.measure(pair, say)
         say("pgbench, in turn alone and beside a full backup")
-        clients = traffic.measure(pair, gigabytes, ways["full backup"]["seconds"])
+        with hosts.weighed():
+            clients = traffic.measure(pair, gigabytes, ways["full backup"]["seconds"])
         return {
             "rows": pair.rows,
             "seed_s": pair.seed_s,
             "ways": ways,
             "clients": clients,
             "clients_count": traffic.CLIENTS,
+            "weighed": True,
             "stored": stored(pair.repo),
         }
 
