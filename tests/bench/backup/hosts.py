@@ -107,7 +107,8 @@ def molecule(action: str, gigabytes: float) -> None:
 def weighed() -> Iterator[None]:
     """Have the priority of a service count beside those of another host's, as its weight does on a machine of its own.
 
-    Where no cgroup shares the processors out, as in the sandbox, the kernel does so by session: a nice one gets as much.
+    Where no cgroup shares the processors out, as in the sandbox, the kernel does so by session, and nice ones have as
+    much.
     """
     asked = run(["sysctl", "--values", AUTOGROUP], check=False).stdout.strip() == "1"
     if asked:
