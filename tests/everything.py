@@ -26,8 +26,7 @@ PARALLEL = 2  # The smallest machine has two cores.
 LIVE = ("host", "proofs", "proofs-all")
 # What needs processors alone takes those that the proofs, which often wait for hosts, leave idle.
 BESIDE_LIVE = ("unit", "ansible-lint", "mypy", "mypy of the application", "mypy of the roles")
-# Not `nice`: what is only nice still takes its turn.
-WHEN_IDLE = ("chrt", "--idle", "0")
+LOWEST_PRIORITY = ("nice", "-n", "19")
 FAILURE_LINES = 8
 FAILURE_COLUMNS = 300
 TEST_PACKAGES = "packages of the tests"
@@ -175,7 +174,7 @@ def chosen(names: Iterable[str]) -> list[Step]:
             Step(name=step.name, argv=step.argv, needs=step.needs, after=before, activated=True, environment={})
         )
     # Behind the others in this list, so that what is live never waits for a place.
-    return ordered + [replace(step, argv=[*WHEN_IDLE, *step.argv]) for step in beside]
+    return ordered + [replace(step, argv=[*LOWEST_PRIORITY, *step.argv]) for step in beside]
 
 
 def count(result: Result) -> tuple[int, int, int]:

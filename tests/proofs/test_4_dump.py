@@ -63,7 +63,9 @@ def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
     assert verified.code == 0, verified.output
     assert f"verify of {name}: tables " in verified.text, verified.output
     # The application could use it, and no migration came since.
-    assert "newer_rows 0, application /opt/freelance-platform/current" in verified.text, verified.output
+    assert "differing_rows 0, newer_rows 0, application /opt/freelance-platform/current" in verified.text, (
+        verified.output
+    )
     assert "System check identified no issues" in verified.text, verified.output
     assert verified.changed == []
     for host in hosts:

@@ -25,6 +25,9 @@ def test_the_plan_of_capacity_knows_each_pool_and_volume_and_the_leaders_databas
 
 @pytest.mark.usefixtures("lab")
 def test_the_overview_of_backups_names_what_can_be_restored_and_fails_when_it_is_too_old() -> None:
+    young = play(*LAB, f"{PLAYBOOKS}/show_backups.yml")
+    assert (young.code != 0) == ("PROBLEM: " in young.text), young.output
+    assert not any(told in young.text for told in ("the newest full is ", "last successful ")), young.output
     # None is this young: what the limits of the environment say is what counts.
     limits = '{"environment_thresholds": {"backup_age_hours_max": {"full": 0}}}'
     shown = play(*LAB, f"{PLAYBOOKS}/show_backups.yml", "-e", limits)

@@ -5,6 +5,7 @@ import gzip
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def took(config: Config, dump: Dump, name: str, folder: Path) -> int:
     try:
         schema = of_its_run(config, dump.path, name, f"schema_{dump.database}", folder)
         said = re.findall(TOOK.format(r"(\d+)"), plain(schema)) if schema else []
-    except (JobError, OSError, EOFError, ValueError):
+    except (JobError, OSError, EOFError, ValueError, zlib.error):
         return 0  # a guess is left
     return int(said[-1]) if said else 0
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from freelance_drill import NO_APPLICATION, compare_rows, found_rows, readers
+from freelance_drill import NO_APPLICATION, found_rows, readers
 from freelance_drill_server import access, checked_by
 from freelance_dump_files import (
     OWN_TABLES,
@@ -102,10 +102,11 @@ def look_as_a_drill_does(config: Config, dump: Dump, folder: Path) -> dict[str, 
     if config.drill.get("compare_query") and (found := NAME.fullmatch(dump.path.name)):
         live, restored = Socket(folder=config.socket_dir, port=config.port), Socket(folder=folder, port=5432)
         taken, now = (time.strftime(ISO, moment) for moment in (time.strptime(found["when"], STAMP), time.gmtime()))
-        compared = compare_rows(config, live, restored, taken, [dump.database])
-        # What the live database has since: of a later release, migrations.
+        expected, found_then = (found_rows(config, each, dump.database, taken) for each in (live, restored))
+        # Of a later release, migrations. That another cluster's differ is told; to judge is for the application.
         newer = found_rows(config, live, dump.database, now) - found_rows(config, restored, dump.database, now)
-        figures = {"compared_rows": compared[dump.database], "newer_rows": len(newer)}
+        counted = {"compared_rows": expected & found_then, "differing_rows": expected ^ found_then, "newer_rows": newer}
+        figures = {name: len(rows) for name, rows in counted.items()}
     told, application = NO_APPLICATION, config.drill.get("application", {})
     if application.get("command"):
         told = checked_by(application, folder, config.drill["timeout_seconds"])
@@ -158,6 +159,12 @@ def drop(options: Iterable[str], database: str) -> None:
     psql(options, "postgres", f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
 
+def drop_half(options: Iterable[str], database: str, *, check: bool) -> None:
+    """Remove what a killed run has left: it takes the room of this one."""
+    if not check and exists(options, half := database + PARTIAL):
+        drop(options, half)
+
+
 @contextmanager
 def until_whole(options: Iterable[str], database: str) -> Iterator[str]:
     """Give a database another name until it is whole: half of one is never taken for a restored one."""
@@ -195,6 +202,7 @@ def restore_beside(config: Config, dump: Dump, side: str, table: str, *, check: 
     options = superuser(config)
     data_dir = refuse_replica(config)
     refuse_side(config, dump, side, table)
+    drop_half(options, side, check=check)
     refuse_without_room(config, dump, data_dir, table, wal_folder=data_dir / "pg_wal")
     if check:
         return {}
@@ -255,6 +263,15 @@ def create_as_dumped(options: Iterable[str], database: str, dump: Dump, folder: 
         run_tool(["psql", "-Xq", *terse, *options, "--dbname=postgres", f"--file={file}"])
 
 
+def refuse_tables(options: Iterable[str], database: str) -> None:
+    """Raise JobError where a database has tables: a full recovery takes the place of an empty one."""
+    if exists(options, database) and (tables := int(psql(options, database, TABLES))):
+        raise JobError(
+            f"the database {database} holds {tables} tables, an empty cluster is wanted (0): it was not"
+            " touched. To look at a dump, restore it into a side database (restore_database.yml)"
+        )
+
+
 def restore_cluster(config: Config, dump: Dump, globals_path: Path | None, *, check: bool = False) -> dict[str, float]:
     """Bring globals and a database back into a cluster that has none of its tables."""
     options = superuser(config)
@@ -263,15 +280,8 @@ def restore_cluster(config: Config, dump: Dump, globals_path: Path | None, *, ch
         raise JobError(f"{dump.path} is of {dump.database}, this cluster serves {', '.join(config.databases)}")
     if globals_path is None:
         raise JobError(f"no globals lie beside {dump.path}: name the file with the roles of its run (globals_WHEN.sql)")
-    if exists(options, dump.database):
-        tables = int(psql(options, dump.database, f"SELECT count(*) {OWN_TABLES}"))
-        if tables:
-            raise JobError(
-                f"the database {dump.database} holds {tables} tables, an empty cluster is wanted (0): nothing was"
-                " touched. To look at a dump, restore it into a side database (restore_database.yml)"
-            )
-    if not check and exists(options, half := dump.database + PARTIAL):
-        drop(options, half)  # what a killed run left takes the room of this one
+    refuse_tables(options, dump.database)
+    drop_half(options, dump.database, check=check)
     refuse_without_room(config, dump, data_dir, wal_folder=data_dir / "pg_wal")
     if check:
         return {}
@@ -281,7 +291,8 @@ def restore_cluster(config: Config, dump: Dump, globals_path: Path | None, *, ch
         create_as_dumped(options, partial, dump, Path(config.dump_dir))
         pg_restore(options, partial, dump)
         run_tool(["vacuumdb", "--analyze-only", *options, f"--dbname={partial}"])
-        # The empty one that the platform's play has made.
+        # The empty one that the platform's play has made: still empty, hours later?
+        refuse_tables(options, dump.database)
         drop(options, dump.database)
     return {
         "tables": int(psql(options, dump.database, f"SELECT count(*) {OWN_TABLES}")),

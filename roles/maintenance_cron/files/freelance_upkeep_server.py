@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -176,8 +177,9 @@ def ask_alone(
     with ThreadPoolExecutor(max_workers=1) as workers:
         running = workers.submit(ask, config, database, statement, limit | dict(settings or {}), locks)
         while wait([running], timeout=LOOK_S).not_done:
-            if why := why or has_to_end():
-                ask(config, "postgres", CANCEL.format(quoted(statement)))
+            with suppress(JobError, OSError):  # a look that fails is no reason to look no more
+                if why := why or has_to_end():
+                    ask(config, "postgres", CANCEL.format(quoted(statement)))
         try:
             return running.result()
         except JobError as error:

@@ -329,6 +329,33 @@ def test_a_server_that_is_gone_hides_no_reason_and_the_next_run_removes_what_it_
     assert "DROP DATABASE IF EXISTS shop__partial WITH (FORCE)" in changes(tools)[0]
 
 
+def test_a_database_that_was_filled_meanwhile_is_left_alone(
+    config: Any, dump: Any, tools: Tools, roles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "pg_restore", lambda *_: tools.answers.update({"relkind": "5"}))
+    with pytest.raises(files.JobError, match="shop holds 5 tables"):
+        targets.restore_cluster(config, dump, roles)
+    assert tools.did("DROP DATABASE IF EXISTS shop WITH") == []
+    assert "DROP DATABASE IF EXISTS shop__partial WITH (FORCE)" in changes(tools)[-1]
+
+
+@pytest.mark.parametrize("restore", ["restore_beside", "restore_cluster"])
+def test_what_a_killed_run_left_makes_room_before_that_is_looked_at(
+    config: Any, dump: Any, tools: Tools, roles: Path, restore: str
+) -> None:
+    half, words = ("side__partial", ("side", "")) if restore == "restore_beside" else ("shop__partial", (roles,))
+    tools.answers |= {f"datname = '{half}'": "1", "pg_database_size": str(2**62)}
+    with pytest.raises(files.JobError, match="make room there"):
+        getattr(targets, restore)(config, dump, *words)
+    [only] = changes(tools)
+    assert f"DROP DATABASE IF EXISTS {half} WITH (FORCE)" in only
+
+
+def test_a_schema_that_is_damaged_leaves_a_guess(config: Any, dump: Any, tmp_path: Path) -> None:
+    Path(config.dump_dir, "schema_shop_20261129_020000.sql.gz").write_bytes(gzip.compress(b"")[:10] + b"\xff" * 30)
+    assert files.took(config, dump, str(dump.path), tmp_path) == 0
+
+
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "compressed"])
 def test_globals_leave_the_roles_alone_that_are_there(tmp_path: Path, tools: Tools, packed: bool) -> None:
     text = "CREATE ROLE owner;\nALTER ROLE owner WITH PASSWORD 'x';\nCREATE ROLE clerk;\nGRANT owner TO clerk;\n"
@@ -359,27 +386,6 @@ def test_the_globals_of_the_same_run_are_taken(config: Any, dump: Any, tmp_path:
     beside = Path(config.dump_dir, "globals_20261129_020000.sql.gz")
     beside.touch()
     assert files.globals_of(config, dump.path, str(dump.path), "", tmp_path) == beside
-
-
-def test_verification_leaves_nothing_also_when_it_fails(config: Any, dump: Any, tools: Tools) -> None:
-    roles = Path(config.dump_dir, "globals.sql")
-    roles.touch()
-    tools.fails = "pg_amcheck"
-    with pytest.raises(files.JobError, match="the tool's own words"):
-        targets.verify(config, dump, roles)
-    assert tools.did("listen_addresses=")
-    assert tools.did("--mode=immediate stop")
-    assert not Path(config.scratch_dir, targets.SERVER).exists()
-
-
-def test_verification_compares_the_tables_with_those_that_the_dump_names(config: Any, dump: Any, tools: Tools) -> None:
-    roles = Path(config.dump_dir, "globals.sql")
-    roles.touch()
-    tools.answers["relkind"] = "2"
-    with pytest.raises(files.JobError, match="2 tables came of 3 that it names"):
-        targets.verify(config, dump, roles)
-    tools.answers["relkind"] = "3"
-    assert targets.verify(config, dump, roles)["tables"] == 3
 
 
 def test_root_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

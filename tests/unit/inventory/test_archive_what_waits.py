@@ -90,17 +90,22 @@ def test_where_one_repository_refuses_at_once_the_newest_still_comes_to_the_othe
     assert seen["problem"] == f"db1: {'. '.join(told)}."
 
 
-def test_where_nothing_is_answered_the_rest_is_not_tried(
+def test_where_nothing_is_answered_only_the_newest_of_the_rest_is_tried(
     module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    newest = "000000020000000000000006"
+    for path in (data_dir / f"pg_wal/{newest}", data_dir / f"pg_wal/archive_status/{newest}.ready"):
+        path.touch()
     push = Mock(return_value="no answer")
     monkeypatch.setattr(module, "push", push)
     # Each try takes 200 seconds.
     monkeypatch.setattr(module, "time", Mock(monotonic=Mock(side_effect=count(0, 200))))
     seen = module.main("db1", "main", data_dir)
-    assert (seen["waits"], seen["failed"]) == (SECOND, True)
-    assert [limit for _, _, limit in (call.args for call in push.mock_calls)] == [300, 100]
-    assert seen["problem"].endswith(f"no answer. {SECOND} and later ones were not tried.")
+    assert (seen["waits"], seen["failed"]) == (newest, True)
+    # A try has a minute in any case: another repository may take it.
+    assert [limit for _, _, limit in (call.args for call in push.mock_calls)] == [300, 100, 60]
+    assert push.call_args.args[1].name == newest
+    assert seen["problem"].endswith(f"no answer. 1 files were not tried. {newest} could not be archived: no answer.")
 
 
 @pytest.mark.parametrize(("state", "torn"), [(SHUT_DOWN, False), (IN_RECOVERY, False), (IN_PRODUCTION, True)])

@@ -90,9 +90,9 @@ def test_what_needs_processors_alone_leaves_them_to_the_proofs_and_is_waited_for
     (proofs,) = [step for step in steps if step.name == "proofs"]
     for step in steps:
         if step.name in everything.BESIDE_LIVE:
-            assert list(step.argv[:3]) == ["chrt", "--idle", "0"]
+            assert list(step.argv[:3]) == ["nice", "-n", "19"]
             assert names.index(step.name) > names.index("proofs")
             assert step.name not in proofs.after
     assert {"ruff", "engine", "site"} <= set(proofs.after)
     assert set(everything.BESIDE_LIVE) <= set(names)
-    assert all("chrt" not in step.argv for step in everything.chosen(["lint", "unit"]))
+    assert all("nice" not in step.argv for step in everything.chosen(["lint", "unit"]))

@@ -97,6 +97,12 @@ def shop(program: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
             raise program.JobError("canceling statement due to user request")
         return ""
 
+    def has_to_end(*_: Any) -> str:
+        reason = shop.reasons.pop(0) if shop.reasons else ""
+        if reason == "no answer":
+            raise program.JobError(reason)
+        return str(reason)
+
     stale = {"is_parent": False, "rows": 1, "dead_rows": 0, "changed_rows": 0, "age_transactions": 1}
     stale |= {"age_multixacts": 0, "is_catalog": False}
     tables = [program.server.Table(name=f"public.{name}", analyzed_days_ago=None, **stale) for name in "abc"]
@@ -104,7 +110,7 @@ def shop(program: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(program.server, "ask", ask)
     monkeypatch.setattr(program.server, "LOOK_S", 0.01)
     monkeypatch.setattr(program, "obstacle", lambda *_: shop.obstacles.pop(0) if shop.obstacles else "")
-    monkeypatch.setattr(program, "has_to_end", lambda *_: shop.reasons.pop(0) if shop.reasons else "")
+    monkeypatch.setattr(program, "has_to_end", has_to_end)
     return shop
 
 
@@ -170,8 +176,8 @@ def test_who_holds_a_lock_at_that_very_moment_is_waited_for(program: Any, shop: 
 
 def test_a_statement_makes_room_for_who_comes_while_it_runs(program: Any, shop: Any) -> None:
     shop.slow = "ANALYZE public.b"
-    # The third look: the cancelled statement still runs, and whoever came has gone.
-    shop.reasons[:] = ["", "a deployment is running", ""]
+    # A look that fails is repeated. The last one: the cancelled statement still runs, and whoever came has gone.
+    shop.reasons[:] = ["", "no answer", "a deployment is running", ""]
     with pytest.raises(
         program.Postponed, match=r"\AANALYZE public\.b was ended: a deployment is running \(1 done before\)\Z"
     ):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 SECONDS_MAX = 300  # of one file, and of all that fail: each may have waited for an answer
+SECONDS_MIN = 60  # of a try: one of two repositories may take it while the other doesn't answer
 # Identifier, two versions, state (catalog/pg_control.h).
 PG_CONTROL = struct.Struct("=QIII")
 # Shutting down, in crash recovery, in production: the end of what a leader wrote is in no finished segment.
@@ -52,21 +53,22 @@ def torn(data_dir: Path) -> bool:
 def main(host: str, stanza: str, data_dir: Path) -> dict[str, Any]:
     """Archive all that waits."""
     names = waiting(data_dir / "pg_wal")
-    failed, seconds_left = list[str](), float(SECONDS_MAX)
+    failed, skipped, seconds_left = list[str](), 0, float(SECONDS_MAX)
     for name in names:
-        # Not by their number: where one of two repositories refuses at once, each fails, and the other takes it.
-        if seconds_left <= 0:
-            failed.append(f"{name} and later ones were not tried")
-            break
+        # Not by their number: where one of two repositories refuses at once, each fails, and the other takes it. The
+        # newest is tried in any case: a restore to the end asks for it.
+        if seconds_left <= 0 and name != names[-1]:
+            skipped += 1
+            continue
         began = time.monotonic()
-        if said := push(stanza, data_dir / "pg_wal" / name, seconds_left):
+        if said := push(stanza, data_dir / "pg_wal" / name, max(seconds_left, SECONDS_MIN)):
             seconds_left -= time.monotonic() - began
             failed.append(f"{name} could not be archived: {said}")
         else:
             ready = data_dir / f"pg_wal/archive_status/{name}.ready"
             with suppress(FileNotFoundError):  # a server that Patroni has lost still archives
                 ready.rename(ready.with_suffix(".done"))  # as PostgreSQL does
-    problems = [*failed[:1], *failed[1:][-1:]]
+    problems = [*failed[:1], *([f"{skipped} files were not tried"] if skipped else []), *failed[1:][-1:]]
     if found := torn(data_dir):
         problems.append("PostgreSQL was not shut down, and the end of its WAL was never archived: let it start once")
     segments = [name for name in names if re.fullmatch(r"[0-9A-F]{24}", name)]

@@ -77,7 +77,7 @@ def test_a_dump_is_verified_and_nothing_stays(host, as_postgres, dump):
     done = as_postgres(f"freelance-restore verify {dump}")
     assert done.rc == 0, done.stderr
     assert "tables 8, rows 24, foreign_keys 1" in done.stdout
-    assert "compared_rows 1, newer_rows 0, application psql " in done.stdout
+    assert "compared_rows 1, differing_rows 0, newer_rows 0, application psql " in done.stdout
     assert ": clerk|f, seconds " in done.stdout
     assert (databases(as_postgres), left_behind(host)) == (before, [])
     assert host.run("pgrep -f '[/]scratch/server/'").rc != 0
