@@ -140,7 +140,8 @@ def test_a_backup_that_somebody_else_takes_is_waited_for(host, as_postgres):
     finally:
         # sudo, too, which stops with what it runs.
         host.run(f"pkill -CONT -f '{taking}'; while pgrep -f '^{taking}' >/dev/null; do sleep 0.2; done")
-    assert (done.rc, "incr postponed: pgbackrest ended with exit status 50" in done.stdout) == (75, True), done.stderr
+    told = "incr postponed: repository 1: pgbackrest ended with exit status 50"
+    assert (done.rc, told in done.stdout) == (75, True), done.stdout + done.stderr
 
 
 def test_a_backup_of_a_damaged_page_has_failed_and_names_its_file(host, as_postgres, job):
