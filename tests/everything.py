@@ -25,7 +25,7 @@ PARALLEL = 2  # The smallest machine has two cores.
 # What works on the lab's own cluster and must not be disturbed: one after the other, when everything else is over.
 LIVE = ("host", "proofs", "proofs-all")
 # What needs processors alone takes those that the proofs, which often wait for hosts, leave idle.
-BESIDE_LIVE = ("unit", "ansible-lint", "mypy", "mypy of the application", "mypy of the roles")
+BESIDE_LIVE = ("unit", "engine", "ansible-lint", "mypy", "mypy of the application", "mypy of the roles")
 LOWEST_PRIORITY = ("nice", "-n", "19")
 FAILURE_LINES = 8
 FAILURE_COLUMNS = 300

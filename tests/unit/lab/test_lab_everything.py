@@ -85,7 +85,7 @@ def test_the_benches_want_the_machine_one_after_the_other_and_one_lab_at_a_time(
 
 
 def test_what_needs_processors_alone_leaves_them_to_the_proofs_and_is_waited_for_by_none() -> None:
-    steps = everything.chosen(["lint", "unit", "engine", "proofs"])
+    steps = everything.chosen(["lint", "unit", "engine", "app", "proofs"])
     names = [step.name for step in steps]
     (proofs,) = [step for step in steps if step.name == "proofs"]
     for step in steps:
@@ -93,6 +93,6 @@ def test_what_needs_processors_alone_leaves_them_to_the_proofs_and_is_waited_for
             assert list(step.argv[:3]) == ["nice", "-n", "19"]
             assert names.index(step.name) > names.index("proofs")
             assert step.name not in proofs.after
-    assert {"ruff", "engine", "site"} <= set(proofs.after)
+    assert {"ruff", "app", "site"} <= set(proofs.after)
     assert set(everything.BESIDE_LIVE) <= set(names)
     assert all("nice" not in step.argv for step in everything.chosen(["lint", "unit"]))

@@ -36,8 +36,6 @@ def program() -> Any:
         patch.syspath_prepend(str(ROLES / "maintenance_cron/files"))
         patch.setattr(sys, "dont_write_bytecode", True)
         yield importlib.import_module("freelance_maintenance")
-        for name in [name for name in sys.modules if name.startswith("freelance_")]:
-            del sys.modules[name]
 
 
 def test_a_lock_that_another_job_holds_is_named(program: Any, tmp_path: Path) -> None:

@@ -23,8 +23,6 @@ def reports() -> Iterator[Any]:
         patch.syspath_prepend(str(ROLES / "maintenance_cron/files"))
         patch.setattr(sys, "dont_write_bytecode", True)
         yield importlib.import_module("freelance_reports")
-        for name in [name for name in sys.modules if name.startswith("freelance_")]:
-            del sys.modules[name]
 
 
 @pytest.fixture
