@@ -105,5 +105,5 @@ def test_a_cluster_in_use_is_not_restored_from_a_dump(lab: Environment) -> None:
     assert "The name of the cluster, lab-main, was not typed. Nothing was changed." in another.text
     used = play(*words, "restore_confirmed=lab-main")
     assert used.code != 0
-    assert "an empty cluster is wanted (0): nothing was touched" in used.text, used.output
+    assert "an empty cluster is wanted (0): it was not touched" in used.text, used.output
     assert (another.changed, used.changed) == ([], [])
