@@ -31,6 +31,7 @@ from freelance_physical import BACKUPS, back_up, is_held, verify
 PHYSICAL = (*BACKUPS, "verify", "drill")
 JOBS = ("dump", "marker", *PHYSICAL)
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
+NICE = 10  # where a job runs beside the server, as beside a bucket, PostgreSQL's clients go first
 
 
 def acting_member(members: Iterable[Mapping[str, Any]], lag_mib_max: int) -> str:
@@ -176,4 +177,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    os.nice(NICE)
     sys.exit(main())

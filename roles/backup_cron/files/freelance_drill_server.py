@@ -15,7 +15,7 @@ from freelance_markers import Socket
 POLL_SECONDS = 0.5
 STOP_SECONDS_MAX = 30
 LAST_LINES = 15
-GENTLY = ["nice", "-n", "10", "ionice", "-c", "2", "-n", "7"]
+GENTLY = ["ionice", "-c", "2", "-n", "7"]  # the processor is left to others by freelance-backup as a whole
 # Recovery waits for ever with less than the server had whose WAL is replayed: names in pg_controldata, and of settings.
 AS_MUCH = {
     "max_connections": "max_connections",

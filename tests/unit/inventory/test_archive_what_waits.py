@@ -45,11 +45,11 @@ def test_a_history_goes_before_the_segments_and_these_in_their_order(
 ) -> None:
     push = Mock(return_value="")
     monkeypatch.setattr(module, "push", push)
-    assert module.main("db1", "main", data_dir) == {"waits": SECOND, **WELL}
+    assert module.main("db1", "main", data_dir, 2) == {"waits": SECOND, **WELL}
     names = ("00000002.history", FIRST, SECOND)
     assert push.mock_calls == [call("main", data_dir / "pg_wal" / name, ANY) for name in names]
     # Run again, it passes over what was taken.
-    assert module.main("db1", "main", data_dir) == {"waits": "", **WELL}
+    assert module.main("db1", "main", data_dir, 2) == {"waits": "", **WELL}
     assert (data_dir / f"pg_wal/archive_status/{SECOND}.done").exists()
 
 
@@ -62,7 +62,7 @@ def test_one_that_a_server_archives_meanwhile_is_done(
         return ""
 
     monkeypatch.setattr(module, "push", push)
-    assert module.main("db1", "main", data_dir) == {"waits": SECOND, **WELL}
+    assert module.main("db1", "main", data_dir, 2) == {"waits": SECOND, **WELL}
 
 
 def test_one_that_does_not_go_is_told_and_the_others_are_tried(
@@ -70,7 +70,7 @@ def test_one_that_does_not_go_is_told_and_the_others_are_tried(
 ) -> None:
     push = Mock(side_effect=["no room", "", ""])
     monkeypatch.setattr(module, "push", push)
-    seen = module.main("db1", "main", data_dir)
+    seen = module.main("db1", "main", data_dir, 2)
     problem = "db1: 00000002.history could not be archived: no room."
     assert (seen["waits"], seen["failed"], seen["problem"], push.call_count) == (SECOND, True, problem, 3)
 
@@ -84,7 +84,7 @@ def test_where_one_repository_refuses_at_once_the_newest_still_comes_to_the_othe
         (data_dir / f"pg_wal/archive_status/0000000200000000000000{number:02X}.ready").touch()
     push = Mock(return_value="repo1: 403 (Forbidden)")
     monkeypatch.setattr(module, "push", push)
-    seen = module.main("db1", "main", data_dir)
+    seen = module.main("db1", "main", data_dir, 2)
     assert (seen["waits"], push.call_count, push.call_args.args[1].name) == (newest, 33, newest)
     told = [f"{name} could not be archived: repo1: 403 (Forbidden)" for name in ("00000002.history", newest)]
     assert seen["problem"] == f"db1: {'. '.join(told)}."
@@ -100,12 +100,31 @@ def test_where_nothing_is_answered_only_the_newest_of_the_rest_is_tried(
     monkeypatch.setattr(module, "push", push)
     # Each try takes 200 seconds.
     monkeypatch.setattr(module, "time", Mock(monotonic=Mock(side_effect=count(0, 200))))
-    seen = module.main("db1", "main", data_dir)
+    seen = module.main("db1", "main", data_dir, 2)
     assert (seen["waits"], seen["failed"]) == (newest, True)
     # A try has a minute in any case: another repository may take it.
     assert [limit for _, _, limit in (call.args for call in push.mock_calls)] == [300, 100, 60]
     assert push.call_args.args[1].name == newest
     assert seen["problem"].endswith(f"no answer. 1 files were not tried. {newest} could not be archived: no answer.")
+
+
+def test_a_single_repository_that_takes_none_of_three_is_asked_for_the_newest_alone(
+    module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"0000000200000000000000{number:02X}" for number in range(0x06, 0x10)]
+    for name in names:
+        (data_dir / f"pg_wal/{name}").touch()
+        (data_dir / f"pg_wal/archive_status/{name}.ready").touch()
+    push = Mock(return_value="no answer")
+    monkeypatch.setattr(module, "push", push)
+    seen = module.main("db1", "main", data_dir, 1)
+    assert [path.name for _, path, _ in (call.args for call in push.mock_calls)] == [
+        "00000002.history",
+        FIRST,
+        SECOND,
+        names[-1],
+    ]
+    assert (seen["waits"], "9 files were not tried" in seen["problem"]) == (names[-1], True)
 
 
 @pytest.mark.parametrize(("state", "torn"), [(SHUT_DOWN, False), (IN_RECOVERY, False), (IN_PRODUCTION, True)])
@@ -114,9 +133,9 @@ def test_a_leader_that_was_not_shut_down_has_an_end_that_no_archive_holds(
 ) -> None:
     monkeypatch.setattr(module, "push", lambda *_: "")
     control(data_dir, state)
-    seen = module.main("db1", "main", data_dir)
+    seen = module.main("db1", "main", data_dir, 2)
     assert (seen["torn"], "was not shut down" in seen["problem"]) == (torn, torn)
 
 
 def test_a_host_without_data_has_nothing(module: ModuleType, tmp_path: Path) -> None:
-    assert module.main("db1", "main", tmp_path / "none") == {"waits": "", **WELL}
+    assert module.main("db1", "main", tmp_path / "none", 1) == {"waits": "", **WELL}

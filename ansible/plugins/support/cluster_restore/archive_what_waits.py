@@ -1,8 +1,9 @@
 """Runs on a database host, as root, with the standard library alone: archives the WAL that waits there for it.
 
-Arguments: name of the host, stanza, PostgreSQL's data directory. Prints as JSON the newest segment that waited, whether
-a leader has ended without shutting down, and what went wrong. Whether a segment is in a repository is for
-look_at_repository.py to tell: one of two may be out of reach. What was taken counts as archived on the host, too.
+Arguments: name of the host, stanza, PostgreSQL's data directory, number of repositories. Prints as JSON the newest
+segment that waited, whether a leader has ended without shutting down, and what went wrong. Whether a segment is in a
+repository is for look_at_repository.py to tell: one of two may be out of reach. What was taken counts as archived on
+the host, too.
 """
 
 import json
@@ -17,6 +18,7 @@ from typing import Any
 
 SECONDS_MAX = 300  # of one file, and of all that fail: each may have waited for an answer
 SECONDS_MIN = 60  # of a try: one of two repositories may take it while the other doesn't answer
+FAILURES_MAX = 3  # of a single repository: one that is away takes none of the others
 # Identifier, two versions, state (catalog/pg_control.h).
 PG_CONTROL = struct.Struct("=QIII")
 # Shutting down, in crash recovery, in production: the end of what a leader wrote is in no finished segment.
@@ -50,14 +52,15 @@ def torn(data_dir: Path) -> bool:
         return False
 
 
-def main(host: str, stanza: str, data_dir: Path) -> dict[str, Any]:
+def main(host: str, stanza: str, data_dir: Path, repositories: int) -> dict[str, Any]:
     """Archive all that waits."""
     names = waiting(data_dir / "pg_wal")
     failed, skipped, seconds_left = list[str](), 0, float(SECONDS_MAX)
     for name in names:
-        # Not by their number: where one of two repositories refuses at once, each fails, and the other takes it. The
-        # newest is tried in any case: a restore to the end asks for it.
-        if seconds_left <= 0 and name != names[-1]:
+        # Not by their number where there are two repositories: one may refuse each at once while the other takes it.
+        enough = seconds_left <= 0 or (repositories == 1 and len(failed) >= FAILURES_MAX)
+        # The newest is tried in any case: a restore to the end asks for it.
+        if enough and name != names[-1]:
             skipped += 1
             continue
         began = time.monotonic()
@@ -77,4 +80,4 @@ def main(host: str, stanza: str, data_dir: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))))
+    print(json.dumps(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))))
