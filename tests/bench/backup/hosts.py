@@ -58,7 +58,11 @@ class Pair:
     seed_s: float
 
     def timed(self, host: Host, script: str) -> dict[str, Any]:
-        """Run a script from cold caches: seconds until all that it wrote has arrived, CPU seconds, what it printed."""
+        """Run a script from cold caches: seconds until all that it wrote has arrived, CPU seconds, what it printed.
+
+        Not before the WAL of what came before it is archived.
+        """
+        self.db.sh(f"while compgen -G '{DATA}/pg_wal/archive_status/*.ready' > /dev/null; do sleep 0.5; done")
         run(["sync"], timeout=None)
         run(as_root(["sysctl", "--quiet", "vm.drop_caches=3"]))
         before, began = {"db": self.db.cpu_s(), "repo": self.repo.cpu_s()}, time.monotonic()
