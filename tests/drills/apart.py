@@ -1,11 +1,12 @@
-"""A cluster of one host with two buckets, apart from the lab, whose repository is a host and has no second.
+"""A cluster of three hosts with two buckets, apart from the lab, whose repository is a host and has no second.
 
-Both hosts lie in molecule's network: the cluster's, made anew at will, and a server of the S3 protocol behind TLS.
+They lie in molecule's network, with a server of the S3 protocol behind TLS, and are made anew at will. Three: the
+platform takes one or at least three, and where backups are read from a replica into a bucket, hosts ask each other.
 """
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +16,17 @@ from lab import adhoc, podman
 from lab.paths import NETWORKS, ROOT, STATE
 from lab.shell import run
 from tests.host.environment import Environment
-from tests.proofs.tools import SITE, Run, play, script
+from tests.proofs.tools import MEMBERS, SITE, Run, healthy, leader_of, play, script, wait_for
 
 NETWORK = "molecule"
-DATABASE, STORE = "drill-db", "drill-store"
+DATABASES, STORE = ("drill-db1", "drill-db2", "drill-db3"), "drill-store"
 BUCKETS = {"freelance-first": "cn-north-1", "freelance-second": "cn-northwest-1"}
 FIRST = next(iter(BUCKETS))
 KEY = "AKIAEXAMPLE"
 SECONDS_MAX = 600.0
-# The application's release and its data are not what comes back here.
-LEFT_OUT = "schema_migrations,backup_cron_dump"
+STREAM_SECONDS_MAX = 120
+# The application's release and its data are not what comes back here, and nobody looks after it for as long.
+LEFT_OUT = "schema_migrations,backup_cron_dump,maintenance_cron"
 SERVE = """
 export DEBIAN_FRONTEND=noninteractive
 apt-get --quiet --quiet update
@@ -54,6 +56,7 @@ REQUEST = (
     "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /root/s3.key"
     f" -subj /CN={STORE} -addext subjectAltName=DNS:{STORE} 2> /dev/null"
 )
+KEEP_VERSIONS = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
 PLACE = "<CreateBucketConfiguration><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>"
 # Asks as the owner: moto believes it.
 ASK = (
@@ -62,6 +65,8 @@ ASK = (
     f" -H 'Authorization: AWS4-HMAC-SHA256 Credential={KEY}/20260101/{{region}}/s3/aws4_request' {{words}}"
     f" https://{STORE}:9443/{{path}}"
 )
+# Of a list of versions, and of what stands for deleted ones, what names each.
+VERSIONS = r"tr -d '\n' | grep -oP '<Key>\K[^<]+</Key>\s*<VersionId>[^<]+' | sed 's|</Key>.*<VersionId>|?versionId=|'"
 # What the server refuses where a region, a key or an account is gone.
 REFUSAL = f"location /{FIRST} {{ return 403; }}"
 CLOSE = f"sed -i 's|location / {{|{REFUSAL} &|' /etc/nginx/conf.d/s3.conf; systemctl reload nginx"
@@ -75,8 +80,7 @@ def on_store(text: str) -> str:
 
 
 def make_store() -> str:
-    """Make the buckets' host with two empty ones; its address."""
-    adhoc.destroy(NETWORK, [STORE])
+    """Make the buckets' host with two empty ones, of which the first keeps versions; its address."""
     [host] = adhoc.create(NETWORK, [adhoc.Wish(name=STORE, volumes={})])
     authority, key = STATE / "ca/ca.crt", STATE / "ca/ca.key"
     request = on_store(f"{SERVE}\n{REQUEST}")
@@ -87,47 +91,59 @@ def make_store() -> str:
     on_store(f"echo '127.0.0.1 {STORE}' >> /etc/hosts; systemctl restart nginx.service")
     for bucket, region in BUCKETS.items():
         on_store(ASK.format(region=region, words=f"--request PUT --data '{PLACE.format(region)}'", path=bucket))
+    on_store(ask_first(f"--request PUT --data '{KEEP_VERSIONS}'", f"'{FIRST}?versioning'"))
     return str(host["address"])
 
 
-def empty_first() -> None:
-    """Delete all that lies in the first bucket."""
-    region = BUCKETS[FIRST]
-    listed = ASK.format(region=region, words="", path=f"'{FIRST}?list-type=2'")
-    gone = ASK.format(region=region, words="--request DELETE", path=f"{FIRST}/@")
-    on_store(f"""
-    while keys=$({listed} | grep -o '<Key>[^<]*' | cut -c 6-); do xargs -I@ {gone} <<< "$keys"; done
-    """)
+def ask_first(words: str, path: str) -> str:
+    """The command that asks the first bucket's server."""
+    return ASK.format(region=BUCKETS[FIRST], words=words, path=path)
+
+
+def delete(names: Iterable[str]) -> None:
+    """Delete files of the first repository; their versions stay in the bucket."""
+    gone, listed = ask_first("--request DELETE", f"{FIRST}/main/@"), "\n".join(names)
+    on_store(f"xargs -I@ {gone} <<< '{listed}'")
+
+
+def purge(folder: str = "") -> None:
+    """Delete for good all that lies in the first bucket, or in a folder of it, with its versions."""
+    listed = ask_first("", f"'{FIRST}?versions&prefix={folder}'")
+    gone = ask_first("--request DELETE", f"{FIRST}/@")
+    on_store(f"""while keys=$({listed} | {VERSIONS}); do xargs -I@ {gone} <<< "$keys"; done""")
 
 
 def lab_contract() -> dict[str, Any]:
     return dict(json.loads((STATE / "contract.json").read_text(encoding="utf-8")))
 
 
-def make_database() -> str:
-    """Make the cluster's host without any data, whatever there was before; its address."""
+def make_databases() -> dict[str, str]:
+    """Make the cluster's hosts without any data, whatever there was before; their addresses by name."""
     volumes = lab_contract()["clusters"]["main"]["hosts"][0]["volumes"]
-    adhoc.destroy(NETWORK, [DATABASE])
+    adhoc.destroy(NETWORK, [*DATABASES])
     sizes = {volume["purpose"]: volume["size_gib"] for volume in volumes}
-    [host] = adhoc.create(NETWORK, [adhoc.Wish(name=DATABASE, volumes=sizes)])
-    return str(host["address"])
+    made = adhoc.create(NETWORK, [adhoc.Wish(name=name, volumes=sizes) for name in DATABASES])
+    return {host["name"]: host["address"] for host in made}
 
 
-def contract(of_lab: Mapping[str, Any], address: str) -> dict[str, Any]:
-    """The lab's contract with this one host in the place of all, and with two buckets."""
+def contract(of_lab: Mapping[str, Any], addresses: Mapping[str, str]) -> dict[str, Any]:
+    """The lab's contract with these hosts in the place of its own, and with two buckets."""
     main = of_lab["clusters"]["main"]
-    first = main["hosts"][0]
     network = str(NETWORKS[NETWORK])
     buckets = [
         {"bucket": name, "region": region, "kms_key_arn": f"arn:aws-cn:kms:{region}:123456789012:key/0a1b"}
         for name, region in BUCKETS.items()
     ]
-    text = json.dumps(first).replace(first["address"], address).replace(first["name"], DATABASE)
+    hosts = [
+        json.loads(json.dumps(host).replace(host["address"], address).replace(host["name"], name))
+        for host, (name, address) in zip(main["hosts"], addresses.items(), strict=True)
+    ]
     ports = {kind: places[0].rpartition(":")[2] for kind, places in main["endpoints"].items() if kind != "names"}
     apart = main | {
-        "hosts": [json.loads(text)],
+        "hosts": hosts,
         "clients": [network],
-        "endpoints": {**main["endpoints"], **{kind: [f"{address}:{port}"] for kind, port in ports.items()}},
+        "endpoints": main["endpoints"]
+        | {kind: [f"{address}:{port}" for address in addresses.values()] for kind, port in ports.items()},
         "repository": {"type": "s3", "retention_days": 30, **buckets[0], "second": buckets[1]},
     }
     return {**of_lab, "network": network, "services": [], "clusters": {"main": apart}}
@@ -137,37 +153,77 @@ def contract(of_lab: Mapping[str, Any], address: str) -> dict[str, Any]:
 class Apart:
     """The cluster, and how it is played."""
 
-    address: str
+    addresses: Mapping[str, str]
     inventory: Path
     extra: Path
     environment: Environment
 
     def lose(self) -> None:
-        """Take the host away with its volumes; an empty one is in its place."""
-        assert make_database() == self.address, "another took the address of the cluster's host meanwhile"
+        """Take the hosts away with their volumes; empty ones are in their place."""
+        assert make_databases() == self.addresses, "another took the address of one of the cluster's hosts meanwhile"
+
+    def attempt(self, playbook: str, **said: object) -> Run:
+        """Play, with what is said by `-e`, whatever comes of it."""
+        inventory = ("-i", str(self.inventory), "-e", f"@{self.extra}", "--skip-tags", LEFT_OUT)
+        return play(*inventory, "-e", json.dumps(said), playbook)
 
     def play(self, playbook: str, **said: object) -> Run:
-        """Play, with what is said by `-e`; it must succeed."""
-        inventory = ("-i", str(self.inventory), "-e", f"@{self.extra}", "--skip-tags", LEFT_OUT)
-        done = play(*inventory, "-e", json.dumps(said), playbook)
+        """Play; it must succeed, and all members lead or stream afterwards."""
+        done = self.attempt(playbook, **said)
         assert done.code == 0, done.output[-4000:]
+        wait_for(f"all members stream after {playbook}", self.settled, STREAM_SECONDS_MAX)
         return done
 
-    def on(self, text: str) -> str:
-        """Run a script on the cluster's host as root."""
-        return script(self.environment, DATABASE, text)
+    def on(self, host: str, text: str) -> str:
+        """Run a script on a host as root; each of its commands must succeed."""
+        return script(self.environment, host, text)
+
+    # ---- the members
+    def members(self) -> dict[str, dict[str, Any]]:
+        """What Patroni says of each."""
+        return {member["Member"]: member for member in json.loads(self.on(DATABASES[0], MEMBERS))}
+
+    def settled(self) -> bool:
+        """Whether one leads and all others acknowledge commits."""
+        return healthy(self.members(), len(DATABASES))
+
+    @property
+    def leader(self) -> str:
+        """Name the host that leads now."""
+        return leader_of(self.members())
+
+    @property
+    def acting(self) -> str:
+        """Name the host whose jobs act: the first replica."""
+        leader = self.leader
+        return next(name for name in DATABASES if name != leader)
+
+    # ---- the repositories
+    def pgbackrest(self, words: str) -> Any:
+        """What pgBackRest says as JSON, on a host that holds the buckets as all of them do."""
+        run_as = "runuser -u postgres -- env -C / pgbackrest --stanza=main --output=json"
+        return json.loads(self.on(DATABASES[0], f"{run_as} {words}"))
 
     def info(self) -> dict[str, Any]:
         """What pgBackRest says of the repositories."""
-        [found] = json.loads(self.on("runuser -u postgres -- env -C / pgbackrest --stanza=main --output=json info"))
+        [found] = self.pgbackrest("info")
         return dict(found)
 
+    def files(self, folder: str) -> list[str]:
+        """Name the files that lie in a folder of the first repository, as paths in it."""
+        listed = self.pgbackrest(f"--repo=1 --recurse repo-ls {folder}")
+        return sorted(f"{folder}/{name}" for name, entry in listed.items() if entry["type"] == "file")
 
-def write_inventory(folder: Path, database: str, store: str) -> Apart:
+    def job(self, host: str, name: str) -> str:
+        """Run a job of a host as cron does; it must succeed. What it said."""
+        return self.on(host, f"runuser -u postgres -- env -C / freelance-backup {name} --here 2>&1")
+
+
+def write_inventory(folder: Path, databases: Mapping[str, str], store: str) -> Apart:
     """Write the cluster's inventory, and what is said by `-e` because no contract has it."""
     inventory, saved, extra = folder / "inventory", folder / "contract.json", folder / "extra.json"
     shutil.copytree(ROOT / "inventories/lab", inventory)
-    saved.write_text(json.dumps(contract(lab_contract(), database)), encoding="utf-8")
+    saved.write_text(json.dumps(contract(lab_contract(), databases)), encoding="utf-8")
     lines = (inventory / "pulumi_stack.yml").read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if not line.startswith(("state_file:", "contract_file:"))]
     (inventory / "pulumi_stack.yml").write_text("\n".join([*kept, f"contract_file: {saved}", ""]), encoding="utf-8")
@@ -182,18 +238,23 @@ def write_inventory(folder: Path, database: str, store: str) -> Apart:
         ],
         "wal_archive_s3_key": KEY,
         "wal_archive_s3_key_secret": "of-no-worth",
+        # What a drill asks of the release that is not here.
+        "backup_cron_drill_application_command": [],
+        "backup_cron_drill_compare_query": "",
         "host_baseline_hosts": f"{{{{ __database_endpoint_names | default([]) + platform_names + {known} }}}}",
     }
     extra.write_text(json.dumps(said), encoding="utf-8")
-    return Apart(database, inventory, extra, Environment(str(inventory)))
+    return Apart(databases, inventory, extra, Environment(str(inventory)))
 
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Apart]:
     """Make the cluster with a backup in each bucket; its hosts are gone afterwards."""
+    every = [*DATABASES, STORE]
+    adhoc.destroy(NETWORK, every)  # of a run that was killed: addresses are given in this order
     try:
-        made = write_inventory(folder, make_database(), make_store())
+        made = write_inventory(folder, make_databases(), make_store())
         made.play(SITE)
         yield made
     finally:
-        adhoc.destroy(NETWORK, [DATABASE, STORE])
+        adhoc.destroy(NETWORK, every)
