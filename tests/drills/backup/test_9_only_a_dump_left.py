@@ -27,11 +27,11 @@ def test_a_shipped_dump_fills_a_new_cluster_whose_old_backups_were_given_up(two:
     [(host, command), *_] = COMMAND.findall(refused.text)
     print(f"\n{host}: {command}")
     two.on(host, f"cd /; {command}")
-    found = two.info()
-    assert (found["db"], found["backup"]) == ([], [])
     # The bucket's server goes on to list the folders of what was deleted, which S3 does not.
     for folder in ("main/backup/", "main/archive/"):
         apart.purge(folder)
+    found = two.info()
+    assert (found["db"], found["backup"]) == ([], [])
 
     made = two.play(SITE)
     measure("an empty cluster beside the dumps", refused.seconds + made.seconds, "s")
