@@ -211,8 +211,8 @@ def test_the_samples_of_a_day_become_one_with_the_highest_of_each_value(
 
 
 def test_a_day_keeps_what_its_last_hour_could_not_ask_of_the_server() -> None:
-    silent = {"problems": [f"{freelance_capacity.SILENT}: {FAILURE}"]}
-    told = {"databases": {"app": 5}, "tables": {"orders": 4}, "counters": {"1": [3, 9.0]}}
+    silent: dict[str, Any] = {"problems": [f"{freelance_capacity.SILENT}: {FAILURE}"]}
+    told: dict[str, Any] = {"databases": {"app": 5}, "tables": {"orders": 4}, "counters": {"1": [3, 9.0]}}
     samples = [sample(1, counters={"1": [1, 1.0]})]
     freelance_capacity.add(samples, sample(0.2, **told))
     freelance_capacity.add(samples, sample(0.1, 7, **silent))
