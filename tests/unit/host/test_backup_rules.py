@@ -1,14 +1,19 @@
 """When a nightly job must have run: from its first night on, and never a silent pass before."""
 
+import itertools
 import json
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.host import compare, test_backup, test_backup_health
 from tests.host.environment import Environment
 
+ROOT = Path(__file__).resolve().parents[3]
 HOUR, NIGHT = 3600.0, 1_764_036_000.0  # two in the morning of a Tuesday, when the dump is due
 
 
@@ -101,6 +106,36 @@ def test_a_job_that_may_still_run_is_not_missed(
     else:
         with pytest.raises(pytest.skip.Exception, match=f"{job}: no host knows of a success, and one of"):
             lately(job, environment, found)
+
+
+def test_each_job_comes_due_as_often_as_it_should() -> None:
+    """By the role's own schedules, in two weeks: how often in one, and after how many hours at the longest."""
+    role = yaml.safe_load((ROOT / "roles/backup_cron/defaults/main.yml").read_text(encoding="utf-8"))
+    schedules = {
+        found[1]: value for name, value in role.items() if (found := re.fullmatch("backup_cron_(.+)_schedule", name))
+    }
+    due: dict[str, list[float]] = {}
+    for job, schedule in schedules.items():
+        moment, moments = NIGHT, list[float]()
+        while (moment := compare.last_due(schedule, moment - 60, 0) or 0) >= NIGHT - 14 * 24 * HOUR:
+            moments.append(moment)
+        due[job] = moments
+    assert {
+        job: (len(moments) / 2, max(late - early for late, early in itertools.pairwise(moments)) / HOUR)
+        for job, moments in due.items()
+    } == {
+        "dump": (7, 24),
+        "full": (1, 168),
+        "diff": (6, 48),
+        "incr": (28, 6),
+        "verify": (1, 168),
+        "marker": (2016, 1 / 12),
+        "drill": (1, 168),
+        "catch_up": (672, 1 / 4),
+    }
+    # A full set each week and a differential one on each other day, at night, as the dump.
+    assert len({moment // (24 * HOUR) for moment in due["full"] + due["diff"]}) == 14
+    assert {moment % (24 * HOUR) // HOUR for job in ("dump", "full", "diff") for moment in due[job]} <= set(range(6))
 
 
 def test_a_job_without_a_host_is_told() -> None:

@@ -229,9 +229,12 @@ def test_a_missed_backup_that_the_repository_holds_since_is_not_taken_again(as_p
 
 
 def test_the_node_exporter_can_read_the_outcome(host, job):
-    job("dump")
+    _, outcome = job("dump")
     metrics = host.run(f"sudo -u nobody cat {METRICS}/freelance_backup_dump.prom").stdout
     assert 'freelance_backup_exit_status{job="dump"} 0' in metrics
+    for name in ("duration_seconds", "bytes"):
+        assert outcome[name] > 0
+        assert f'freelance_backup_{name}{{job="dump"}} {outcome[name]}' in metrics.splitlines()
     assert 'freelance_backup_last_success_timestamp_seconds{job="dump"} 1' in metrics
 
 
