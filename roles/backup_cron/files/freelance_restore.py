@@ -22,7 +22,8 @@ sys.path += [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().
 sys.path += ["/usr/local/lib/freelance-backup", "/usr/local/lib/freelance-jobs"]
 
 from freelance_dump_files import find, globals_of, look, took
-from freelance_dump_targets import restore_beside, restore_cluster, verify
+from freelance_dump_targets import restore_beside, restore_cluster
+from freelance_dump_verification import verify
 from freelance_dumps import Config
 from freelance_jobs import JobError, log
 

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.backup_cron.test_freelance_restore import NAME, Tools, files, made_config, targets
+from tests.unit.backup_cron.test_freelance_restore import NAME, Tools, files, made_config
 
+verification: Any = importlib.import_module("freelance_dump_verification")
+PROGRAMS = ["dump_files", "dump_targets", "dump_verification", "markers", "drill_server"]
 APPLICATION = {"command": ["manage.py", "check"], "environment": {"DB_HOST": "{socket}"}, "role": "shopkeeper"}
 QUERY = "SELECT app FROM steps WHERE at < '{target}'"
 GIVEN = {"compare_query": QUERY, "application": APPLICATION, "timeout_seconds": 60}
@@ -32,8 +34,8 @@ class Programs(Tools):
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch) -> Programs:
     found = Programs()
-    for name in ("freelance_dump_files", "freelance_dump_targets", "freelance_markers", "freelance_drill_server"):
-        monkeypatch.setattr(importlib.import_module(name), "run_tool", found)
+    for name in PROGRAMS:
+        monkeypatch.setattr(importlib.import_module(f"freelance_{name}"), "run_tool", found)
     return found
 
 
@@ -67,7 +69,7 @@ def test_the_application_checks_what_came_of_a_dump_and_it_is_told_how_rows_diff
     tools.answers = {**restored, **tools.answers, **answers}
     tools.fails = answers.get("fails", "")
     try:
-        found = targets.verify(config, dump, dump.path.with_name("globals.sql"))
+        found = verification.verify(config, dump, dump.path.with_name("globals.sql"))
         told = f"{found['compared_rows']}, {found['differing_rows']}, {found['newer_rows']}, {found['application']}"
     except files.JobError as error:
         told = str(error)
@@ -80,7 +82,7 @@ def test_the_application_checks_what_came_of_a_dump_and_it_is_told_how_rows_diff
 
 def test_without_a_live_database_there_is_nothing_to_compare_with(config: Any, dump: Any, tools: Programs) -> None:
     tools.answers["relkind"] = "0"
-    told = targets.look_as_a_drill_does(config, dump, dump.path.parent)
+    told = verification.look_as_a_drill_does(config, dump, dump.path.parent)
     assert told == {"application": "left out: shop is empty here, a release comes with its migrations"}
     assert tools.did("manage.py") == []
 
@@ -119,10 +121,10 @@ def test_verification_leaves_nothing_also_when_it_fails(config: Any, dump: Any, 
     roles = dump.path.with_name("globals.sql")
     tools.fails = "pg_amcheck"
     with pytest.raises(files.JobError, match="the tool's own words"):
-        targets.verify(config, dump, roles)
+        verification.verify(config, dump, roles)
     assert tools.did("listen_addresses=")
     assert tools.did("--mode=immediate stop")
-    assert not Path(config.scratch_dir, targets.SERVER).exists()
+    assert not Path(config.scratch_dir, verification.SERVER).exists()
 
 
 def test_verification_compares_the_tables_with_those_that_the_dump_names(
@@ -131,6 +133,6 @@ def test_verification_compares_the_tables_with_those_that_the_dump_names(
     roles = dump.path.with_name("globals.sql")
     tools.answers["relkind"] = "2"
     with pytest.raises(files.JobError, match="2 tables came of 1 that it names"):
-        targets.verify(config, dump, roles)
+        verification.verify(config, dump, roles)
     tools.answers["relkind"] = "1"
-    assert targets.verify(config, dump, roles)["tables"] == 1
+    assert verification.verify(config, dump, roles)["tables"] == 1
