@@ -2,13 +2,22 @@
 
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from freelance_dump_files import OWN_TABLES, Dump, apply_globals, exists, psql, refuse_without_room, superuser
+from freelance_dump_files import (
+    OWN_TABLES,
+    Dump,
+    apply_globals,
+    exists,
+    of_table,
+    psql,
+    refuse_without_room,
+    superuser,
+    written,
+)
 from freelance_dumps import Config
 from freelance_jobs import JobError, run_tool
 
@@ -16,9 +25,6 @@ SIDE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,51}")
 PARTIAL = "__partial"
 NEAR_MAX = 10
 TABLES = f"SELECT count(*) {OWN_TABLES}"
-# Of what follows the rows of one table: what needs those of other tables, or acts by itself.
-FOREIGN = re.compile(r"^\d+; \d+ \d+ (FK CONSTRAINT|TRIGGER|EVENT TRIGGER|MATERIALIZED VIEW DATA|PUBLICATION)\b")
-DATA = re.compile(r"^\d+; \d+ \d+ TABLE DATA (\S+) (\S+) ")
 # What makes a database and belongs to it as a whole.
 OF_DATABASE = re.compile(r"^\d+; \d+ \d+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) ")
 
@@ -43,10 +49,17 @@ def drop(options: Iterable[str], database: str) -> None:
     psql(options, "postgres", f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
 
-def drop_half(options: Iterable[str], database: str, *, check: bool) -> None:
-    """Remove what a killed run has left: it takes the room of this one."""
-    if not check and exists(options, half := database + PARTIAL):
-        drop(options, half)
+def drop_half(options: Iterable[str], database: str, *, check: bool) -> int:
+    """Remove what a killed run has left: it takes the room of this one. With `check` tell how many bytes it would give.
+
+    Removed, it is free room already: 0.
+    """
+    if not exists(options, half := database + PARTIAL):
+        return 0
+    if check:
+        return int(psql(options, "postgres", f"SELECT pg_database_size('{half}')"))
+    drop(options, half)
+    return 0
 
 
 @contextmanager
@@ -67,9 +80,11 @@ def until_whole(options: Iterable[str], database: str) -> Iterator[str]:
 def refuse_side(config: Config, dump: Dump, side: str, table: str) -> None:
     """Raise JobError for a name that is taken or none, and for a table that isn't in the dump."""
     live = {*config.databases, dump.database, "postgres", "template0", "template1"}
-    if not SIDE_NAME.fullmatch(side) or side in live:
+    # What ends in PARTIAL is half a database to the next run, which removes it.
+    if not SIDE_NAME.fullmatch(side) or side in live or side.endswith(PARTIAL):
         raise JobError(
             f"{side}: a side database has a name of its own (not {', '.join(sorted(live))}) of 1 to 52 of a-z, 0-9, _"
+            f" that doesn't end in {PARTIAL}"
         )
     if exists(superuser(config), side):
         raise JobError(f"the database {side} exists: choose another name, or remove it: dropdb {side}")
@@ -86,8 +101,8 @@ def restore_beside(config: Config, dump: Dump, side: str, table: str, *, check: 
     options = superuser(config)
     data_dir = refuse_replica(config)
     refuse_side(config, dump, side, table)
-    drop_half(options, side, check=check)
-    refuse_without_room(config, dump, data_dir, table, wal_folder=data_dir / "pg_wal")
+    coming = drop_half(options, side, check=check)
+    refuse_without_room(config, dump, data_dir, table, coming=coming)
     if check:
         return {}
     started = time.monotonic()
@@ -107,31 +122,10 @@ def restore_beside(config: Config, dump: Dump, side: str, table: str, *, check: 
     return {**measured, "seconds": round(time.monotonic() - started, 1)}
 
 
-@contextmanager
-def written(text: str, folder: Path) -> Iterator[str]:
-    """Have a text in a file, gone afterwards; gives its path."""
-    with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        yield file.name
-
-
 def restore_table(options: Iterable[str], database: str, dump: Dump, table: str, folder: Path) -> None:
     """Restore all definitions, the rows of one table and of its partitions, and what needs no other rows."""
     pg_restore(options, database, dump, "--section=pre-data")
-    tree = f"SELECT relid FROM pg_partition_tree('{table}')"  # noqa: S608  plain, as all names of a Dump
-    family = "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-    family += f" WHERE c.oid = '{table}'::regclass OR c.oid IN ({tree})"
-    wanted = set(psql(options, database, family).splitlines())
-    lines = []
-    for line in run_tool(
-        ["pg_restore", "--list", "--section=data", "--section=post-data", str(dump.path)]
-    ).splitlines():
-        data = DATA.match(line)
-        if FOREIGN.match(line) or (data and f"{data[1]}.{data[2]}" not in wanted):
-            continue
-        lines.append(line)
-    with written("\n".join(lines) + "\n", folder) as chosen:
+    with written(of_table(dump, table), folder) as chosen:
         pg_restore(options, database, dump, "--section=data", "--section=post-data", f"--use-list={chosen}")
 
 
@@ -165,8 +159,8 @@ def restore_cluster(config: Config, dump: Dump, globals_path: Path | None, *, ch
     if globals_path is None:
         raise JobError(f"no globals lie beside {dump.path}: name the file with the roles of its run (globals_WHEN.sql)")
     refuse_tables(options, dump.database)
-    drop_half(options, dump.database, check=check)
-    refuse_without_room(config, dump, data_dir, wal_folder=data_dir / "pg_wal")
+    coming = drop_half(options, dump.database, check=check)
+    refuse_without_room(config, dump, data_dir, coming=coming)
     if check:
         return {}
     started = time.monotonic()

@@ -77,6 +77,9 @@ def scratch_server(config: Config) -> Iterator[list[str]]:
 
 def look_as_a_drill_does(config: Config, dump: Dump, folder: Path) -> dict[str, float | str]:
     """Compare rows with the live database's, as of the dump's time, and let the application check what was restored."""
+    if dump.database not in config.databases:
+        dumped = ", ".join(config.databases)
+        return {"application": f"left out: {dump.database} is none of the databases that are dumped here ({dumped})"}
     if not (exists(superuser(config), dump.database) and int(psql(superuser(config), dump.database, TABLES))):
         return {"application": f"left out: {dump.database} is empty here, a release comes with its migrations"}
     figures: dict[str, float | str] = {}

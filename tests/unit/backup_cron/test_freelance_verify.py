@@ -1,13 +1,10 @@
-"""What a verified dump must stand: the application's check, the live rows of its time; and the room that it wants."""
+"""What a verified dump must stand: the application's check, the live rows of its time."""
 
-import contextlib
 import dataclasses
-import gzip
 import importlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,34 +84,13 @@ def test_without_a_live_database_there_is_nothing_to_compare_with(config: Any, d
     assert tools.did("manage.py") == []
 
 
-@pytest.mark.parametrize(
-    ("took", "free", "refused"),
-    [
-        # 1000 bytes here; what was written down counts, and the tenth that an index takes while it is sorted.
-        (10_000, 10_999, "10999 bytes free, 11000 wanted .a tenth more than the 10000 that were dumped"),
-        (10_000, 11_000, ""),
-        (500, 550, ""),
-        (0, 999, "999 bytes free, 1000 wanted .the larger of its size here, 1000, and 8 times the dump"),
-        (0, 1000, ""),
-    ],
-)
-@pytest.mark.usefixtures("tools")
-def test_the_room_for_a_database_is_what_it_took_when_it_was_dumped(
-    dump: Any, monkeypatch: pytest.MonkeyPatch, took: int, free: int, refused: str
-) -> None:
-    folder, line = dump.path.parent, files.TOOK.format(took) if took else ""
-    schema = f"-- The database took 5 bytes.\nSELECT 1;\n{line}" if took else ""
-    (folder / "schema_shop_20261129_020000.sql.gz").write_bytes(gzip.compress(schema.encode()))
-    config = made_config(folder)
-    sized = dataclasses.replace(dump, took_bytes=files.took(config, dump, NAME, folder))
-    assert sized.took_bytes == took
-    monkeypatch.setattr(files, "SPARE_BYTES", 0)
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=free, total=10_000))
-    with pytest.raises(files.JobError, match=refused) if refused else contextlib.nullcontext():
-        files.refuse_without_room(config, sized, folder / "data")
-    # Where it is verified a tenth of the volume is left to the live server.
-    with pytest.raises(files.JobError, match=r"and 1000 to spare\): make room there, or .*backup_cron_scratch_dir"):
-        files.refuse_without_room(config, sized, folder)
+def test_a_dump_of_another_database_is_no_matter_of_the_application(config: Any, dump: Any, tools: Programs) -> None:
+    # It is here too, and has tables; the application would look for its own.
+    other = dataclasses.replace(dump, database="yesterday")
+    tools.answers["datname = 'yesterday'"] = "1"
+    found = verification.verify(config, other, dump.path.with_name("globals.sql"))
+    assert found["application"] == "left out: yesterday is none of the databases that are dumped here (shop)"
+    assert tools.did("manage.py") == tools.did("FROM steps") == []
 
 
 def test_verification_leaves_nothing_also_when_it_fails(config: Any, dump: Any, tools: Programs) -> None:
