@@ -99,12 +99,15 @@ def look_as_a_drill_does(config: Config, dump: Dump, folder: Path) -> dict[str, 
 
 def verify(config: Config, dump: Dump, globals_path: Path | None, *, check: bool = False) -> dict[str, float | str]:
     """Restore a dump into a scratch server, check what came of it, remove it again."""
-    refuse_without_room(config, dump, Path(config.scratch_dir))
+    scratch = Path(config.scratch_dir)
+    # A verification that was killed has left its server, which goes first.
+    left = sum(path.lstat().st_size for path in (scratch / SERVER).rglob("*"))
+    refuse_without_room(config, dump, scratch, coming=left)
     if check:
         return {}
     started = time.monotonic()
     with scratch_server(config) as options:
-        folder = Path(config.scratch_dir) / SERVER
+        folder = scratch / SERVER
         if globals_path is None:
             globals_path = folder / "roles.sql"
             live = ["pg_dumpall", "--roles-only", "--no-role-passwords", *superuser(config)]

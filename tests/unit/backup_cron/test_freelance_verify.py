@@ -112,3 +112,16 @@ def test_verification_compares_the_tables_with_those_that_the_dump_names(
         verification.verify(config, dump, roles)
     tools.answers["relkind"] = "1"
     assert verification.verify(config, dump, roles)["tables"] == 1
+
+
+def test_the_room_that_a_killed_verification_takes_counts_as_free(
+    config: Any, dump: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = Path(config.scratch_dir, verification.SERVER, "data")
+    left.mkdir(parents=True)
+    (left / "table").write_bytes(b"x" * 5000)
+    free: list[int] = []
+    monkeypatch.setattr(verification, "refuse_without_room", lambda *_, coming: free.append(coming))
+    assert verification.verify(config, dump, None, check=True) == {}
+    assert free[0] >= 5000
+    assert (left / "table").exists()
