@@ -73,15 +73,12 @@ def render(role: Role, path: Path, scenario_file: Path, **others: Any) -> str:
     """The template's text, with other values than the scenario's."""
     loader = DataLoader()
     loader.set_basedir(str(role.path / "templates"))
-    given = (
-        variables(role, scenario_file)
-        | others
-        | {
-            "ansible_search_path": [str(role.path), str(role.path / "templates")],
-            "role_path": str(role.path),
-            "role_name": role.name,
-        }
-    )
+    given = variables(role, scenario_file) | {
+        "ansible_search_path": [str(role.path), str(role.path / "templates")],
+        "role_path": str(role.path),
+        "role_name": role.name,
+        **others,
+    }
     templar = Templar(loader=loader, variables=given)
     return str(templar.template(trust_as_template(path.read_text())))
 
@@ -112,12 +109,8 @@ def test_a_bucket_is_kept_as_declared_and_the_instance_profile_signs_where_no_ke
     template = role.path / "templates/pgbackrest.conf.j2"
     lines = set(render(role, template, scenario_file, wal_archive_repositories=[bucket]).splitlines())
     wanted = {
-        *(
-            "repo1-s3-endpoint=s3.cn-north-1.amazonaws.com.cn",
-            "repo1-s3-kms-key-id=arn:1",
-            "repo1-bundle=y",
-            "repo1-block=y",
-        ),
+        *("repo1-s3-endpoint=s3.cn-north-1.amazonaws.com.cn", "repo1-s3-kms-key-id=arn:1"),
+        *("repo1-bundle=y", "repo1-block=y"),
         *("repo1-retention-full-type=time", "repo1-retention-full=30", "repo1-retention-diff=7"),
         *("repo1-cipher-type=aes-256-cbc", "compress-type=zst", "compress-level=1", "process-max=3"),
         *("archive-async=y", "archive-get-queue-max=256MiB", "spool-path=/var/spool/pgbackrest"),

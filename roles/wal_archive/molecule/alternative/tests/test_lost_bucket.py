@@ -180,7 +180,7 @@ def test_what_a_foreign_stanza_is_refused_with_leaves_the_dumps_that_were_shippe
 
 
 def test_a_stanza_of_an_older_major_version_is_taken_along(host):
-    """Debian has no PostgreSQL 16 beside 17: pgBackRest reads the version in a control file, and here that is made up."""
+    """Debian has no PostgreSQL 16 beside 17: pgBackRest reads the version in a control file, which is made up."""
     host.run_test("install -d -o postgres -m 700 /var/cache/old /var/cache/old/global")
     host.run_test(f"install -o postgres -m 600 {DATA}/global/pg_control /var/cache/old/global/pg_control")
     host.run_test(f"python3 - /var/cache/old/global/pg_control <<'END'\n{AGE}END")
