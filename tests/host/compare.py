@@ -12,8 +12,6 @@ DNS = 53
 KERNEL_SCOPE = ("net.",)  # what a container may set for itself
 DAYS_BACK_MAX = 8  # a job runs at least once a week
 CRON_FIELDS = 5
-# A full backup or a verify of terabytes takes its hours, after those that it waits for.
-JOB_SECONDS_MAX = 24 * 3600
 # A job of the application waits for a backup or a deployment: freelance_job.py.
 WAITING_JOB_SECONDS_MAX = 5 * 3600
 
@@ -91,9 +89,7 @@ def last_due(schedule: str, now: float, utc_offset_seconds: int) -> float | None
     return None
 
 
-def due_since(
-    schedule: str, seen: Mapping[str, Any], crontab: str, seconds_max: float = JOB_SECONDS_MAX
-) -> float | None:
+def due_since(schedule: str, seen: Mapping[str, Any], crontab: str, seconds_max: float) -> float | None:
     """Return when a job was last due on a host, or None where the host did not yet live through such a time."""
     clock = seen["clock"]
     # A job that began just now may still run.

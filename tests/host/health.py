@@ -11,7 +11,7 @@ sys.path.append(str(Path(__file__).parents[2] / "ansible/plugins/support"))
 from platform_pages import ages
 
 # The page of backups goes by them too.
-sets, success = ages.sets, ages.success
+sets, of_sets, last_success, success = ages.sets, ages.of_sets, ages.last_success, ages.success
 
 HOUR_S, DAY_S = ages.HOUR_S, 86400
 SEGMENT_BYTES = 16 * 1024**2

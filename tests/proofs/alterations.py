@@ -32,6 +32,7 @@ BACKUP_FILES = [
     "/usr/local/lib/freelance-backup/freelance_drill_server.py",
     "/usr/local/lib/freelance-backup/freelance_dump_files.py",
     "/usr/local/lib/freelance-backup/freelance_dump_targets.py",
+    "/usr/local/lib/freelance-backup/freelance_dump_verification.py",
     "/usr/local/lib/freelance-backup/freelance_dumps.py",
     "/usr/local/lib/freelance-backup/freelance_markers.py",
     "/usr/local/lib/freelance-backup/freelance_physical.py",

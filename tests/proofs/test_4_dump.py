@@ -38,6 +38,8 @@ def test_the_nightly_dump_is_taken_by_one_host_and_can_be_read_back(
     assert status["bytes"] > 0
     metrics = script(lab, acting[0], "cat /var/lib/prometheus/node-exporter/freelance_backup_dump.prom")
     assert 'freelance_backup_exit_status{job="dump"} 0' in metrics
+    for name in ("duration_seconds", "bytes"):
+        assert f'freelance_backup_{name}{{job="dump"}} {status[name]}' in metrics.splitlines()
 
     newest = "ls -t /var/backups/postgresql/{} | head -n 1"
     dump = script(lab, acting[0], newest.format("full_backup_freelance_platform_*.dump"))

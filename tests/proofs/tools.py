@@ -2,7 +2,9 @@
 
 import json
 import os
+import pty
 import re
+import select
 import shlex
 import signal
 import subprocess
@@ -12,7 +14,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,16 +72,50 @@ def _run(arguments: tuple[str, ...], environment: dict[str, str]) -> tuple[subpr
     return done, time.monotonic() - started
 
 
-def play(*arguments: str, **environment: str) -> Run:
-    """Run ansible-playbook as a user does, bounded in time. `environment` adds variables."""
-    done, seconds = _run(arguments, _environment(**environment))
+def _changed(output: str) -> list[tuple[str, str]]:
     task, changed = "", []
-    for line in done.stdout.splitlines():
+    for line in output.splitlines():
         if found := re.match(r"(?:TASK|RUNNING HANDLER) \[(.+)\] \*", line):
             task = found[1]
         elif found := re.match(r"changed: \[([^\] ]+)", line):
             changed.append((found[1], task))
-    return Run(done.returncode, done.stdout + done.stderr, seconds, changed)
+    return changed
+
+
+def play(*arguments: str, **environment: str) -> Run:
+    """Run ansible-playbook as a user does, bounded in time. `environment` adds variables."""
+    done, seconds = _run(arguments, _environment(**environment))
+    return Run(done.returncode, done.stdout + done.stderr, seconds, _changed(done.stdout))
+
+
+def typed(*arguments: str, question: str, answer: str) -> Run:
+    """Run ansible-playbook at a terminal of its own, and type an answer where it asks a question."""
+    started, said = time.monotonic(), b""
+    terminal, end = pty.openpty()
+    with subprocess.Popen(
+        # A terminal that is not the session's own is not asked.
+        ["setsid", "--ctty", "ansible-playbook", *arguments],
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        cwd=ROOT,
+        env=_environment(),
+    ) as process:
+        os.close(end)
+        with suppress(OSError):  # what ends the last program that writes to it
+            while time.monotonic() - started < PLAY_SECONDS_MAX:
+                if select.select([terminal], [], [], 1)[0]:
+                    said += os.read(terminal, 65536)
+                elif process.poll() is not None:
+                    break
+                # As people do, once nothing more comes: what is typed before it reads is thrown away.
+                elif question in said.decode(errors="replace"):
+                    os.write(terminal, f"{answer}\r".encode())
+            else:
+                process.kill()
+    os.close(terminal)
+    output = said.decode(errors="replace")
+    return Run(process.returncode, output, time.monotonic() - started, _changed(output))
 
 
 def observe(*arguments: str) -> Run:

@@ -1,39 +1,30 @@
-"""Where a dump is restored to: a server of its own to verify it, a database beside the live one, an empty cluster."""
+"""Where a dump is restored to for use: a database beside the live one, or an empty cluster."""
 
 import os
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from freelance_drill import NO_APPLICATION, found_rows, readers
-from freelance_drill_server import access, checked_by
 from freelance_dump_files import (
     OWN_TABLES,
     Dump,
     apply_globals,
     exists,
-    major_of,
+    of_table,
     psql,
     refuse_without_room,
     superuser,
+    written,
 )
-from freelance_dumps import NAME, Config
+from freelance_dumps import Config
 from freelance_jobs import JobError, run_tool
-from freelance_markers import Socket
 
 SIDE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,51}")
 PARTIAL = "__partial"
-SERVER = "server"
 NEAR_MAX = 10
-STAMP, ISO = "%Y%m%d_%H%M%S", "%Y-%m-%d %H:%M:%S+00"
 TABLES = f"SELECT count(*) {OWN_TABLES}"
-# Of what follows the rows of one table: what needs those of other tables, or acts by itself.
-FOREIGN = re.compile(r"^\d+; \d+ \d+ (FK CONSTRAINT|TRIGGER|EVENT TRIGGER|MATERIALIZED VIEW DATA|PUBLICATION)\b")
-DATA = re.compile(r"^\d+; \d+ \d+ TABLE DATA (\S+) (\S+) ")
 # What makes a database and belongs to it as a whole.
 OF_DATABASE = re.compile(r"^\d+; \d+ \d+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) ")
 
@@ -44,107 +35,6 @@ def pg_restore(options: Iterable[str], database: str, dump: Dump, *words: str) -
     # refused. Rows come in by the superuser, whom no policy holds.
     how = ["--exit-on-error", "--enable-row-security", f"--jobs={min(os.cpu_count() or 1, 4)}"]
     run_tool(["pg_restore", *how, *options, f"--dbname={database}", *words, str(dump.path)])
-
-
-def server_programs(config: Config) -> Path:
-    """Name the folder of what Debian puts in nobody's path, of this server's version."""
-    return Path(f"/usr/lib/postgresql/{major_of(superuser(config))}/bin")
-
-
-@contextmanager
-def scratch_server(config: Config) -> Iterator[list[str]]:
-    """Run a server of its own in a scratch folder, reached by its socket alone; gone afterwards, however it goes."""
-    folder = Path(config.scratch_dir) / SERVER
-    programs = server_programs(config)
-    control = [str(programs / "pg_ctl"), f"--pgdata={folder / 'data'}"]
-
-    def remove() -> None:
-        try:
-            run_tool([*control, "status"])
-        except JobError:
-            pass  # none runs: 3, or was ever made: 4
-        else:
-            run_tool([*control, "--wait", "--mode=immediate", "stop"])
-        if folder.exists():
-            shutil.rmtree(folder)
-
-    remove()
-    folder.mkdir(mode=0o700)
-    settings = {
-        "archive_mode": "off",
-        "fsync": "off",
-        "full_page_writes": "off",
-        "listen_addresses": "",
-        "max_wal_senders": "0",
-        "shared_buffers": "64MB",
-        # Extensions of the platform want to be loaded at the start.
-        "shared_preload_libraries": psql(superuser(config), "postgres", "SHOW shared_preload_libraries"),
-        "unix_socket_directories": str(folder),
-        "wal_level": "minimal",
-    }
-    try:
-        making = [str(programs / "initdb"), f"--pgdata={folder / 'data'}", "--no-sync", "--username=postgres"]
-        making += ["--auth=peer", "--encoding=UTF8", "--locale=C.UTF-8"]
-        run_tool([*making, *(word for name, value in settings.items() for word in ("--set", f"{name}={value}"))])
-        for name, text in access(readers(config) if config.drill else []).items():
-            (folder / "data" / name).write_text(text, encoding="utf-8")
-        run_tool([*control, "--wait", f"--log={folder / 'log'}", "start"])
-        yield [f"--host={folder}", "--port=5432", "--username=postgres", "--no-password"]
-    finally:
-        remove()
-
-
-def look_as_a_drill_does(config: Config, dump: Dump, folder: Path) -> dict[str, float | str]:
-    """Compare rows with the live database's, as of the dump's time, and let the application check what was restored."""
-    if not (exists(superuser(config), dump.database) and int(psql(superuser(config), dump.database, TABLES))):
-        return {"application": f"left out: {dump.database} is empty here, a release comes with its migrations"}
-    figures: dict[str, float | str] = {}
-    if config.drill.get("compare_query") and (found := NAME.fullmatch(dump.path.name)):
-        live, restored = Socket(folder=config.socket_dir, port=config.port), Socket(folder=folder, port=5432)
-        taken, now = (time.strftime(ISO, moment) for moment in (time.strptime(found["when"], STAMP), time.gmtime()))
-        expected, found_then = (found_rows(config, each, dump.database, taken) for each in (live, restored))
-        # Of a later release, migrations. That another cluster's differ is told; to judge is for the application.
-        newer = found_rows(config, live, dump.database, now) - found_rows(config, restored, dump.database, now)
-        counted = {"compared_rows": expected & found_then, "differing_rows": expected ^ found_then, "newer_rows": newer}
-        figures = {name: len(rows) for name, rows in counted.items()}
-    told, application = NO_APPLICATION, config.drill.get("application", {})
-    if application.get("command"):
-        told = checked_by(application, folder, config.drill["timeout_seconds"])
-    return {**figures, "application": told}
-
-
-def verify(config: Config, dump: Dump, globals_path: Path | None, *, check: bool = False) -> dict[str, float | str]:
-    """Restore a dump into a scratch server, check what came of it, remove it again."""
-    refuse_without_room(config, dump, Path(config.scratch_dir))
-    if check:
-        return {}
-    started = time.monotonic()
-    with scratch_server(config) as options:
-        folder = Path(config.scratch_dir) / SERVER
-        if globals_path is None:
-            globals_path = folder / "roles.sql"
-            live = ["pg_dumpall", "--roles-only", "--no-role-passwords", *superuser(config)]
-            run_tool([*live, f"--file={globals_path}"])
-        apply_globals(options, globals_path, folder)
-        pg_restore(options, "postgres", dump, "--create")
-        # Every row of every table must be in each index, and each page must be readable.
-        amcheck = str(server_programs(config) / "pg_amcheck")
-        run_tool([amcheck, "--heapallindexed", "--install-missing", *options, f"--database={dump.database}"])
-        tables = int(psql(options, dump.database, TABLES))
-        if tables != len(dump.tables):
-            raise JobError(f"{dump.path}: {tables} tables came of {len(dump.tables)} that it names")
-        count = "query_to_xml(format('SELECT count(*) AS n FROM %I.%I', n.nspname, c.relname), false, true, '')"
-        rows = f"SELECT coalesce(sum((xpath('//n/text()', {count}))[1]::text::bigint), 0) {OWN_TABLES}"
-        keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conparentid = 0"
-        return {
-            "tables": tables,
-            # Of a partitioned table its partitions count.
-            "rows": int(psql(options, dump.database, f"{rows} AND c.relkind = 'r'")),
-            "foreign_keys": int(psql(options, dump.database, keys)),
-            "bytes": int(psql(options, dump.database, f"SELECT pg_database_size('{dump.database}')")),
-            **look_as_a_drill_does(config, dump, folder),
-            "seconds": round(time.monotonic() - started, 1),
-        }
 
 
 def refuse_replica(config: Config) -> Path:
@@ -159,10 +49,17 @@ def drop(options: Iterable[str], database: str) -> None:
     psql(options, "postgres", f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
 
-def drop_half(options: Iterable[str], database: str, *, check: bool) -> None:
-    """Remove what a killed run has left: it takes the room of this one."""
-    if not check and exists(options, half := database + PARTIAL):
-        drop(options, half)
+def drop_half(options: Iterable[str], database: str, *, check: bool) -> int:
+    """Remove what a killed run has left: it takes the room of this one. With `check` tell how many bytes it would give.
+
+    Removed, it is free room already: 0.
+    """
+    if not exists(options, half := database + PARTIAL):
+        return 0
+    if check:
+        return int(psql(options, "postgres", f"SELECT pg_database_size('{half}')"))
+    drop(options, half)
+    return 0
 
 
 @contextmanager
@@ -183,9 +80,11 @@ def until_whole(options: Iterable[str], database: str) -> Iterator[str]:
 def refuse_side(config: Config, dump: Dump, side: str, table: str) -> None:
     """Raise JobError for a name that is taken or none, and for a table that isn't in the dump."""
     live = {*config.databases, dump.database, "postgres", "template0", "template1"}
-    if not SIDE_NAME.fullmatch(side) or side in live:
+    # What ends in PARTIAL is half a database to the next run, which removes it.
+    if not SIDE_NAME.fullmatch(side) or side in live or side.endswith(PARTIAL):
         raise JobError(
             f"{side}: a side database has a name of its own (not {', '.join(sorted(live))}) of 1 to 52 of a-z, 0-9, _"
+            f" that doesn't end in {PARTIAL}"
         )
     if exists(superuser(config), side):
         raise JobError(f"the database {side} exists: choose another name, or remove it: dropdb {side}")
@@ -202,8 +101,8 @@ def restore_beside(config: Config, dump: Dump, side: str, table: str, *, check: 
     options = superuser(config)
     data_dir = refuse_replica(config)
     refuse_side(config, dump, side, table)
-    drop_half(options, side, check=check)
-    refuse_without_room(config, dump, data_dir, table, wal_folder=data_dir / "pg_wal")
+    coming = drop_half(options, side, check=check)
+    refuse_without_room(config, dump, data_dir, table, coming=coming)
     if check:
         return {}
     started = time.monotonic()
@@ -223,31 +122,10 @@ def restore_beside(config: Config, dump: Dump, side: str, table: str, *, check: 
     return {**measured, "seconds": round(time.monotonic() - started, 1)}
 
 
-@contextmanager
-def written(text: str, folder: Path) -> Iterator[str]:
-    """Have a text in a file, gone afterwards; gives its path."""
-    with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        yield file.name
-
-
 def restore_table(options: Iterable[str], database: str, dump: Dump, table: str, folder: Path) -> None:
     """Restore all definitions, the rows of one table and of its partitions, and what needs no other rows."""
     pg_restore(options, database, dump, "--section=pre-data")
-    tree = f"SELECT relid FROM pg_partition_tree('{table}')"  # noqa: S608  plain, as all names of a Dump
-    family = "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-    family += f" WHERE c.oid = '{table}'::regclass OR c.oid IN ({tree})"
-    wanted = set(psql(options, database, family).splitlines())
-    lines = []
-    for line in run_tool(
-        ["pg_restore", "--list", "--section=data", "--section=post-data", str(dump.path)]
-    ).splitlines():
-        data = DATA.match(line)
-        if FOREIGN.match(line) or (data and f"{data[1]}.{data[2]}" not in wanted):
-            continue
-        lines.append(line)
-    with written("\n".join(lines) + "\n", folder) as chosen:
+    with written(of_table(dump, table), folder) as chosen:
         pg_restore(options, database, dump, "--section=data", "--section=post-data", f"--use-list={chosen}")
 
 
@@ -281,8 +159,8 @@ def restore_cluster(config: Config, dump: Dump, globals_path: Path | None, *, ch
     if globals_path is None:
         raise JobError(f"no globals lie beside {dump.path}: name the file with the roles of its run (globals_WHEN.sql)")
     refuse_tables(options, dump.database)
-    drop_half(options, dump.database, check=check)
-    refuse_without_room(config, dump, data_dir, wal_folder=data_dir / "pg_wal")
+    coming = drop_half(options, dump.database, check=check)
+    refuse_without_room(config, dump, data_dir, coming=coming)
     if check:
         return {}
     started = time.monotonic()

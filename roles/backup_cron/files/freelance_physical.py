@@ -123,18 +123,22 @@ def turns(timeline: str, history: str) -> Iterator[str]:
 
 
 def ways(config: Config, repository: int, archive: str, timelines: set[str]) -> tuple[set[str], list[str]]:
-    """Name the segments at which the ways to some timelines turn, and the histories that can't be read."""
+    """Name the segments at which the ways to some timelines turn, and the histories that are missing or unreadable."""
     found: set[str] = set()
     problems: list[str] = []
-    # The way to a later one leads over earlier ones.
+    folder = f"archive/{config.stanza}/{archive}"
+    # After their segments: PostgreSQL sends a history before them.
+    listed = json.loads(pgbackrest(config, repository, "--output=json", "repo-ls", folder)) if timelines else {}
     for timeline in sorted(timelines, reverse=True):
-        if timeline in {name[:8] for name in found}:
-            continue
-        file = f"{archive}/{timeline}.history"
-        try:
-            found |= set(turns(timeline, pgbackrest(config, repository, "repo-get", f"archive/{config.stanza}/{file}")))
-        except JobError as error:
-            problems.append(f"{file}: {error}")
+        file = f"{timeline}.history"
+        if file not in listed:
+            problems.append(f"{archive}/{file} is missing")
+        # The way to a later one leads over earlier ones; a restore to one of these asks for its own history.
+        elif timeline not in {name[:8] for name in found}:
+            try:
+                found |= set(turns(timeline, pgbackrest(config, repository, "repo-get", f"{folder}/{file}")))
+            except JobError as error:
+                problems.append(f"{archive}/{file}: {error}")
     return found, problems
 
 

@@ -22,9 +22,11 @@ sys.path += [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().
 sys.path += ["/usr/local/lib/freelance-backup", "/usr/local/lib/freelance-jobs"]
 
 from freelance_dump_files import find, globals_of, look, took
-from freelance_dump_targets import restore_beside, restore_cluster, verify
+from freelance_dump_targets import restore_beside, restore_cluster
+from freelance_dump_verification import verify
 from freelance_dumps import Config
 from freelance_jobs import JobError, log
+from freelance_shipping import GIVEN
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -74,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     if arguments.passphrase_stdin and (key := sys.stdin.readline().strip()):
-        os.environ["PGBACKREST_CIPHER_PASS"] = key
+        GIVEN["PGBACKREST_CIPHER_PASS"] = key
     try:
         config = Config.load(arguments.config)
         with (Path(config.status_dir) / "restore.lock").open("w", encoding="utf-8") as lock:

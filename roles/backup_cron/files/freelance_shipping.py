@@ -15,10 +15,11 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from freelance_drill import RESERVE_PERCENT
 from freelance_dumps import NAME, Config
 from freelance_jobs import LAST_LINES, JobError, run_tool
 from freelance_physical import each_repository, pgbackrest
@@ -29,6 +30,8 @@ SUMS = re.compile(r"(?P<what>sums)_(?P<when>\d{8}_\d{6})\.sha256")
 CIPHER_BYTES_MAX = 32
 SETTINGS = ("/etc/pgbackrest.conf", "/etc/pgbackrest/pgbackrest.conf")  # where pgBackRest itself looks
 NAMED_MAX = 5
+# What decrypts repositories, when it was given to this program: for repo-get, and in no other one's environment.
+GIVEN: dict[str, str] = {}
 
 
 def when(name: str) -> str:
@@ -137,36 +140,48 @@ def expire(config: Config, now: float) -> None:
 
 
 def passphrase(repository: int) -> str:
-    """Give what decrypts a repository: of the environment, else of pgBackRest's own settings; empty without any.
+    """Give what decrypts a repository: what was given, else of pgBackRest's own settings; empty without any.
 
     repo-get knows the passphrases of backups and of the archive alone, and asks for that of other files.
     """
     settings = configparser.ConfigParser(strict=False, interpolation=None, delimiters=["="])
     settings.read(SETTINGS)
     own = settings.get("global", f"repo{repository}-cipher-pass", fallback="")
-    return os.environ.get("PGBACKREST_CIPHER_PASS") or own
+    return GIVEN.get("PGBACKREST_CIPHER_PASS") or own
+
+
+def streamed(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[bytes]:
+    """Run a program, its environment enlarged, and give its output in parts; at last, JobError where it failed."""
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            argv,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+        ) as tool,
+    ):
+        output = cast(BinaryIO, tool.stdout)
+        while part := output.read(1 << 20):
+            yield part
+        if status := tool.wait():
+            said.seek(0)
+            lines = said.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
+            raise JobError("\n".join([f"{argv[0]} ended with exit status {status}:", *lines]))
 
 
 def read(config: Config, repository: int, name: str, target: BinaryIO) -> str:
     """Copy a file out of a repository and return its sum."""
     getting = ["pgbackrest", f"--stanza={config.stanza}", f"--repo={repository}", "repo-get", address(config, name)]
     key = passphrase(repository)
-    environment = {**os.environ, **({"PGBACKREST_CIPHER_PASS": key} if key else {})}
     digest = hashlib.sha256()
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(
-            getting, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said
-        ) as tool,
-    ):
-        output = cast(BinaryIO, tool.stdout)
-        while part := output.read(1 << 20):
+    try:
+        for part in streamed(getting, {"PGBACKREST_CIPHER_PASS": key} if key else {}):
             digest.update(part)
             target.write(part)
-        if status := tool.wait():
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
-            raise JobError("\n".join([f"{address(config, name)} can't be read (exit status {status}):", *lines]))
+    except JobError as error:
+        raise JobError(f"{address(config, name)} can't be read: {error}") from error
     return digest.hexdigest()
 
 
@@ -219,11 +234,17 @@ def fetch(config: Config, name: str, folder: Path) -> Path:
             if name not in there:
                 full = sorted((one for one in there if one.endswith(".dump")), key=when, reverse=True)[:NAMED_MAX]
                 raise JobError(f"it holds no {name}; the newest dumps there: {', '.join(full) or 'none'}")
-            if (free := shutil.disk_usage(folder).free) < there[name]:
-                raise JobError(f"{folder}: {free} bytes free, {there[name]} wanted for {name}: make room")
-            wanted = sums_of(config, repository, when(name)).get(name)
+            usage = shutil.disk_usage(folder)
+            # The live server, whose volume it may be, goes on writing.
+            if usage.free < (wanted := there[name] + usage.total * RESERVE_PERCENT // 100):
+                raise JobError(
+                    f"{folder}: {usage.free} bytes free, {wanted} wanted ({there[name]} of {name},"
+                    f" {RESERVE_PERCENT} % of the volume in reserve): make room, or give a folder on a larger volume:"
+                    " backup_cron_scratch_dir"
+                )
+            digest = sums_of(config, repository, when(name)).get(name)
             with (folder / name).open("wb") as target:
-                if read(config, repository, name, target) != wanted:
+                if read(config, repository, name, target) != digest:
                     raise JobError(f"{address(config, name)} is not what was sent: take another dump")
         except JobError as error:
             errors.append(f"repository {repository}: {error}")

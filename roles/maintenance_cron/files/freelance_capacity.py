@@ -23,6 +23,8 @@ from typing import Any
 SECONDS_MAX = 60
 DAY_S = 86400
 KEPT_S = 400 * DAY_S
+OF_SERVER = ("databases", "tables", "counters", "queries")  # what a sample has of the leader besides gauges
+SILENT = "PostgreSQL could not be asked"
 SERVER = (
     "select json_build_object('connections', (select count(*) from pg_stat_activity where backend_type ="
     " 'client backend'), 'connections_max', current_setting('max_connections')::int, 'databases', (select"
@@ -127,7 +129,7 @@ def sample(host: str, database: str, pooler: str, server: str, folders: list[str
         try:
             add_leader(taken, [f"--host={folder}", f"--port={port}", "--username=postgres"], database)
         except Unanswered as why:
-            problems.append(f"PostgreSQL could not be asked: {why}")
+            problems.append(f"{SILENT}: {why}")
     return taken | ({"problems": problems} if problems else {})
 
 
@@ -145,11 +147,16 @@ def kept(file: Path, now: float) -> list[dict[str, Any]]:
 
 
 def of_one_day(before: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Make one sample of two: the newer, with the higher of each gauge's values, as it is the peak that runs out."""
+    """Make one sample of two: the newer, with the higher of each gauge's values, as it is the peak that runs out.
+
+    What a server that leads no more has told is another host's to tell; of one that is silent it stays.
+    """
     highest = before["gauges"] | {
         name: [max(used, before["gauges"].get(name, [used])[0]), limit] for name, (used, limit) in new["gauges"].items()
     }
-    return {**new, "gauges": highest}
+    silent = any(problem.startswith(SILENT) for problem in new.get("problems", []))
+    stays = {name: before[name] for name in OF_SERVER if silent and name in before}
+    return {**stays, **new, "gauges": highest}
 
 
 def cost(before: dict[str, list[float]], now: dict[str, list[float]]) -> dict[str, float]:

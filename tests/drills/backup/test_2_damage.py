@@ -38,14 +38,22 @@ def largest_file(site: Site, label: str) -> str:
     return site.on(site.repository, f"{largest} | cut -d ' ' -f 2-")
 
 
-def neighbours(site: Site) -> tuple[str, str]:
-    """Name two segments that follow each other and have more before and after them on their timeline."""
+def neighbours(site: Site) -> list[str]:
+    """Name three segments that follow each other and have more before and after them on their timeline."""
     folder = f"{ROOT}/archive/{site.stanza}"
     found = site.on(site.repository, f"find {folder} -type f -regextype posix-extended -regex '.*/[0-9A-F]{{24}}-.*'")
     paths = sorted(found.splitlines())
     timeline = [path for path in paths if PurePosixPath(path).name[:8] == PurePosixPath(paths[-1]).name[:8]]
     assert len(timeline) > 4, timeline
-    return timeline[-4], timeline[-3]
+    return timeline[-4:-1]
+
+
+def write_markers(site: Site, leader: str) -> str:
+    """Write some rows anew, and give them as they are read."""
+    site.on(leader, psql(markers.REMOVE, markers.MAKE, markers.WRITE.format(rows=MARKERS)))
+    written = site.on(leader, psql(markers.READ))
+    assert len(markers.read(written)) == MARKERS
+    return written
 
 
 @pytest.fixture
@@ -91,26 +99,31 @@ def test_a_damaged_set_fails_the_rehearsal_which_names_the_file(site: Site, meas
 
 
 @pytest.mark.usefixtures("without_markers")
-def test_a_lost_segment_is_named_by_its_neighbours_and_a_newer_set_restores(site: Site, measure: Measure) -> None:
-    leader, replica = site.leader, site.replicas[0]
+def test_a_lost_segment_is_named_by_its_neighbours_and_sets_beside_it_restore(site: Site, measure: Measure) -> None:
+    leader, replica, older = site.leader, site.replicas[0], site.labels()[-1]
+    before_gap, target = write_markers(site, leader), site.on(leader, psql("select pg_current_wal_lsn()"))
     for _ in range(6):
         site.fill_segment(leader)
     wait_for("the segments in the repository", lambda: not site.queued(leader), 60)
-    before, path = neighbours(site)
+    before, path, after = neighbours(site)
     # What the newer set holds: rows from just before it, and the application's.
-    site.on(leader, psql(markers.REMOVE, markers.MAKE, markers.WRITE.format(rows=MARKERS)))
-    written, contents = site.on(leader, psql(markers.READ)), site.on(leader, psql(CONTENTS))
-    assert len(markers.read(written)) == MARKERS
+    written, contents = write_markers(site, leader), site.on(leader, psql(CONTENTS))
     site.job("incr")
     with harmed(site, path, "rm {path}"):
         started = time.monotonic()
         said = site.failing_job("verify")
         measure("until verify told", time.monotonic() - started, "s")
         print(f"\n{said}")
-        assert f"WAL is missing after {PurePosixPath(before).name[:24]}" in said
+        around = [PurePosixPath(name).name[:24] for name in (before, after)]
+        assert "WAL is missing after {} and before {}".format(*around) in said
         # A set that was made after the gap does not need what is lost.
         started = time.monotonic()
         with restored(site, replica, site.labels()[-1]):
             measure("newer set restored and open", time.monotonic() - started, "s")
             assert site.on(replica, ask(markers.READ)) == written
             assert site.on(replica, ask(CONTENTS)) == contents
+        # One from before it comes up to the gap.
+        started = time.monotonic()
+        with restored(site, replica, older, "--type=lsn", f"--target={target}", "--target-action=promote"):
+            measure("older set restored to a target before the gap", time.monotonic() - started, "s")
+            assert site.on(replica, ask(markers.READ)) == before_gap

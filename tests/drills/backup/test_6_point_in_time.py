@@ -1,6 +1,6 @@
 """The orders are dropped while rows are written every 100 ms: the cluster is taken back to just before.
 
-Also by a restore that is killed halfway.
+Also by a restore that is killed halfway, goes on, and is taken back.
 """
 
 import json
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.drills import markers
-from tests.drills.conftest import Measure
+from tests.drills.conftest import SETTLE_SECONDS_MAX, Measure
 from tests.drills.tools import Site
 from tests.proofs.tools import Run, play, psql, wait_for
 
@@ -25,7 +25,11 @@ TARGETS = {
     "time": "select clock_timestamp()",
     "name": f"select pg_create_restore_point('{POINT}')",
     "lsn": "select pg_current_wal_lsn()",
+    # Of an empty transaction, which is replayed too; what has begun before it and ends later is not.
+    "xid": "select pg_current_xact_id()",
 }
+# With this one nothing is kept: the data from before are overwritten.
+WITHOUT_OLD = "lsn"
 CLOCK = "select extract(epoch from clock_timestamp())"
 DATA = "/var/lib/postgresql/17/main"
 KEPT = "ls -d /var/lib/postgresql/17/main.before-*"
@@ -88,9 +92,9 @@ def accident(site: Site, kind: str) -> Accident:
     return Accident(POINT if kind == "name" else told, float(earliest), float(latest), written)
 
 
-def restore(site: Site, kind: str, what: Accident) -> Run:
+def restore(site: Site, kind: str, what: Accident, **more: bool) -> Run:
     given = {"restore_target": kind, "restore_target_value": what.target, "restore_confirmed": site.cluster}
-    return play(RESTORE, "-e", json.dumps(given))
+    return play(RESTORE, "-e", json.dumps({**given, **more}))
 
 
 def judge(site: Site, what: Accident, measure: Measure) -> None:
@@ -106,15 +110,27 @@ def judge(site: Site, what: Accident, measure: Measure) -> None:
 @pytest.mark.usefixtures("marked")
 @pytest.mark.parametrize("kind", list(TARGETS))
 def test_the_cluster_goes_back_to_just_before_the_orders_were_dropped(kind: str, site: Site, measure: Measure) -> None:
-    what = accident(site, kind)
-    run = restore(site, kind, what)
+    what, host = accident(site, kind), site.leader
+    run = restore(site, kind, what, **({"restore_keep_old": False} if kind == WITHOUT_OLD else {}))
     assert run.code == 0, run.output[-4000:]
+    assert ((host, "Copy | Note that the data from before go") in run.changed) == (kind == WITHOUT_OLD)
     measure("restore, replicas and a new backup included", run.seconds, "s")
     judge(site, what, measure)
 
 
+def undo(site: Site, what: Accident, measure: Measure) -> None:
+    """Take an unfinished restore back: a healthy cluster has all that there was after the accident."""
+    run = play(RESTORE, "-e", json.dumps({"restore_target": "undo", "restore_confirmed": site.cluster}))
+    assert run.code == 0, run.output[-4000:]
+    measure("taken back by undo, replicas and a new backup included", run.seconds, "s")
+    wait_for("a healthy cluster and archive, as before", site.settled, SETTLE_SECONDS_MAX)
+    kept = {row.id for row in markers.read(site.on(site.leader, psql(markers.READ)))}
+    assert {row.id for row in what.written} - kept == set()
+    assert site.on(site.leader, psql("select to_regclass('orders_order') is null")) == "t"
+
+
 @pytest.mark.usefixtures("filled", "marked")
-def test_a_restore_killed_as_it_copies_and_as_it_replays_goes_on(site: Site, measure: Measure) -> None:
+def test_a_restore_killed_as_it_copies_and_as_it_replays_goes_on_or_is_undone(site: Site, measure: Measure) -> None:
     what, host = accident(site, "time"), site.leader
     for step, halfway in HALFWAY.items():
         strike = STRIKE.format(step=step, halfway=halfway, seconds=STRIKE_SECONDS_MAX)
@@ -126,7 +142,9 @@ def test_a_restore_killed_as_it_copies_and_as_it_replays_goes_on(site: Site, mea
         measure(f"restore killed at its {step}", run.seconds, "s")
         for name in site.lab.hosts("database"):
             site.on(name, KEPT)
+    undo(site, what, measure)
+    # Its target lies on the timeline that ended with the undo.
     run = restore(site, "time", what)
     assert run.code == 0, run.output[-4000:]
-    measure("the same command again, replicas and a new backup included", run.seconds, "s")
+    measure("the same command after that, replicas and a new backup included", run.seconds, "s")
     judge(site, what, measure)

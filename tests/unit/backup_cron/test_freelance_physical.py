@@ -35,7 +35,7 @@ class PgBackRest:
         # Timeline 2 branched off in segment 34; what an upgrade left behind has no backup.
         self.held = {"16-1": wal(4, 9, 12), "17-2": wal(1, 1, 33) | wal(2, 34, 260)}
         self.late: set[str] = set()  # segments that come after the first look
-        self.histories = {"00000002": "1\t0/22800000\tno recovery target specified\n"}
+        self.histories: dict[str, str | Exception] = {"00000002": "1\t0/22800000\tno recovery target specified\n"}
 
     def __call__(self, argv: Sequence[str]) -> str:
         self.calls.append(list(argv))
@@ -47,9 +47,11 @@ class PgBackRest:
             return self.verified
         if "repo-get" in argv:
             name = argv[-1].removeprefix("archive/main/17-2/").removesuffix(".history")
-            if name not in self.histories:
-                raise physical.JobError(f"unable to open missing file '{name}.history' for read", 55)
-            return self.histories[name]
+            if isinstance(history := self.histories[name], Exception):
+                raise history
+            return history
+        if argv[-2:] == ["repo-ls", "archive/main/17-2"]:
+            return json.dumps({name: {} for name in [".", *(f"{timeline}.history" for timeline in self.histories)]})
         if "repo-ls" in argv:
             arrived = self.held | ({"17-2": self.held["17-2"] | self.late} if self.looks() > 1 else {})
             there = [f"{archive}/{name[:16]}/{name}{SEGMENT[46:]}" for archive in arrived for name in arrived[archive]]
@@ -61,8 +63,8 @@ class PgBackRest:
         return json.dumps([{"db": databases, "backup": chosen or told}])
 
     def looks(self) -> int:
-        """Count how often the archive was listed."""
-        return sum("repo-ls" in call for call in self.calls)
+        """Count how often all archives were listed."""
+        return sum("--recurse" in call for call in self.calls)
 
 
 @pytest.fixture
@@ -178,7 +180,7 @@ def test_lost_wal_is_told_by_its_neighbours_and_the_sets_that_lack_it(
 def test_nothing_but_the_way_is_asked_of_timelines_that_were_left(pgbackrest: PgBackRest) -> None:
     # A restore to a time left the end of timeline 1 aside, and 3 took over from 2 within the segment of its beginning.
     pgbackrest.held["17-2"] = wal(1, 1, 90) | wal(3, 34, 60) | wal(4, 61, 99)
-    pgbackrest.histories |= {"00000004": "1\t0/22800000\ta\n2\t0/22900000\tb\n\n3\t0/3D000000\tc\n"}
+    pgbackrest.histories |= {"00000004": "1\t0/22800000\ta\n2\t0/22900000\tb\n\n3\t0/3D000000\tc\n", "00000003": ""}
     pgbackrest.backups[1] = backup("incr", 200, wal(4, 70, 71))
     assert physical.gaps(config(), 1) == []
     assert [call[-1] for call in pgbackrest.calls if "repo-get" in call] == ["archive/main/17-2/00000004.history"]
@@ -201,10 +203,20 @@ def test_what_was_let_go_with_older_sets_is_not_missing(pgbackrest: PgBackRest) 
     assert physical.gaps(config(), 1) == []
 
 
-def test_a_timeline_without_its_history_is_named(pgbackrest: PgBackRest) -> None:
-    pgbackrest.histories = {}
-    with pytest.raises(physical.JobError, match=r"17-2/00000002\.history: unable to open missing file"):
+def test_a_timeline_without_its_history_is_named_also_when_a_later_one_tells_the_way(pgbackrest: PgBackRest) -> None:
+    pgbackrest.held["17-2"] |= wal(3, 261, 270)
+    pgbackrest.histories["00000003"] = "1\t0/22800000\ta\n\n2\t1/5000000\tb\n"
+    assert physical.gaps(config(), 1) == []
+    del pgbackrest.histories["00000002"]
+    with pytest.raises(physical.JobError, match=r"17-2/00000002\.history is missing$"):
         physical.verify(config())
+    pgbackrest.histories = {}
+    assert physical.gaps(config(), 1) == ["17-2/00000003.history is missing", "17-2/00000002.history is missing"]
+
+
+def test_a_history_that_cannot_be_read_is_named(pgbackrest: PgBackRest) -> None:
+    pgbackrest.histories["00000002"] = physical.JobError("zlib threw error", 29)
+    assert physical.gaps(config(), 1) == ["17-2/00000002.history: zlib threw error"]
 
 
 def test_a_segment_that_came_after_the_one_behind_it_is_not_missing(pgbackrest: PgBackRest) -> None:

@@ -1,11 +1,15 @@
 """Dumps in a repository: what is sent and looked at, what is sent later, what is let go, what damage is named."""
 
+import contextlib
+import dataclasses
 import gzip
+import io
 import os
 import stat
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,6 +44,7 @@ else:
 """
 
 shipping = load(ROLES / "backup_cron/files/freelance_shipping.py")
+program = load(ROLES / "backup_cron/files/freelance_restore.py", "freelance_restore_shipping")
 
 
 def stamp(age_days: float) -> str:
@@ -173,9 +178,36 @@ def test_damage_is_named_and_another_repository_still_gives_the_file(config: Any
 def test_a_wrong_passphrase_is_a_clear_error(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     names = made(config, 0)
     shipping.ship(config, names)
-    monkeypatch.setenv("PGBACKREST_CIPHER_PASS", "other")
+    monkeypatch.setitem(shipping.GIVEN, "PGBACKREST_CIPHER_PASS", "other")
     with pytest.raises(shipping.JobError, match=r"(?s)sums_.*can't be read.*cipher passphrase"):
         shipping.verify(config)
+
+
+def test_what_decrypts_a_repository_is_given_to_who_reads_it_alone(
+    config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = made(config, 0)
+    shipping.ship(config, names)
+    # A repository host keeps it to itself.
+    (tmp_path / "pgbackrest.conf").write_text("[global]\n", encoding="utf-8")
+    environments: list[str] = []
+
+    def work(*_: Any) -> dict[str, str]:
+        assert shipping.fetch(config, names[1], tmp_path).stat().st_size
+        environments.append(shipping.run_tool(["env"]))
+        return {}
+
+    monkeypatch.setitem(shipping.GIVEN, "PGBACKREST_CIPHER_PASS", "")
+    monkeypatch.setattr("sys.stdin", io.StringIO("key\n"))
+    for what in ("os.umask", "os.chdir", "signal.signal"):
+        monkeypatch.setattr(what, lambda *_: None)
+    monkeypatch.setattr("os.geteuid", lambda: 101)
+    monkeypatch.setattr(program, "work", work)
+    monkeypatch.setattr(program.Config, "load", lambda _: dataclasses.replace(config, status_dir=str(tmp_path)))
+    assert program.main(["--passphrase-stdin", "verify", names[1]]) == 0
+    [environment] = environments
+    assert "PATH=" in environment
+    assert "CIPHER" not in environment
 
 
 def test_a_dump_that_is_nowhere_is_refused_with_those_that_are(config: Any, tmp_path: Path) -> None:
@@ -183,3 +215,24 @@ def test_a_dump_that_is_nowhere_is_refused_with_those_that_are(config: Any, tmp_
     shipping.ship(config, names)
     with pytest.raises(shipping.JobError, match=f"holds no full_backup_shop_20200101_000000.dump; .*{names[1]}"):
         shipping.fetch(config, "full_backup_shop_20200101_000000.dump", tmp_path)
+
+
+@pytest.mark.parametrize(("spare", "refused"), [(99, True), (100, False)], ids=["too little", "enough"])
+def test_what_is_fetched_leaves_room_to_the_live_server(
+    config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: int, refused: bool
+) -> None:
+    names = made(config, 0)
+    shipping.ship(config, names)
+    size = there(tmp_path)[names[1]].stat().st_size
+    monkeypatch.setattr(shipping.shutil, "disk_usage", lambda _: SimpleNamespace(free=size + spare, total=1000))
+    said = f"{size + 99} bytes free, {size + 100} wanted .{size} of {names[1]}, 10 % of the volume in reserve"
+    with pytest.raises(shipping.JobError, match=said) if refused else contextlib.nullcontext():
+        shipping.fetch(config, names[1], tmp_path)
+    assert (tmp_path / names[1]).exists() is not refused
+
+
+def test_what_is_read_is_never_in_memory_as_a_whole() -> None:
+    parts = [len(part) for part in shipping.streamed(["head", "--bytes=3M", "/dev/zero"])]
+    assert (sum(parts), max(parts)) == (3 << 20, 1 << 20)
+    with pytest.raises(shipping.JobError, match=r"(?s)head ended with exit status 1:.*/none"):
+        list(shipping.streamed(["head", "/none"]))

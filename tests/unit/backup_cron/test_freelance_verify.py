@@ -1,19 +1,18 @@
-"""What a verified dump must stand: the application's check, the live rows of its time; and the room that it wants."""
+"""What a verified dump must stand: the application's check, the live rows of its time."""
 
-import contextlib
 import dataclasses
-import gzip
 import importlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.unit.backup_cron.test_freelance_restore import NAME, Tools, files, made_config, targets
+from tests.unit.backup_cron.test_freelance_restore import NAME, Tools, files, made_config
 
+verification: Any = importlib.import_module("freelance_dump_verification")
+PROGRAMS = ["dump_files", "dump_targets", "dump_verification", "markers", "drill_server"]
 APPLICATION = {"command": ["manage.py", "check"], "environment": {"DB_HOST": "{socket}"}, "role": "shopkeeper"}
 QUERY = "SELECT app FROM steps WHERE at < '{target}'"
 GIVEN = {"compare_query": QUERY, "application": APPLICATION, "timeout_seconds": 60}
@@ -32,8 +31,8 @@ class Programs(Tools):
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch) -> Programs:
     found = Programs()
-    for name in ("freelance_dump_files", "freelance_dump_targets", "freelance_markers", "freelance_drill_server"):
-        monkeypatch.setattr(importlib.import_module(name), "run_tool", found)
+    for name in PROGRAMS:
+        monkeypatch.setattr(importlib.import_module(f"freelance_{name}"), "run_tool", found)
     return found
 
 
@@ -67,7 +66,7 @@ def test_the_application_checks_what_came_of_a_dump_and_it_is_told_how_rows_diff
     tools.answers = {**restored, **tools.answers, **answers}
     tools.fails = answers.get("fails", "")
     try:
-        found = targets.verify(config, dump, dump.path.with_name("globals.sql"))
+        found = verification.verify(config, dump, dump.path.with_name("globals.sql"))
         told = f"{found['compared_rows']}, {found['differing_rows']}, {found['newer_rows']}, {found['application']}"
     except files.JobError as error:
         told = str(error)
@@ -80,49 +79,28 @@ def test_the_application_checks_what_came_of_a_dump_and_it_is_told_how_rows_diff
 
 def test_without_a_live_database_there_is_nothing_to_compare_with(config: Any, dump: Any, tools: Programs) -> None:
     tools.answers["relkind"] = "0"
-    told = targets.look_as_a_drill_does(config, dump, dump.path.parent)
+    told = verification.look_as_a_drill_does(config, dump, dump.path.parent)
     assert told == {"application": "left out: shop is empty here, a release comes with its migrations"}
     assert tools.did("manage.py") == []
 
 
-@pytest.mark.parametrize(
-    ("took", "free", "refused"),
-    [
-        # 1000 bytes here; what was written down counts, and the tenth that an index takes while it is sorted.
-        (10_000, 10_999, "10999 bytes free, 11000 wanted .a tenth more than the 10000 that were dumped"),
-        (10_000, 11_000, ""),
-        (500, 550, ""),
-        (0, 999, "999 bytes free, 1000 wanted .the larger of its size here, 1000, and 8 times the dump"),
-        (0, 1000, ""),
-    ],
-)
-@pytest.mark.usefixtures("tools")
-def test_the_room_for_a_database_is_what_it_took_when_it_was_dumped(
-    dump: Any, monkeypatch: pytest.MonkeyPatch, took: int, free: int, refused: str
-) -> None:
-    folder, line = dump.path.parent, files.TOOK.format(took) if took else ""
-    schema = f"-- The database took 5 bytes.\nSELECT 1;\n{line}" if took else ""
-    (folder / "schema_shop_20261129_020000.sql.gz").write_bytes(gzip.compress(schema.encode()))
-    config = made_config(folder)
-    sized = dataclasses.replace(dump, took_bytes=files.took(config, dump, NAME, folder))
-    assert sized.took_bytes == took
-    monkeypatch.setattr(files, "SPARE_BYTES", 0)
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=free, total=10_000))
-    with pytest.raises(files.JobError, match=refused) if refused else contextlib.nullcontext():
-        files.refuse_without_room(config, sized, folder / "data")
-    # Where it is verified a tenth of the volume is left to the live server.
-    with pytest.raises(files.JobError, match=r"and 1000 to spare\): make room there, or .*backup_cron_scratch_dir"):
-        files.refuse_without_room(config, sized, folder)
+def test_a_dump_of_another_database_is_no_matter_of_the_application(config: Any, dump: Any, tools: Programs) -> None:
+    # It is here too, and has tables; the application would look for its own.
+    other = dataclasses.replace(dump, database="yesterday")
+    tools.answers["datname = 'yesterday'"] = "1"
+    found = verification.verify(config, other, dump.path.with_name("globals.sql"))
+    assert found["application"] == "left out: yesterday is none of the databases that are dumped here (shop)"
+    assert tools.did("manage.py") == tools.did("FROM steps") == []
 
 
 def test_verification_leaves_nothing_also_when_it_fails(config: Any, dump: Any, tools: Programs) -> None:
     roles = dump.path.with_name("globals.sql")
     tools.fails = "pg_amcheck"
     with pytest.raises(files.JobError, match="the tool's own words"):
-        targets.verify(config, dump, roles)
+        verification.verify(config, dump, roles)
     assert tools.did("listen_addresses=")
     assert tools.did("--mode=immediate stop")
-    assert not Path(config.scratch_dir, targets.SERVER).exists()
+    assert not Path(config.scratch_dir, verification.SERVER).exists()
 
 
 def test_verification_compares_the_tables_with_those_that_the_dump_names(
@@ -131,6 +109,19 @@ def test_verification_compares_the_tables_with_those_that_the_dump_names(
     roles = dump.path.with_name("globals.sql")
     tools.answers["relkind"] = "2"
     with pytest.raises(files.JobError, match="2 tables came of 1 that it names"):
-        targets.verify(config, dump, roles)
+        verification.verify(config, dump, roles)
     tools.answers["relkind"] = "1"
-    assert targets.verify(config, dump, roles)["tables"] == 1
+    assert verification.verify(config, dump, roles)["tables"] == 1
+
+
+def test_the_room_that_a_killed_verification_takes_counts_as_free(
+    config: Any, dump: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = Path(config.scratch_dir, verification.SERVER, "data")
+    left.mkdir(parents=True)
+    (left / "table").write_bytes(b"x" * 5000)
+    free: list[int] = []
+    monkeypatch.setattr(verification, "refuse_without_room", lambda *_, coming: free.append(coming))
+    assert verification.verify(config, dump, None, check=True) == {}
+    assert free[0] >= 5000
+    assert (left / "table").exists()

@@ -292,10 +292,10 @@ def message(found: dict[str, Any], known: Templar) -> str:
         (False, None, (2, 0, 12, 1), ""),
         (False, None, (2, 0, 10, 1), "10240 MiB of data and 1024 MiB of WAL in the place of the old; 11264 MiB"),
         (False, None, (2, 0, 12, 0), "11264 MiB and 512 MiB are needed. Enlarge the volumes. Nothing was changed."),
-        # An earlier try counts as it began, until it overwrites: then there is nothing to save.
+        # An earlier try that keeps the old data counts as it began, one that does not once it overwrites.
         (False, BEGUN, (2, 0, 11, 0), ""),
-        (True, STOPPED, (2, 0, 11, 1), "in the place of the old"),
-        (True, OLD_STOPPED, (2, 0, 11, 1), "in the place of the old"),
+        (True, STOPPED, (2, 0, 11, 1), "beside the old data"),
+        (True, OLD_STOPPED, (2, 0, 11, 1), "beside the old data"),
         (True, OVERWRITING, (2, 0, 11, 1), ""),
         (True, OLD_OVERWRITING, (2, 0, 11, 1), ""),
     ],

@@ -103,6 +103,18 @@ def test_an_application_that_refuses_ends_the_drill_with_its_words(ran: Any) -> 
     assert caught.value.status == 3
 
 
+def test_each_index_of_each_database_is_checked_against_its_whole_table(
+    server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(servers, "run_gently", lambda argv, **_: ran.append(argv))
+    server.amcheck(["postgres", "shop"])
+    assert [argv[0] for argv in ran] == ["/usr/lib/postgresql/17/bin/pg_amcheck"] * 2
+    assert [argv[-1] for argv in ran] == ["postgres", "shop"]
+    wanted = {"--heapallindexed", "--install-missing", f"--host={tmp_path}/socket"}
+    assert [wanted - set(argv) for argv in ran] == [set(), set()]
+
+
 def test_it_has_at_least_what_the_restored_and_the_live_server_have(server: Any) -> None:
     text = server.settings("")
     assert "max_connections = '100'\n" in text

@@ -82,14 +82,24 @@ def test_the_newest_set_of_each_repository_counts(job: str, found: list[dict[str
 
 
 def test_a_job_without_a_young_success_is_told() -> None:
-    def left(hours: float) -> dict[str, float]:
-        return {"exit_status": 1, "last_success_timestamp_seconds": NOW - hours * 3600}
+    def left(hours: float, job: str = "dump") -> dict[str, Any]:
+        return {"job": job, "exit_status": 1, "last_success_timestamp_seconds": NOW - hours * 3600}
 
-    assert health.success("dump", [left(50), left(47)], 48, NOW) == []
-    assert health.success("dump", [left(50)], 48, NOW) == ["dump: last successful 50.0 h ago; at most 48"]
-    nevers: list[list[dict[str, Any]]] = [[], [{"last_success_timestamp_seconds": None}], [{}]]
-    for never in nevers:
-        assert health.success("dump", never, 48, NOW) == ["dump: it has never succeeded"]
+    def success(*found: dict[str, Any], job: str = "dump", since: float = 99) -> list[str]:
+        return health.success(job, found, NOW - since * 3600, 48, NOW)
+
+    assert success(left(50), left(47)) == []
+    assert success(left(50), left(1, "full"), since=1) == ["dump: last successful 50.0 h ago; at most 48"]
+    nevers: list[list[dict[str, Any]]] = [[], [{"job": "dump", "last_success_timestamp_seconds": None}]]
+    for never in [*nevers, [{"job": "dump"}]]:
+        assert success(*never) == ["dump: no host knows of a success, the job is 99.0 h old; at most 48"]
+        assert success(*never, since=48) == []
+    # What does more has done this, too; so has a set whose host is gone.
+    assert success(left(50, "diff"), left(47, "full"), job="diff") == []
+    assert success(left(50, "full"), left(1, "diff"), job="full") == ["full: last successful 50.0 h ago; at most 48"]
+    sets = health.of_sets(info(("full", 50, 1), ("diff", 40, 1)))
+    assert success(left(90, "diff"), *sets, job="diff") == []
+    assert success(left(90, "full"), *sets, job="full") == ["full: last successful 50.0 h ago; at most 48"]
 
 
 def test_the_volume_of_a_path_is_the_nearest_mount() -> None:

@@ -1,14 +1,19 @@
 """When a nightly job must have run: from its first night on, and never a silent pass before."""
 
+import itertools
 import json
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.host import compare, test_backup, test_backup_health
 from tests.host.environment import Environment
 
+ROOT = Path(__file__).resolve().parents[3]
 HOUR, NIGHT = 3600.0, 1_764_036_000.0  # two in the morning of a Tuesday, when the dump is due
 
 
@@ -33,7 +38,11 @@ def leave(found: dict[str, Any], host: str, job: str, finished: float, status: i
     found[host]["contents"][f"/var/lib/freelance-backup/{job}.json"] = json.dumps(outcome)
 
 
-lately = test_backup_health.test_each_job_succeeded_lately
+def lately(job: str, environment: Environment, found: dict[str, Any], *sets: tuple[str, float]) -> None:
+    """Ask for a job's last success where the repository holds sets, as (type, end)."""
+    backups = [{"type": kind, "timestamp": {"stop": end}} for kind, end in sets]
+    leader = SimpleNamespace(as_postgres={"backups": json.dumps([{"backup": backups}])})
+    test_backup_health.test_each_job_succeeded_lately(job, leader, environment, found)
 
 
 def test_the_time_of_this_test_is_when_the_dump_is_due(environment: Environment) -> None:
@@ -47,29 +56,37 @@ def test_a_job_that_ran_on_any_host_is_enough(environment: Environment, found: d
 
 
 def test_a_night_without_a_dump_is_told(environment: Environment, found: dict[str, Any]) -> None:
-    with pytest.raises(AssertionError, match="dump: it has never succeeded"):
+    with pytest.raises(AssertionError, match=r"dump: no host knows of a success, the job is 84\.0 h old; at most 48"):
         lately("dump", environment, found)
     leave(found, "db2", "dump", NIGHT - 48 * HOUR)
     with pytest.raises(AssertionError, match=r"dump: last successful 60\.0 h ago; at most 48"):
         lately("dump", environment, found)
 
 
-@pytest.mark.parametrize("what", ["crontab", "started"])
-def test_before_the_first_night_the_reason_is_printed(
-    environment: Environment, found: dict[str, Any], what: str
+def test_where_no_success_can_be_there_yet_the_reason_is_printed(
+    environment: Environment, found: dict[str, Any]
 ) -> None:
+    # One host made anew is enough: it may be the one that acted, and what it left is gone.
+    found["db1"]["files"][test_backup_health.CRONTAB]["modified"] = NIGHT - 36 * HOUR
+    with pytest.raises(pytest.skip.Exception, match="dump: no host knows of a success, and one of db1, db2, db3 has"):
+        lately("dump", environment, found)
+    found["db1"]["files"][test_backup_health.CRONTAB]["modified"] -= HOUR
+    with pytest.raises(AssertionError, match=r"dump: no host knows of a success, the job is 49\.0 h old; at most 48"):
+        lately("dump", environment, found)
+
+
+def test_what_does_more_and_the_sets_of_a_host_that_is_gone_are_successes(
+    environment: Environment, found: dict[str, Any]
+) -> None:
+    # Older than each limit.
     for seen in found.values():
-        if what == "crontab":
-            seen["files"]["/etc/cron.d/freelance-backup"]["modified"] = NIGHT + HOUR
-        else:
-            seen["clock"]["started"] = NIGHT + HOUR
-    with pytest.raises(pytest.skip.Exception, match="dump: not yet due since its crontab was written on db1, db2, db3"):
-        lately("dump", environment, found)
-    # One host that lived through the night is enough to ask for its outcome.
-    found["db1"]["files"]["/etc/cron.d/freelance-backup"]["modified"] = NIGHT - 25 * HOUR
-    found["db1"]["clock"]["started"] = NIGHT - 25 * HOUR
-    with pytest.raises(AssertionError, match="dump: it has never succeeded"):
-        lately("dump", environment, found)
+        seen["files"][test_backup_health.CRONTAB]["modified"] = NIGHT - 300 * HOUR
+    lately("full", environment, found, ("full", NIGHT - 100 * HOUR))
+    leave(found, "db1", "diff", NIGHT - 48 * HOUR)
+    with pytest.raises(AssertionError, match=r"diff: last successful 60\.0 h ago; at most 48"):
+        lately("diff", environment, found, ("full", NIGHT - 100 * HOUR), ("incr", NIGHT))
+    leave(found, "db2", "full", NIGHT - 30 * HOUR)
+    lately("diff", environment, found)
 
 
 @pytest.mark.parametrize("job", ["dump", "full", "verify"])
@@ -87,8 +104,38 @@ def test_a_job_that_may_still_run_is_not_missed(
         leave(found, "db1", job, began - (24 if job == "dump" else 7 * 24) * HOUR + 6 * HOUR)
         lately(job, environment, found)
     else:
-        with pytest.raises(pytest.skip.Exception, match=f"{job}: not yet due"):
+        with pytest.raises(pytest.skip.Exception, match=f"{job}: no host knows of a success, and one of"):
             lately(job, environment, found)
+
+
+def test_each_job_comes_due_as_often_as_it_should() -> None:
+    """By the role's own schedules, in two weeks: how often in one, and after how many hours at the longest."""
+    role = yaml.safe_load((ROOT / "roles/backup_cron/defaults/main.yml").read_text(encoding="utf-8"))
+    schedules = {
+        found[1]: value for name, value in role.items() if (found := re.fullmatch("backup_cron_(.+)_schedule", name))
+    }
+    due: dict[str, list[float]] = {}
+    for job, schedule in schedules.items():
+        moment, moments = NIGHT, list[float]()
+        while (moment := compare.last_due(schedule, moment - 60, 0) or 0) >= NIGHT - 14 * 24 * HOUR:
+            moments.append(moment)
+        due[job] = moments
+    assert {
+        job: (len(moments) / 2, max(late - early for late, early in itertools.pairwise(moments)) / HOUR)
+        for job, moments in due.items()
+    } == {
+        "dump": (7, 24),
+        "full": (1, 168),
+        "diff": (6, 48),
+        "incr": (28, 6),
+        "verify": (1, 168),
+        "marker": (2016, 1 / 12),
+        "drill": (1, 168),
+        "catch_up": (672, 1 / 4),
+    }
+    # A full set each week and a differential one on each other day, at night, as the dump.
+    assert len({moment // (24 * HOUR) for moment in due["full"] + due["diff"]}) == 14
+    assert {moment % (24 * HOUR) // HOUR for job in ("dump", "full", "diff") for moment in due[job]} <= set(range(6))
 
 
 def test_a_job_without_a_host_is_told() -> None:

@@ -127,6 +127,22 @@ def test_a_single_repository_that_takes_none_of_three_is_asked_for_the_newest_al
     assert (seen["waits"], "9 files were not tried" in seen["problem"]) == (names[-1], True)
 
 
+def test_a_single_repository_that_takes_the_newest_is_asked_for_the_others(
+    module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"0000000200000000000000{number:02X}" for number in range(0x06, 0x10)]
+    for name in names:
+        (data_dir / f"pg_wal/{name}").touch()
+        (data_dir / f"pg_wal/archive_status/{name}.ready").touch()
+    refused = ("00000002.history", FIRST, SECOND)
+    monkeypatch.setattr(module, "push", lambda _, path, __: "another file" if path.name in refused else "")
+    seen = module.main("db1", "main", data_dir, 1)
+    assert (seen["waits"], seen["failed"], "not tried" in seen["problem"]) == (names[-1], True, False)
+    assert {path.stem for path in (data_dir / "pg_wal/archive_status").glob("*.ready")} - {
+        "000000010000000000000001"
+    } == set(refused)
+
+
 @pytest.mark.parametrize(("state", "torn"), [(SHUT_DOWN, False), (IN_RECOVERY, False), (IN_PRODUCTION, True)])
 def test_a_leader_that_was_not_shut_down_has_an_end_that_no_archive_holds(
     module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch, state: int, torn: bool

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -60,3 +61,25 @@ def test_an_archive_as_it_was_is_listed_folder_by_folder(module: ModuleType, pas
         return json.dumps(listed[words])
 
     assert module.segments(module.files(ask, "archive", past=past)) == {"000000010000000000000002": 7}
+
+
+@pytest.mark.parametrize("has_history", [False, True])
+def test_a_repository_that_was_added_on_a_timeline_needs_no_history_of_it(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, has_history: bool
+) -> None:
+    start, stop = "000000020000000000000004", "000000020000000000000005"
+    backup = {"label": "20261129-120000F", "archive": {"start": start, "stop": stop}}
+    stanza = {"archive": [{"id": "17-1", "max": stop}], "backup": [backup]}
+    listed: dict[str, Any] = {f"0000000200000000/{name}-{'ab' * 20}.zst": {"time": 7} for name in (start, stop)}
+    listed |= {"00000002.history": {"time": 6}} if has_history else {}
+
+    def pgbackrest(_: str, *words: str) -> str:
+        if "repo-get" in words:
+            assert has_history, "pgBackRest ends with an error for what is not there"
+            return HISTORY
+        return json.dumps(listed if "repo-ls" in words else [stanza])
+
+    monkeypatch.setattr(module, "pgbackrest", pgbackrest)
+    seen = module.main("main", 2, 0, stop, "-")
+    assert (seen["error"], seen["history"]) == ("", HISTORY if has_history else "")
+    assert seen["reach"] == {"20261129-120000F": {"segment": stop, "time": 7, "newest": True}}

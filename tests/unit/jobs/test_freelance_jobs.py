@@ -46,7 +46,8 @@ def test_what_a_job_measured_joins_its_record_and_its_metrics(runner: Any) -> No
     assert left["last_success_timestamp_seconds"] == left["finished_timestamp_seconds"] > 0
     metrics = (runner.metrics_dir / "freelance_test_dump.prom").read_text(encoding="utf-8")
     assert 'freelance_test_rto_seconds{job="dump"} 2.5\n' in metrics
-    assert 'freelance_test_exit_status{job="dump"} 0\n' in metrics
+    for name in ("exit_status", "duration_seconds", "finished_timestamp_seconds", "bytes"):
+        assert f'freelance_test_{name}{{job="dump"}} {left[name]}\n' in metrics
 
 
 @pytest.mark.parametrize(

@@ -166,9 +166,12 @@ def left(job: str, hours: float | None) -> dict[str, Any]:
         # A platform of minutes: what did not come due yet is missing, and the full backup counts for all sets.
         (0, {"status": left("dump", 0)}, []),
         (9, {"status": left("dump", 48) | left("incr", 12)}, []),
-        (9, {"status": left("incr", 12.1)}, ["incr: last successful 12.1 h ago; at most 12"]),
-        (9, {"status": left("verify", None)}, ["verify: it has never succeeded"]),
-        (9, {"jobs_since": NOW - 49 * 3600}, ["diff: it has never succeeded", "dump: it has never succeeded"]),
+        (0, {"status": left("dump", 49)}, ["dump: last successful 49.0 h ago; at most 48"]),
+        # Of a job without any success its own age counts.
+        (9, {"status": left("verify", None)}, []),
+        (9, {"jobs_since": NOW - 49 * 3600}, ["dump: no host knows of a success, the job is 49.0 h old; at most 48"]),
+        # The sets of a host that is gone are still there, and count for more than what another one did long ago.
+        (9, {"status": left("full", 2000) | left("incr", 12.1)}, []),
         (40, {"status": left("incr", 1)}, ["repository 1: the newest incr is 42.0 h old; at most 12"]),
         (40, {"status": left("incr", 1), "jobs": ["full", "diff"]}, []),
     ],
@@ -190,11 +193,12 @@ def test_sets_and_jobs_that_are_older_than_their_limits_are_told_though_every_ru
 def test_backups_that_have_stopped_for_weeks_are_told_for_each_set_and_job() -> None:
     status = {job: left(job, 500)[job] for job in HOURS_MAX}
     problems = overview([look(status=status, jobs=[*HOURS_MAX])], now=NOW + 500 * 3600)["problems"]
+    sets = ("full", "diff", "incr")
     assert [problem.partition(" h ")[0] for problem in problems if problem.startswith("repo")] == [
-        f"repository 1: the newest {job} is 502.0" for job in ("full", "diff", "incr")
+        f"repository 1: the newest {job} is 502.0" for job in sets
     ]
-    assert [problem.partition(":")[0] for problem in problems if "last successful 1000.0 h ago" in problem] == [
-        *HOURS_MAX
+    assert [problem.partition(" h ")[0] for problem in problems if "last successful" in problem] == [
+        f"{job}: last successful {502.0 if job in sets else 1000.0}" for job in HOURS_MAX
     ]
     # Once each, also what is told of a repository besides its age.
     unreached = [{**INFO[0], "repo": [{"key": 1, "cipher": "none", "status": {"code": 99, "message": "down"}}]}]
@@ -203,6 +207,31 @@ def test_backups_that_have_stopped_for_weeks_are_told_for_each_set_and_job() -> 
     assert overview([look(info=None, error="timed out", jobs=["full"])])["problems"] == [
         "no host can ask the repository: db1: timed out"
     ]
+
+
+def test_what_a_full_backup_or_a_young_host_makes_good_is_told_of_nobody() -> None:
+    # Nobody can ask the repository: what hosts have left is all there is.
+    unasked = {"info": None, "error": "timed out", "jobs": ["full", "diff", "incr", "verify"]}
+    silent = "no host can ask the repository: db1: timed out"
+    old = NOW - 1000 * 3600
+    status = left("full", 10) | left("diff", 49) | left("incr", 300) | left("verify", 1)
+    assert overview([look(**unasked, jobs_since=old, status=status)])["problems"] == [silent]
+    status |= left("full", 20)
+    assert overview([look(**unasked, jobs_since=old, status=status)])["problems"] == [
+        silent,
+        "incr: last successful 20.0 h ago; at most 12",
+    ]
+    # The host that always acted was made anew: what others stood aside for is not due from their first day on.
+    hosts = [look(jobs=["verify"], jobs_since=old), look(jobs=["verify"], jobs_since=NOW - 3600)]
+    assert overview(hosts)["problems"] == []
+    assert overview(hosts[:1])["problems"] == [
+        "verify: no host knows of a success, the job is 1000.0 h old; at most 192"
+    ]
+    # A set of broken pages is no success.
+    info = copy.deepcopy(INFO)
+    info[0]["backup"][0]["error"] = True
+    told = overview([look(info=info, jobs=["incr"], jobs_since=old, status=left("incr", 13))])["problems"]
+    assert told[1:] == ["incr: last successful 13.0 h ago; at most 12"]
 
 
 def test_an_empty_stanza_restores_nothing() -> None:

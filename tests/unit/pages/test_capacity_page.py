@@ -210,6 +210,22 @@ def test_the_samples_of_a_day_become_one_with_the_highest_of_each_value(
     assert [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] == kept
 
 
+def test_a_day_keeps_what_its_last_hour_could_not_ask_of_the_server() -> None:
+    silent: dict[str, Any] = {"problems": [f"{freelance_capacity.SILENT}: {FAILURE}"]}
+    told: dict[str, Any] = {"databases": {"app": 5}, "tables": {"orders": 4}, "counters": {"1": [3, 9.0]}}
+    samples = [sample(1, counters={"1": [1, 1.0]})]
+    freelance_capacity.add(samples, sample(0.2, **told))
+    freelance_capacity.add(samples, sample(0.1, 7, **silent))
+    cost = {"calls": 2, "total_ms": 8.0, "slow": 0}
+    assert samples[-1] == sample(0.1, 7, **told, **silent, queries=cost)
+    # The answers of a server that was lost halfway through them go before.
+    freelance_capacity.add(samples, sample(0, databases={"app": 6}, **silent))
+    assert samples[-1] == sample(0, 7, **(told | {"databases": {"app": 6}}), **silent, queries=cost)
+    # The next day's queries are told, too.
+    freelance_capacity.add(samples, sample(-1, counters={"1": [4, 9.5]}))
+    assert samples[-1]["queries"] == {"calls": 1, "total_ms": 0.5, "slow": 0}
+
+
 def test_who_takes_a_sample_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "capacity.jsonl"
     arguments = ("db1", "write", str(file), "app", "0", "-", "/")

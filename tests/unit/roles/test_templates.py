@@ -69,14 +69,15 @@ def variables(role: Role, scenario_file: Path) -> dict[str, Any]:
     return {"ansible_managed": "Ansible managed", "ansible_host": ADDRESS, "ansible_check_mode": False, **values}
 
 
-def render(role: Role, path: Path, scenario_file: Path) -> str:
-    """The template's text."""
+def render(role: Role, path: Path, scenario_file: Path, **others: Any) -> str:
+    """The template's text, with other values than the scenario's."""
     loader = DataLoader()
     loader.set_basedir(str(role.path / "templates"))
     given = variables(role, scenario_file) | {
         "ansible_search_path": [str(role.path), str(role.path / "templates")],
         "role_path": str(role.path),
         "role_name": role.name,
+        **others,
     }
     templar = Templar(loader=loader, variables=given)
     return str(templar.template(trust_as_template(path.read_text())))
@@ -96,6 +97,27 @@ def test_a_template_renders_with_nothing_undefined(role: Role, path: Path, scena
         assert "Ansible managed" in text, "its first line is {{ ansible_managed | comment }}"
     assert "{{" not in text
     assert "{%" not in text
+
+
+@pytest.mark.parametrize(("key_type", "keys"), [({"key_type": "shared"}, 2), ({"key_type": "auto"}, 0), ({}, 0)])
+def test_a_bucket_is_kept_as_declared_and_the_instance_profile_signs_where_no_key_does(
+    key_type: dict[str, str], keys: int
+) -> None:
+    (role,) = (role for role in ROLES if role.name == "wal_archive")
+    bucket = {"type": "s3", "bucket": "kept", "region": "cn-north-1", "kms_key_arn": "arn:1", **key_type}
+    scenario_file = role.path / "molecule/alternative/molecule.yml"
+    template = role.path / "templates/pgbackrest.conf.j2"
+    lines = set(render(role, template, scenario_file, wal_archive_repositories=[bucket]).splitlines())
+    wanted = {
+        *("repo1-s3-endpoint=s3.cn-north-1.amazonaws.com.cn", "repo1-s3-kms-key-id=arn:1"),
+        *("repo1-bundle=y", "repo1-block=y"),
+        *("repo1-retention-full-type=time", "repo1-retention-full=30", "repo1-retention-diff=7"),
+        *("repo1-cipher-type=aes-256-cbc", "compress-type=zst", "compress-level=1", "process-max=3"),
+        *("archive-async=y", "archive-get-queue-max=256MiB", "spool-path=/var/spool/pgbackrest"),
+        f"repo1-s3-key-type={key_type.get('key_type', 'auto')}",
+    }
+    assert wanted - lines == set()
+    assert len([line for line in lines if line.startswith(("repo1-s3-key=", "repo1-s3-key-secret="))]) == keys
 
 
 def test_an_undefined_variable_is_a_failure(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 SECONDS_MAX = 300  # of one file, and of all that fail: each may have waited for an answer
 SECONDS_MIN = 60  # of a try: one of two repositories may take it while the other doesn't answer
-FAILURES_MAX = 3  # of a single repository: one that is away takes none of the others
+FAILURES_MAX = 3  # in a row, of a single repository: it may be away
 # Identifier, two versions, state (catalog/pg_control.h).
 PG_CONTROL = struct.Struct("=QIII")
 # Shutting down, in crash recovery, in production: the end of what a leader wrote is in no finished segment.
@@ -55,23 +55,26 @@ def torn(data_dir: Path) -> bool:
 def main(host: str, stanza: str, data_dir: Path, repositories: int) -> dict[str, Any]:
     """Archive all that waits."""
     names = waiting(data_dir / "pg_wal")
-    failed, skipped, seconds_left = list[str](), 0, float(SECONDS_MAX)
-    for name in names:
+    left, failed, in_a_row, seconds_left = names.copy(), list[str](), 0, float(SECONDS_MAX)
+    while left:
         # Not by their number where there are two repositories: one may refuse each at once while the other takes it.
-        enough = seconds_left <= 0 or (repositories == 1 and len(failed) >= FAILURES_MAX)
-        # The newest is tried in any case: a restore to the end asks for it.
-        if enough and name != names[-1]:
-            skipped += 1
-            continue
+        away = seconds_left <= 0 or (repositories == 1 and in_a_row >= FAILURES_MAX)
+        # The newest then tells: what else waits may have been refused for a reason of its own, and a restore to the end
+        # asks for it.
+        name = left.pop(-1 if away else 0)
         began = time.monotonic()
-        if said := push(stanza, data_dir / "pg_wal" / name, max(seconds_left, SECONDS_MIN)):
-            seconds_left -= time.monotonic() - began
-            failed.append(f"{name} could not be archived: {said}")
-        else:
+        if not (said := push(stanza, data_dir / "pg_wal" / name, max(seconds_left, SECONDS_MIN))):
+            in_a_row = 0
             ready = data_dir / f"pg_wal/archive_status/{name}.ready"
             with suppress(FileNotFoundError):  # a server that Patroni has lost still archives
                 ready.rename(ready.with_suffix(".done"))  # as PostgreSQL does
-    problems = [*failed[:1], *([f"{skipped} files were not tried"] if skipped else []), *failed[1:][-1:]]
+            continue
+        in_a_row += 1
+        seconds_left -= time.monotonic() - began
+        failed.append(f"{name} could not be archived: {said}")
+        if away:
+            break
+    problems = [*failed[:1], *([f"{len(left)} files were not tried"] if left else []), *failed[1:][-1:]]
     if found := torn(data_dir):
         problems.append("PostgreSQL was not shut down, and the end of its WAL was never archived: let it start once")
     segments = [name for name in names if re.fullmatch(r"[0-9A-F]{24}", name)]

@@ -93,16 +93,19 @@ def main(stanza: str, repository: str, timeline: int, awaited: str, as_of: str) 
         if held:
             folder = f"archive/{stanza}/{held[-1]['id']}"
             deadline = time.monotonic() + ARRIVAL_SECONDS_MAX
-            arrived = segments(files(ask, folder, past=past))
+            listed = files(ask, folder, past=past)
+            arrived = segments(listed)
             while not past and awaited not in ("-", *arrived) and time.monotonic() < deadline:
                 time.sleep(1)
-                arrived = segments(files(ask, folder, past=past))
+                listed = files(ask, folder, past=past)
+                arrived = segments(listed)
             seen["arrived"] = awaited in ("-", *arrived)
             # After the wait: a leader may just have begun a timeline of its own.
             seen["timeline"] = timeline or int(max(arrived, default=held[-1]["max"])[:8], 16)
-            if seen["timeline"] > 1:
-                history = f"{folder}/{seen['timeline']:08X}.history"
-                seen["history"] = ask("repo-get", history)
+            history = f"{seen['timeline']:08X}.history"
+            # A repository that was added on a timeline has none of it, and nothing from before.
+            if history in listed:
+                seen["history"] = ask("repo-get", f"{folder}/{history}")
             way = ends(seen["timeline"], seen["history"])
             newest = max((name for name in arrived if int(name[:8], 16) == seen["timeline"]), default="")
             for backup in stanzas[0]["backup"]:

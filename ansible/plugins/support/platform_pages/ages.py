@@ -30,10 +30,26 @@ def sets(info: Sequence[Mapping[str, Any]], job: str, hours_max: float, now: flo
     return problems or ([] if info else ["pgBackRest knows no stanza"])
 
 
-def success(job: str, outcomes: Iterable[Mapping[str, Any]], hours_max: float, now: float) -> list[str]:
-    """Judge when a job was last successful on whichever host."""
-    newest = max((each.get("last_success_timestamp_seconds") or 0 for each in outcomes), default=0)
-    if not newest:
-        return [f"{job}: it has never succeeded"]
-    age = (now - newest) / HOUR_S
-    return [f"{job}: last successful {age:.1f} h ago; at most {hours_max}"] if age > hours_max else []
+def of_sets(info: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Take each good set for its job's success: the host that made it may be gone, with all that it left."""
+    return [
+        {"job": backup["type"], "last_success_timestamp_seconds": backup["timestamp"]["stop"]}
+        for stanza in info
+        for backup in stanza["backup"]
+        if not backup.get("error")
+    ]
+
+
+def last_success(job: str, outcomes: Iterable[Mapping[str, Any]]) -> float:
+    """Return when a job, or one that is as good, was last successful on whichever host; 0 where none is known."""
+    good = [each for each in outcomes if each["job"] in AS_GOOD_AS.get(job, (job,))]
+    return max((each.get("last_success_timestamp_seconds") or 0 for each in good), default=0)
+
+
+def success(job: str, outcomes: Iterable[Mapping[str, Any]], since: float, hours_max: float, now: float) -> list[str]:
+    """Judge a job's last success. Where none is known, the job's own age counts: its newest host has it since then."""
+    newest = last_success(job, outcomes)
+    if (age := (now - (newest or since)) / HOUR_S) <= hours_max:
+        return []
+    told = f"last successful {age:.1f} h ago" if newest else f"no host knows of a success, the job is {age:.1f} h old"
+    return [f"{job}: {told}; at most {hours_max}"]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from platform_pages.ages import AS_GOOD_AS, HOUR_S, sets, success
+from platform_pages.ages import AS_GOOD_AS, of_sets, sets, success
 from platform_pages.drawing import LEFT, TOP, WARNING, Canvas, epoch, lasted, moment, size
 
 COLOURS = {"full": "#1b5e20", "diff": "#1565c0", "incr": "#6a1b9a", "dump": "#ef6c00"}
@@ -173,16 +173,16 @@ def _old(
     now: float,
     hours_max: Mapping[str, float],
 ) -> list[str]:
-    """Judge the ages of sets and jobs, as far as a host has the job; a job that is new has not come due yet."""
+    """Judge the ages of sets and jobs, as far as a host has the job."""
     problems = []
+    done = _outcomes(looks) + of_sets(info or [])
     for job, hours in hours_max.items():
-        having = [look for look in looks if job in look["jobs"]]
-        outcomes = [outcome for outcome in _outcomes(looks) if outcome["job"] == job]
-        deployed = min((look["jobs_since"] for look in having if look["jobs_since"]), default=now)
-        if having and info is not None and job in AS_GOOD_AS:
+        if not (having := [look for look in looks if job in look["jobs"]]):
+            continue
+        if info is not None and job in AS_GOOD_AS:
             problems += sets(info, job, hours, now)
-        if having and (outcomes or now - deployed > hours * HOUR_S):
-            problems += success(job, outcomes, hours, now)
+        since = max((look["jobs_since"] for look in having if look["jobs_since"]), default=now)
+        problems += success(job, done, since, hours, now)
     return problems
 
 

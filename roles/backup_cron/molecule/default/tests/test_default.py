@@ -1,5 +1,6 @@
 """The jobs are run for real: what they leave can be restored, and a failure is seen."""
 
+import email.policy
 import json
 import re
 import time
@@ -10,6 +11,7 @@ STATUS = "/var/lib/freelance-backup"
 METRICS = "/var/lib/prometheus/node-exporter"
 DUMPS = "/var/backups/postgresql"
 MEMBERS = "/etc/members.json"
+MAIL = "/var/lib/postgresql/mail"
 FULL = "full_backup_shop_*.dump"
 NAMES = {"globals": "sql", "schema_shop": "sql", "full_backup_shop": "dump"}
 
@@ -229,9 +231,12 @@ def test_a_missed_backup_that_the_repository_holds_since_is_not_taken_again(as_p
 
 
 def test_the_node_exporter_can_read_the_outcome(host, job):
-    job("dump")
+    _, outcome = job("dump")
     metrics = host.run(f"sudo -u nobody cat {METRICS}/freelance_backup_dump.prom").stdout
     assert 'freelance_backup_exit_status{job="dump"} 0' in metrics
+    for name in ("duration_seconds", "bytes"):
+        assert outcome[name] > 0
+        assert f'freelance_backup_{name}{{job="dump"}} {outcome[name]}' in metrics.splitlines()
     assert 'freelance_backup_last_success_timestamp_seconds{job="dump"} 1' in metrics
 
 
@@ -239,12 +244,17 @@ def test_a_failure_is_told_with_the_tools_own_words_and_removes_nothing(host, as
     job("dump")
     before = host.check_output(f"ls {DUMPS}")
     as_postgres(f"touch -d '40 days ago' {DUMPS}/globals_20200101_020000.sql")
+    host.run_test(f"rm -f {MAIL}")
     try:
         as_postgres("psql -qc 'alter database shop rename to away'")
         done, outcome = job("dump")
         assert done.rc == outcome["exit_status"] != 0
         assert outcome["last_success_timestamp_seconds"] > 0
         assert 'database "shop" does not exist' in host.run("journalctl -t freelance-backup -n 20").stdout
+        mail = email.message_from_string(host.file(MAIL).content_string, policy=email.policy.default)
+        assert mail["To"] == "operators@example.test, second@example.test"
+        assert mail["Subject"] == f"freelance-backup: dump failed on {outcome['host']}"
+        assert 'database "shop" does not exist' in mail.get_content()
         assert host.file(f"{DUMPS}/globals_20200101_020000.sql").exists
     finally:
         as_postgres("psql -qc 'alter database away rename to shop'")

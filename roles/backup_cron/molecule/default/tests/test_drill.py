@@ -90,6 +90,22 @@ def test_a_restore_is_rehearsed_and_measured(host, backup, marker, drill, ask):
     )
 
 
+def test_an_index_that_misses_rows_of_its_table_is_named(backup, marker, drill, as_postgres):  # noqa: ARG001 - is there
+    """An index on what a function makes of the rows, which makes something else of them since."""
+    function = "create or replace function marked(int) returns int immutable language sql as $$ select {} $$"
+    statements = [function.format("$1"), "create index misled on goods (marked(answer))", function.format("$1 + 1")]
+    made = as_postgres("psql -q -v ON_ERROR_STOP=1 shop " + " ".join(f"-c '{text}'" for text in statements))
+    assert made.rc == 0, made.stderr
+    try:
+        marker()
+        done, record = drill()
+    finally:
+        as_postgres("psql -q shop -c 'drop function marked cascade'")
+    assert (done.rc == 0, record["ok"], "amcheck" in record["checks"]) == (False, False, False)
+    assert "/pg_amcheck ended with exit status 2" in record["reason"], record["reason"]
+    assert 'lacks matching index tuple within index "misled"' in record["reason"]
+
+
 def test_a_file_of_the_backup_that_is_damaged_is_named(host, backup, marker, drill, damage):
     marker()
     file = host.check_output(f"find {backup}/pg_data/base -name '*.gz' -size +8k | sort | head -1")

@@ -19,6 +19,14 @@ def test_no_setting_is_unknown_to_pgbackrest(host):
     assert (said.rc, "WARN" in said.stdout + said.stderr) == (0, False), said.stdout + said.stderr
 
 
+def test_each_bucket_is_kept_as_declared_and_sent_to_apart_from_the_server(host):
+    lines = set(host.file(CONFIG).content_string.splitlines())
+    assert {"archive-async=y", "archive-get-queue-max=256MiB", "process-max=3"} <= lines
+    kept = {"bundle=y", "block=y", "retention-full-type=time", "retention-full=30", "retention-diff=7"}
+    kept |= {"cipher-type=aes-256-cbc"}
+    assert {f"repo{number}-{line}" for number in (1, 2) for line in kept} | {"compress-type=zst"} <= lines
+
+
 def test_what_lies_in_each_bucket_is_encrypted_twice_with_its_own_key(host):
     for number, key in enumerate(("cn-north-1:123456789012:key/0a1b", "cn-northwest-1:123456789012:key/2c3d"), start=1):
         assert pgbackrest(host, f"--repo={number} repo-ls --filter=backup.info backup/main").stdout.strip()
@@ -121,6 +129,22 @@ def test_a_load_that_a_run_was_kept_from_is_made_up_for(host, path, restarts):
     assert "changed=2" in mended.stdout, mended.stdout  # what was found, and its handler
     assert (host.check_output("systemctl show -P MainPID pgbackrest") != before) == restarts
     assert "changed=0" in play("--check").stdout
+
+
+def test_a_passphrase_that_the_buckets_were_not_made_with_is_refused_before_it_lands(host, tmp_path):
+    given, wrong = tmp_path / "wrong.json", "another-of-this-scenario-0123456789"
+    given.write_text(json.dumps({"wal_archive_cipher_passphrase": wrong}))
+    before = host.file(CONFIG).sha256sum
+    for options in ([], ["--check"]):
+        refused = play("-e", f"@{given}", *options)
+        said = " ".join((refused.stdout + refused.stderr).split())
+        assert refused.returncode != 0
+        assert "in freelance-backup, freelance-second does not open with this configuration, which was not inst" in said
+        assert "If wal_archive_cipher_passphrase changed, put the one back" in said
+        assert wrong not in said
+    assert wrong not in host.check_output("journalctl --no-pager | grep -v 'sudo\\['")
+    assert host.file(CONFIG).sha256sum == before
+    assert pgbackrest(host, "check").rc == 0
 
 
 def test_the_repositories_of_another_cluster_are_refused_and_left_alone(host):

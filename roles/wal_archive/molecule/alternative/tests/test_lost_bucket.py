@@ -1,6 +1,6 @@
 """One of the two buckets is lost: it is closed, and is left out; or it is empty, and the data are gone with it.
 
-In this order: what was left out lacks WAL, until it is made anew.
+In this order: what was left out lacks WAL, until it is made anew; and the last ones begin without any stanza.
 """
 
 import json
@@ -16,9 +16,38 @@ from test_archive import wait_until
 
 CONVERGE = "molecule/alternative/converge.yml"
 DATA = "/var/lib/postgresql/17/main"
-# What the server refuses as where a region, a key or an account is gone.
-CLOSE = "sed -i 's|location / {|location /freelance-backup { return 403; } &|' /etc/nginx/conf.d/s3.conf"
-OPEN = "sed -i 's|location /freelance-backup { return 403; } ||' /etc/nginx/conf.d/s3.conf"
+# What the server refuses as where a region, a key or an account is gone, or as where a bucket may be read alone.
+ANSWER = "sed -i.open 's|location / {|location /freelance-backup { %s } &|' /etc/nginx/conf.d/s3.conf"
+CLOSE = ANSWER % "return 403;"
+CLOSE_TO_WRITERS = ANSWER % (
+    "if ($request_method = PUT) { return 403; } proxy_pass http://127.0.0.1:5000; proxy_set_header Host $http_host;"
+)
+OPEN = "mv /etc/nginx/conf.d/s3.conf.open /etc/nginx/conf.d/s3.conf"
+# Gives a control file another identifier and the numbers of PostgreSQL 16, of its format and its catalog.
+AGE = """\
+import pathlib, struct, sys
+path, identifier, numbers = pathlib.Path(sys.argv[1]), 16, (1300, 202307071)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    return crc ^ 0xFFFFFFFF
+
+
+def stored(end):
+    return struct.unpack_from("<I", data, end)[0]
+
+
+data = bytearray(path.read_bytes())
+(end,) = [end for end in range(16, 512, 4) if stored(end) == crc32c(data[:end])]
+struct.pack_into("<QII", data, 0, identifier, *numbers)
+struct.pack_into("<I", data, end, crc32c(data[:end]))
+path.write_bytes(data)
+"""
 
 
 def psql(host, *statements):
@@ -68,6 +97,20 @@ def look(host, repository, as_of):
     script = (playbooks / "plugins/support/cluster_restore/look_at_repository.py").read_text("utf-8")
     host.run_test(f"cat > /root/look.py <<'END'\n{script}END")
     return json.loads(host.check_output(f"python3 /root/look.py main {repository} 0 - '{as_of or '-'}'"))
+
+
+def test_no_play_ends_before_a_segment_has_arrived_in_each_bucket(host):
+    host.run_test(f"{CLOSE_TO_WRITERS} && systemctl reload nginx")
+    try:
+        began = "Start PostgreSQL, as Patroni does on the platform"
+        limit = "wal_archive_arrival_timeout_seconds=2"
+        played = play("--start-at-task", began, "-e", limit, playbook=CONVERGE)
+    finally:
+        host.run_test(f"{OPEN} && systemctl reload nginx")
+    said = played.stdout + played.stderr
+    assert (played.returncode != 0, "Force a segment and wait until each" in said) == (True, True), said[-3000:]
+    assert "was not archived before the 2000ms timeout" in said, said[-3000:]
+    assert pgbackrest(host, "check").rc == 0
 
 
 def test_what_waits_for_a_closed_bucket_is_archived_once_it_is_left_out(host):
@@ -125,7 +168,7 @@ def test_all_data_and_the_first_bucket_are_lost_and_come_back(host, repository, 
 
 
 def test_what_a_foreign_stanza_is_refused_with_leaves_the_dumps_that_were_shipped(host):
-    """The last one: it deletes the stanza, beside a server that runs."""
+    """It deletes the stanza, beside a server that runs."""
     for number in (1, 2):
         assert pgbackrest(host, f"--repo={number} repo-put freelance-dumps/main/kept.dump </etc/hostname").rc == 0
     for words in ("stop", "--repo=1 --force stanza-delete", "stop", "--repo=2 --force stanza-delete", "start"):
@@ -134,3 +177,23 @@ def test_what_a_foreign_stanza_is_refused_with_leaves_the_dumps_that_were_shippe
     assert (info(host)["db"], info(host)["backup"]) == ([], [])
     for number in (1, 2):
         assert "kept.dump" in pgbackrest(host, f"--repo={number} repo-ls freelance-dumps/main").stdout.split()
+
+
+def test_a_stanza_of_an_older_major_version_is_taken_along(host):
+    """Debian has no PostgreSQL 16 beside 17: pgBackRest reads the version in a control file, which is made up."""
+    host.run_test("install -d -o postgres -m 700 /var/cache/old /var/cache/old/global")
+    host.run_test(f"install -o postgres -m 600 {DATA}/global/pg_control /var/cache/old/global/pg_control")
+    host.run_test(f"python3 - /var/cache/old/global/pg_control <<'END'\n{AGE}END")
+    made = pgbackrest(host, "--no-online --pg1-path=/var/cache/old stanza-create")
+    assert made.rc == 0, made.stdout + made.stderr
+    old = [(number, 1, "16") for number in (1, 2)]
+    assert [(found["repo-key"], found["id"], found["version"]) for found in info(host)["db"]] == old
+
+    converge()
+    held = info(host)
+    both = sorted([*old, (1, 2, "17"), (2, 2, "17")])
+    assert [(found["repo-key"], found["id"], found["version"]) for found in held["db"]] == both
+    new = [{"id": 2, "repo-key": number} for number in (1, 2)]
+    assert [found["database"] for found in held["backup"]] == new
+    assert [found["database"] for found in held["archive"] if found["max"]] == new
+    assert "changed=0" in converge()

@@ -1,6 +1,7 @@
 """In each repository, of whatever type: a segment arrives, a backup exists, a restore brings the rows back."""
 
 import json
+import re
 import time
 
 import pytest
@@ -49,6 +50,9 @@ def test_a_new_segment_arrives_in_each_repository(postgres, info, repositories):
 
     wait_until(arrived)
     assert int(postgres("psql -qtAc 'select archived_count from pg_stat_archiver'")) > 0
+    # Whoever sends what waits in the spool, apart from the server's own call, keeps a log.
+    sent = postgres("cat /var/log/pgbackrest/main-archive-push-async.log")
+    assert re.search(rf"push \d+ WAL file\(s\) to archive: .*{segment}", sent), sent[-2000:]
 
 
 def test_an_encrypted_full_backup_exists_in_each_repository(info, repositories):

@@ -6,3 +6,8 @@ testinfra_hosts = ["ansible://database"]
 def test_another_stanza_is_refused_by_the_repository(host):
     refused = host.run("cd / && sudo -u postgres pgbackrest --stanza=other info")
     assert "access denied" in refused.stdout, refused.stdout + refused.stderr
+
+
+def test_segments_are_sent_apart_from_the_server_and_fetched_ahead(host):
+    lines = set(host.file("/etc/pgbackrest/pgbackrest.conf").content_string.splitlines())
+    assert {"archive-async=y", "archive-get-queue-max=256MiB", "process-max=2", "compress-type=zst"} <= lines
