@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import adhoc, podman
+from lab import adhoc, aptcache, image, podman
 from lab.paths import NETWORKS, ROOT, STATE
 from lab.shell import run
 from tests.host.environment import Environment
@@ -250,6 +250,8 @@ def write_inventory(folder: Path, databases: Mapping[str, str], store: str) -> A
 @contextmanager
 def cluster(folder: Path) -> Iterator[Apart]:
     """Make the cluster with a backup in each bucket; its hosts are gone afterwards."""
+    aptcache.up()
+    image.build_packages_layer()  # `make up` needs none
     every = [*DATABASES, STORE]
     adhoc.destroy(NETWORK, every)  # of a run that was killed: addresses are given in this order
     try:
