@@ -18,7 +18,7 @@ from typing import Any
 
 SECONDS_MAX = 300  # of one file, and of all that fail: each may have waited for an answer
 SECONDS_MIN = 60  # of a try: one of two repositories may take it while the other doesn't answer
-FAILURES_MAX = 3  # in a row, of a single repository: it may be away
+FAILURES_MAX = 2  # in a row, of a single repository: it may be away
 # Identifier, two versions, state (catalog/pg_control.h).
 PG_CONTROL = struct.Struct("=QIII")
 # Shutting down, in crash recovery, in production: the end of what a leader wrote is in no finished segment.
@@ -28,7 +28,7 @@ TORN = (3, 4, 6)
 def push(stanza: str, path: Path, seconds_max: float) -> str:
     """Archive one file; return what pgBackRest complains of, empty when it was taken."""
     command = ["runuser", "-u", "postgres", "--", "env", "-C", "/", "pgbackrest", f"--stanza={stanza}"]
-    command += ["--no-archive-async", "--io-timeout=15", "archive-push", str(path)]
+    command += ["--no-archive-async", "--io-timeout=10", "archive-push", str(path)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds_max, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
