@@ -110,7 +110,13 @@ def purge(folder: str = "") -> None:
     """Delete for good all that lies in the first bucket, or in a folder of it, with its versions."""
     listed = ask_first("", f"'{FIRST}?versions&prefix={folder}'")
     gone = ask_first("--request DELETE", f"{FIRST}/@")
-    on_store(f"""while keys=$({listed} | {VERSIONS}); do xargs -I@ {gone} <<< "$keys"; done""")
+    on_store(f"""
+    while true; do
+      found=$({listed})
+      keys=$({VERSIONS} <<< "$found") || break
+      xargs -I@ {gone} <<< "$keys"
+    done
+    """)
 
 
 def lab_contract() -> dict[str, Any]:

@@ -222,7 +222,8 @@ def _plan(look: Mapping[str, Any], request: Mapping[str, Any], plan: dict[str, A
             f"--set={chosen['label']}",
             f"--type={'default' if kind == 'latest' else kind}",
             *action,
-            f"--target-timeline={timeline}",
+            # A number wants its history, which a repository that was added on this timeline does not hold.
+            f"--target-timeline={timeline if timeline == 1 or look['history'] else 'current'}",
             # pgBackRest hands it on to what fetches WAL.
             *([f"--repo-target-time={request['repository_time']}"] if request["repository_time"] else []),
         ],

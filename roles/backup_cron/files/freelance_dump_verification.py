@@ -32,24 +32,28 @@ def server_programs(config: Config) -> Path:
     return Path(f"/usr/lib/postgresql/{major_of(superuser(config))}/bin")
 
 
+def remove_server(config: Config) -> None:
+    """End a scratch server and remove its folder, where there is one: a verification that was killed has left it."""
+    folder = Path(config.scratch_dir) / SERVER
+    if not folder.exists():
+        return
+    control = [str(server_programs(config) / "pg_ctl"), f"--pgdata={folder / 'data'}"]
+    try:
+        run_tool([*control, "status"])
+    except JobError:
+        pass  # none runs: 3, or was ever made: 4
+    else:
+        run_tool([*control, "--wait", "--mode=immediate", "stop"])
+    shutil.rmtree(folder)
+
+
 @contextmanager
 def scratch_server(config: Config) -> Iterator[list[str]]:
     """Run a server of its own in a scratch folder, reached by its socket alone; gone afterwards, however it goes."""
     folder = Path(config.scratch_dir) / SERVER
     programs = server_programs(config)
     control = [str(programs / "pg_ctl"), f"--pgdata={folder / 'data'}"]
-
-    def remove() -> None:
-        try:
-            run_tool([*control, "status"])
-        except JobError:
-            pass  # none runs: 3, or was ever made: 4
-        else:
-            run_tool([*control, "--wait", "--mode=immediate", "stop"])
-        if folder.exists():
-            shutil.rmtree(folder)
-
-    remove()
+    remove_server(config)
     folder.mkdir(mode=0o700)
     settings = {
         "archive_mode": "off",
@@ -72,7 +76,7 @@ def scratch_server(config: Config) -> Iterator[list[str]]:
         run_tool([*control, "--wait", f"--log={folder / 'log'}", "start"])
         yield [f"--host={folder}", "--port=5432", "--username=postgres", "--no-password"]
     finally:
-        remove()
+        remove_server(config)
 
 
 def look_as_a_drill_does(config: Config, dump: Dump, folder: Path) -> dict[str, float | str]:
@@ -100,9 +104,7 @@ def look_as_a_drill_does(config: Config, dump: Dump, folder: Path) -> dict[str, 
 def verify(config: Config, dump: Dump, globals_path: Path | None, *, check: bool = False) -> dict[str, float | str]:
     """Restore a dump into a scratch server, check what came of it, remove it again."""
     scratch = Path(config.scratch_dir)
-    # A verification that was killed has left its server, which goes first.
-    left = sum(path.lstat().st_size for path in (scratch / SERVER).rglob("*"))
-    refuse_without_room(config, dump, scratch, coming=left)
+    refuse_without_room(config, dump, scratch)
     if check:
         return {}
     started = time.monotonic()

@@ -23,7 +23,7 @@ sys.path += ["/usr/local/lib/freelance-backup", "/usr/local/lib/freelance-jobs"]
 
 from freelance_dump_files import find, globals_of, look, took
 from freelance_dump_targets import restore_beside, restore_cluster
-from freelance_dump_verification import verify
+from freelance_dump_verification import remove_server, verify
 from freelance_dumps import Config
 from freelance_jobs import JobError, log
 from freelance_shipping import GIVEN
@@ -49,8 +49,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def work(config: Config, arguments: argparse.Namespace) -> Mapping[str, float | str]:
     """Find the files and do what was asked."""
+    # Of one that was killed, before anything is asked of the room that it takes: also where only a check is asked for.
     for leftover in Path(config.scratch_dir).glob("fetched.*"):
         shutil.rmtree(leftover)
+    remove_server(config)
     with tempfile.TemporaryDirectory(dir=config.scratch_dir, prefix="fetched.") as name:
         folder = Path(name)
         dump = look(config, find(config, arguments.dump, folder))

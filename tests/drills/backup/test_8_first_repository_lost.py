@@ -70,6 +70,7 @@ def work(two: Apart, measure: Measure) -> None:
     started = time.monotonic()
     two.job(acting, "dump")
     two.job(leader, "marker")
+    two.job(acting, "diff")
     two.job(acting, "incr")
     said = two.on(acting, f"awk '{LAST_BACKUP}' /var/log/pgbackrest/main-backup.log")
     assert "replay on the standby reached" in said, f"{acting}: the backup was not read from a replica:\n{said}"

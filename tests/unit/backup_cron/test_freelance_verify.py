@@ -114,14 +114,20 @@ def test_verification_compares_the_tables_with_those_that_the_dump_names(
     assert verification.verify(config, dump, roles)["tables"] == 1
 
 
-def test_the_room_that_a_killed_verification_takes_counts_as_free(
-    config: Any, dump: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("runs", [False, True])
+def test_what_a_killed_verification_left_is_gone_before_room_is_asked_for(
+    config: Any, tools: Programs, monkeypatch: pytest.MonkeyPatch, runs: bool
 ) -> None:
-    left = Path(config.scratch_dir, verification.SERVER, "data")
-    left.mkdir(parents=True)
-    (left / "table").write_bytes(b"x" * 5000)
-    free: list[int] = []
-    monkeypatch.setattr(verification, "refuse_without_room", lambda *_, coming: free.append(coming))
-    assert verification.verify(config, dump, None, check=True) == {}
-    assert free[0] >= 5000
-    assert (left / "table").exists()
+    program: Any = importlib.import_module("freelance_restore")
+    left = Path(config.scratch_dir, verification.SERVER)
+    (left / "data").mkdir(parents=True)
+    tools.fails = "" if runs else "status"
+
+    def find(*_: Any) -> None:
+        assert not left.exists()
+        raise files.JobError("no room for what is fetched")
+
+    monkeypatch.setattr(program, "find", find)
+    with pytest.raises(files.JobError, match="no room"):
+        program.work(config, program.parse(["verify", "yesterday.dump"]))
+    assert bool(tools.did("--mode=immediate stop")) == runs

@@ -63,23 +63,41 @@ def test_an_archive_as_it_was_is_listed_folder_by_folder(module: ModuleType, pas
     assert module.segments(module.files(ask, "archive", past=past)) == {"000000010000000000000002": 7}
 
 
-@pytest.mark.parametrize("has_history", [False, True])
-def test_a_repository_that_was_added_on_a_timeline_needs_no_history_of_it(
-    module: ModuleType, monkeypatch: pytest.MonkeyPatch, has_history: bool
+# The one set is whole within its timeline; timeline 2 goes on from it where it is of timeline 1.
+MISSING = "unable to open 00000002.history"
+ON_FIRST, ON_SECOND = [f"{1:08X}{0:08X}{place:08X}" for place in (2, 3)], [f"{2:08X}{0:08X}{4:08X}"]
+
+
+@pytest.mark.parametrize("as_of", ["-", "2026-11-29 12:00:00+00"])
+@pytest.mark.parametrize(
+    ("names", "has_history"),
+    # Added on timeline 2, a repository never got its history; with segments of timeline 1 it had one, and lost it.
+    [([*ON_FIRST, *ON_SECOND], True), (ON_SECOND, False), ([*ON_FIRST, *ON_SECOND], False)],
+)
+def test_the_history_of_a_timeline_is_wanted_where_there_was_one_before(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, as_of: str, names: list[str], has_history: bool
 ) -> None:
-    start, stop = "000000020000000000000004", "000000020000000000000005"
-    backup = {"label": "20261129-120000F", "archive": {"start": start, "stop": stop}}
-    stanza = {"archive": [{"id": "17-1", "max": stop}], "backup": [backup]}
-    listed: dict[str, Any] = {f"0000000200000000/{name}-{'ab' * 20}.zst": {"time": 7} for name in (start, stop)}
-    listed |= {"00000002.history": {"time": 6}} if has_history else {}
+    backup = {"label": "20261129-120000F", "archive": {"start": names[0], "stop": names[0]}}
+    stanza = {"archive": [{"id": "17-1", "max": names[-1]}], "backup": [backup]}
+    inner: dict[str, dict[str, Any]] = {}
+    for name in names:
+        inner.setdefault(name[:16], {})[f"{name}-{'ab' * 20}.zst"] = {"type": "file", "time": 7}
+    top: dict[str, Any] = {".": {"type": "path"}, **{folder: {"type": "path"} for folder in inner}}
+    top |= {"00000002.history": {"type": "file", "time": 6}} if has_history else {}
+    nested = {f"{folder}/{name}": entry for folder, found in inner.items() for name, entry in found.items()}
 
     def pgbackrest(_: str, *words: str) -> str:
+        assert (f"--repo-target-time={as_of}" in words) == (as_of != "-")
         if "repo-get" in words:
-            assert has_history, "pgBackRest ends with an error for what is not there"
+            if not has_history:
+                raise module.RefusedError(MISSING)
             return HISTORY
-        return json.dumps(listed if "repo-ls" in words else [stanza])
+        if "info" in words:
+            return json.dumps([stanza])
+        return json.dumps({**top, **nested} if "--recurse" in words else inner.get(words[-1][-16:], top))
 
     monkeypatch.setattr(module, "pgbackrest", pgbackrest)
-    seen = module.main("main", 2, 0, stop, "-")
-    assert (seen["error"], seen["history"]) == ("", HISTORY if has_history else "")
-    assert seen["reach"] == {"20261129-120000F": {"segment": stop, "time": 7, "newest": True}}
+    seen = module.main("main", 2, 0, names[-1], as_of)
+    lost = not has_history and names != ON_SECOND
+    assert (seen["error"], seen["history"]) == (MISSING if lost else "", HISTORY if has_history else "")
+    assert [end["segment"] for end in seen["reach"].values()] == ([] if lost else [names[-1]])

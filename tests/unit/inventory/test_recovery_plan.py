@@ -138,6 +138,13 @@ def test_a_set_of_a_branch_that_was_left_is_not_offered(module: ModuleType) -> N
     assert (found["sets"], found["set"]) == (["old"], "old")
 
 
+def test_a_timeline_whose_history_a_repository_never_got_is_that_of_its_sets(module: ModuleType) -> None:
+    sets = info(backup("new", SECOND, "0/A000050", timeline=2))
+    found = plan(module, "latest", info=sets, timeline=2, reach={"new": REACH["new"]})
+    assert (found["problem"], found["set"]) == ("", "new")
+    assert "--target-timeline=current" in found["arguments"]
+
+
 def test_what_is_refused_inside_a_window_tells_the_window(module: ModuleType) -> None:
     problem = plan(module, "time", "2030-01-01 00:00:00+00:00")["problem"]
     assert "The window is 2026-11-29 03:30:04+00 to 2026-11-29 04:40:04+00 (WAL 0/6000050 to 0/F000000)" in problem

@@ -67,11 +67,12 @@ def files(ask: Callable[..., str], folder: str, *, past: bool) -> dict[str, Any]
         return listed
     # pgBackRest fails on a list of more than a thousand versions: https://github.com/pgbackrest/pgbackrest/issues/2854
     folders = [name for name, entry in listed.items() if entry["type"] == "path" and name != "."]
-    return {
+    inside = {
         f"{inner}/{name}": entry
         for inner in folders
         for name, entry in json.loads(ask("--output=json", "repo-ls", f"{folder}/{inner}")).items()
     }
+    return {**listed, **inside}
 
 
 def segments(listed: Mapping[str, Any]) -> dict[str, float]:
@@ -103,8 +104,9 @@ def main(stanza: str, repository: str, timeline: int, awaited: str, as_of: str) 
             # After the wait: a leader may just have begun a timeline of its own.
             seen["timeline"] = timeline or int(max(arrived, default=held[-1]["max"])[:8], 16)
             history = f"{seen['timeline']:08X}.history"
-            # A repository that was added on a timeline has none of it, and nothing from before.
-            if history in listed:
+            known = (*arrived, *(backup["archive"]["start"] for backup in stanzas[0]["backup"]))
+            # A repository that was added on a timeline has none of it, and nothing from before. Else it was lost.
+            if history in listed or any(int(name[:8], 16) < seen["timeline"] for name in known):
                 seen["history"] = ask("repo-get", f"{folder}/{history}")
             way = ends(seen["timeline"], seen["history"])
             newest = max((name for name in arrived if int(name[:8], 16) == seen["timeline"]), default="")
