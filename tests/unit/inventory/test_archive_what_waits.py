@@ -139,6 +139,18 @@ def test_a_single_repository_that_takes_the_newest_is_asked_for_the_others(
     } == set(refused)
 
 
+@pytest.mark.parametrize(("locked", "said"), [(3, ""), (100, "[050]: is locked")])
+def test_another_host_that_archives_is_waited_for(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, locked: int, said: str
+) -> None:
+    answers = [Mock(returncode=50, stdout=b"", stderr=b"[050]: is locked")] * locked
+    run = Mock(side_effect=[*answers, Mock(returncode=0)])
+    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(module, "time", Mock(monotonic=Mock(side_effect=count())))
+    assert module.push("main", Path(FIRST), 300) == said
+    assert run.call_count == min(locked, 60) + 1 - bool(said)
+
+
 @pytest.mark.parametrize(("state", "torn"), [(SHUT_DOWN, False), (IN_RECOVERY, False), (IN_PRODUCTION, True)])
 def test_a_leader_that_was_not_shut_down_has_an_end_that_no_archive_holds(
     module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch, state: int, torn: bool

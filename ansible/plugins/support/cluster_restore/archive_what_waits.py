@@ -18,6 +18,7 @@ from typing import Any
 
 SECONDS_MAX = 300  # of one file, and of all that fail: each may have waited for an answer
 SECONDS_MIN = 60  # of a try: one of two repositories may take it while the other doesn't answer
+LOCKED, LOCKED_SECONDS_MAX = 50, 60  # exit status of pgBackRest where another host's archiver is at work there
 FAILURES_MAX = 2  # in a row, of a single repository: it may be away
 # Identifier, two versions, state (catalog/pg_control.h).
 PG_CONTROL = struct.Struct("=QIII")
@@ -29,8 +30,12 @@ def push(stanza: str, path: Path, seconds_max: float) -> str:
     """Archive one file; return what pgBackRest complains of, empty when it was taken."""
     command = ["runuser", "-u", "postgres", "--", "env", "-C", "/", "pgbackrest", f"--stanza={stanza}"]
     command += ["--no-archive-async", "--io-timeout=10", "archive-push", str(path)]
+    began = time.monotonic()
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds_max, check=False)
+        while done.returncode == LOCKED and time.monotonic() < began + LOCKED_SECONDS_MAX:
+            time.sleep(1)
+            done = subprocess.run(command, capture_output=True, timeout=seconds_max, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     said = (done.stderr or done.stdout).decode(errors="replace")
