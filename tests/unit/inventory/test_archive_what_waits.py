@@ -139,12 +139,12 @@ def test_a_single_repository_that_takes_the_newest_is_asked_for_the_others(
     } == set(refused)
 
 
-@pytest.mark.parametrize(("locked", "said"), [(3, ""), (100, "[050]: is locked")])
+@pytest.mark.parametrize(("locked", "said"), [(3, ""), (100, "[103]: repo1: [LockAcquireError]")])
 def test_another_host_that_archives_is_waited_for(
     module: ModuleType, monkeypatch: pytest.MonkeyPatch, locked: int, said: str
 ) -> None:
-    answers = [Mock(returncode=50, stdout=b"", stderr=b"[050]: is locked")] * locked
-    run = Mock(side_effect=[*answers, Mock(returncode=0)])
+    answers = [Mock(returncode=103, stdout=b"", stderr=b"[103]: repo1: [LockAcquireError]")] * locked
+    run = Mock(side_effect=[*answers, Mock(returncode=0, stdout=b"", stderr=b"")])
     monkeypatch.setattr(module.subprocess, "run", run)
     monkeypatch.setattr(module, "time", Mock(monotonic=Mock(side_effect=count())))
     assert module.push("main", Path(FIRST), 300) == said

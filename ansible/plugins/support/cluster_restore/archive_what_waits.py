@@ -18,7 +18,7 @@ from typing import Any
 
 SECONDS_MAX = 300  # of one file, and of all that fail: each may have waited for an answer
 SECONDS_MIN = 60  # of a try: one of two repositories may take it while the other doesn't answer
-LOCKED, LOCKED_SECONDS_MAX = 50, 60  # exit status of pgBackRest where another host's archiver is at work there
+LOCKED, LOCKED_SECONDS_MAX = b"LockAcquireError", 60  # where another host's archiver is at work on a repository host
 FAILURES_MAX = 2  # in a row, of a single repository: it may be away
 # Identifier, two versions, state (catalog/pg_control.h).
 PG_CONTROL = struct.Struct("=QIII")
@@ -33,7 +33,7 @@ def push(stanza: str, path: Path, seconds_max: float) -> str:
     began = time.monotonic()
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds_max, check=False)
-        while done.returncode == LOCKED and time.monotonic() < began + LOCKED_SECONDS_MAX:
+        while LOCKED in done.stderr + done.stdout and time.monotonic() < began + LOCKED_SECONDS_MAX:
             time.sleep(1)
             done = subprocess.run(command, capture_output=True, timeout=seconds_max, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
