@@ -16,13 +16,12 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from freelance_drill_server import Scratch, Server
-from freelance_dumps import Config
+from freelance_dumps import RESERVE_PERCENT, Config
 from freelance_jobs import JobError, write
 from freelance_markers import Marker, Socket, read_markers
 from freelance_physical import named_damage, pgbackrest
 
 RECORD = "drill-record.json"
-RESERVE_PERCENT = 10  # of the volume, which the live server may be on
 ARCHIVED_SECONDS_MAX = 120
 MARKER_SECONDS_MAX = 3600  # one is written every few minutes
 POLL_SECONDS = 2.0

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from freelance_drill import RESERVE_PERCENT
-from freelance_dumps import NAME, TOOK, Config, local
+from freelance_dumps import NAME, RESERVE_PERCENT, TOOK, Config, local
 from freelance_jobs import JobError, run_tool
 from freelance_shipping import fetch, streamed
 

@@ -18,6 +18,7 @@ from freelance_jobs import JobError, log, run_tool
 NAME = re.compile(r"(?P<what>(?:full_backup|schema)_.+|globals)_(?P<when>\d{8}_\d{6})(?P<form>\.dump|\.sql|\.sql\.gz)")
 # Longer than any migration of ours may hold a table; without it pg_dump waits for ever.
 LOCK_WAIT_MAX = "10min"
+RESERVE_PERCENT = 10  # of a volume that the live server may be on
 SIZE = "SELECT pg_database_size(current_database())"
 # Last line of a schema: what the database took, for whoever has its dump alone and wants to know whether it fits.
 TOOK = "-- The database took {} bytes.\n"

@@ -19,8 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from freelance_drill import RESERVE_PERCENT
-from freelance_dumps import NAME, Config
+from freelance_dumps import NAME, RESERVE_PERCENT, Config
 from freelance_jobs import LAST_LINES, JobError, run_tool
 from freelance_physical import each_repository, pgbackrest
 
