@@ -184,6 +184,7 @@ def test_a_stanza_of_an_older_major_version_is_taken_along(host):
     host.run_test("install -d -o postgres -m 700 /var/cache/old /var/cache/old/global")
     host.run_test(f"install -o postgres -m 600 {DATA}/global/pg_control /var/cache/old/global/pg_control")
     host.run_test(f"python3 - /var/cache/old/global/pg_control <<'END'\n{AGE}END")
+    purge(host)
     made = pgbackrest(host, "--no-online --pg1-path=/var/cache/old stanza-create")
     assert made.rc == 0, made.stdout + made.stderr
     old = [(number, 1, "16") for number in (1, 2)]
