@@ -53,12 +53,12 @@ def test_a_certificate_of_another_authority_is_refused(host):
     assert "unable to verify certificate" in said.stdout + said.stderr, said.stdout + said.stderr
 
 
-def s3(host, words, path):
-    """Ask the server of the first bucket, as its owner."""
+def s3(host, words, path, bucket="freelance-backup", region="cn-north-1"):
+    """Ask the server of a bucket, as its owner."""
     return host.check_output(
         "curl --silent --fail --cacert /etc/ssl/platform/ca.crt "
-        "-H 'Authorization: AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/cn-north-1/s3/aws4_request' "
-        f"{words} https://wal-archive-alternative-1:9443/freelance-backup/{path}"
+        "-H 'Authorization: AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/"
+        f"{region}/s3/aws4_request' {words} https://wal-archive-alternative-1:9443/{bucket}/{path}"
     )
 
 

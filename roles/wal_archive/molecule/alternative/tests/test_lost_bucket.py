@@ -84,11 +84,11 @@ def files(host):
     return [name for name, entry in listed.items() if entry["type"] == "file"]
 
 
-def purge(host):
+def purge(host, **bucket):
     """Take the versions away too: moto goes on to list the folders of what was deleted, which S3 does not."""
-    listed = s3(host, "", "'?versions'").replace("\n", "")
+    listed = s3(host, "", "'?versions'", **bucket).replace("\n", "")
     for name, version in re.findall(r"<Key>([^<]+)</Key><VersionId>([^<]+)</VersionId>", listed):
-        s3(host, "--request DELETE", f"'{name}?versionId={version}'")
+        s3(host, "--request DELETE", f"'{name}?versionId={version}'", **bucket)
 
 
 def look(host, repository, as_of):
@@ -185,6 +185,7 @@ def test_a_stanza_of_an_older_major_version_is_taken_along(host):
     host.run_test(f"install -o postgres -m 600 {DATA}/global/pg_control /var/cache/old/global/pg_control")
     host.run_test(f"python3 - /var/cache/old/global/pg_control <<'END'\n{AGE}END")
     purge(host)
+    purge(host, bucket="freelance-second", region="cn-northwest-1")
     made = pgbackrest(host, "--no-online --pg1-path=/var/cache/old stanza-create")
     assert made.rc == 0, made.stdout + made.stderr
     old = [(number, 1, "16") for number in (1, 2)]
