@@ -17,13 +17,15 @@ SEGMENTS_PER_LOG = 2**32 // SEGMENT_BYTES
 ARRIVED_SECONDS_MAX = 30  # one that was sent beside it; a gap is told no sooner
 POLL_SECONDS = 1.0
 LOCKED = 50  # of pgBackRest: another of its processes works on the stanza, here or on a host that this one needs
+# It takes the time of a processor that nobody else wants: beside a bucket it runs on a host with PostgreSQL's clients.
+GIVES_WAY = ("chrt", "--idle", "0")
 DAMAGED = re.compile(r" INFO: (invalid .+|file missing .+)")  # what `pgbackrest verify` says of a file
 FORK = re.compile(r"^\s*(\d+)\s+([0-9A-F]+)/([0-9A-F]+)", re.MULTILINE)  # a timeline's history: where it left one
 
 
-def pgbackrest(config: Config, repository: int, *words: str) -> str:
-    """Run pgBackRest on one repository, as itself numbers them."""
-    return run_tool(["pgbackrest", f"--stanza={config.stanza}", f"--repo={repository}", *words])
+def pgbackrest(config: Config, repository: int, *words: str, before: tuple[str, ...] = ()) -> str:
+    """Run pgBackRest on one repository, as itself numbers them; `before` it stands what starts it."""
+    return run_tool(["pgbackrest", f"--stanza={config.stanza}", f"--repo={repository}", *words], before=before)
 
 
 def each_repository(config: Config, work: Callable[[int], int]) -> int:
@@ -65,7 +67,7 @@ def back_up(config: Config, job: str) -> dict[str, float]:
 
     def take(repository: int) -> int:
         try:
-            pgbackrest(config, repository, f"--type={job}", "backup")
+            pgbackrest(config, repository, f"--type={job}", "backup", before=GIVES_WAY)
         except JobError as error:
             if error.status == LOCKED:
                 raise Postponed(str(error)) from error

@@ -51,13 +51,17 @@ def run_tool(
     environment: Mapping[str, str] | None = None,
     timeout_seconds: float | None = None,
     stdin_path: Path | None = None,
+    before: Sequence[str] = (),
 ) -> str:
-    """Run a program, its environment enlarged, and return its output; a failure raises JobError with its last lines."""
+    """Run a program, its environment enlarged, and return its output; a failure raises JobError with its last lines.
+
+    `before` it stands what starts it, such as chrt.
+    """
     more = {**os.environ, **(environment or {})}
     try:
         with (stdin_path or Path(os.devnull)).open("rb") as source:
             done = subprocess.run(
-                argv,
+                [*before, *argv],
                 capture_output=True,
                 check=False,
                 encoding="utf-8",

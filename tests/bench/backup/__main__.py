@@ -3,7 +3,7 @@
     python -m tests.bench.backup [--gigabytes 5] [--results FOLDER]      about 30 minutes for 5 GB; the lab must run
 
 GIGABYTES in the environment does the same as --gigabytes. Less than 5 GB is a trial, whose results go where --results
-says, or nowhere. Exit status 1 when a goal is missed, and where pgbench alone was not steady enough for a verdict.
+says, or nowhere. Exit status 1 when a goal is missed, and where pgbench was not steady enough for a verdict.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def measure(gigabytes: float) -> dict[str, Any]:
             "ways": ways,
             "clients": clients,
             "clients_count": traffic.CLIENTS,
-            "weighed": True,
+            "backup_processes": hosts.backup_processes(),
             "stored": stored(pair.repo),
         }
 

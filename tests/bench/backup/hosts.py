@@ -79,6 +79,11 @@ def sizes(gigabytes: float) -> dict[str, int]:
     return {"BENCH_DATA_GIB": round(3 * gigabytes) + 5, "BENCH_REPOSITORY_GIB": round(2.5 * gigabytes) + 3}
 
 
+def backup_processes() -> int:
+    """Of one backup: by the rule of ansible/playbooks/group_vars/all.yml."""
+    return max(1, (os.cpu_count() or 1) // 4)
+
+
 def check_room(gigabytes: float) -> None:
     """SystemExit where the machine's disk can't hold what the volumes may hold."""
     needed = sum(sizes(gigabytes).values()) + 1
@@ -93,6 +98,7 @@ def check_room(gigabytes: float) -> None:
 def molecule(action: str, gigabytes: float) -> None:
     """One action on the scenario of the hosts. SystemExit with the end of what it said when it fails."""
     values = {name: str(size) for name, size in sizes(gigabytes).items()}
+    values["BENCH_BACKUP_PROCESSES"] = str(backup_processes())
     done = subprocess.run(
         ["molecule", action, "--scenario-name", "backup"],
         cwd=ROOT / "tests/bench",

@@ -15,7 +15,7 @@ SECONDS_MIN = 5
 SHARE = 0.7
 # How often a full backup runs; alone is before and after each. What drifts in time then weighs on both alike.
 ROUNDS = 3
-NICE = 10  # of freelance-backup, which takes the platform's backups
+GIVES_WAY = "chrt --idle 0"  # as freelance-backup begins one, which takes the platform's backups
 ALONE, BESIDE = "alone", "beside a full backup"
 
 
@@ -62,6 +62,6 @@ def beside(pair: Pair, seconds: int) -> dict[str, float]:
 
 def _backup(pair: Pair, failed: list[Exception]) -> None:
     try:
-        pair.repo.sh(f"nice -n {NICE} {BACKUP}full")
+        pair.repo.sh(f"{GIVES_WAY} {BACKUP}full")
     except Exception as error:
         failed.append(error)

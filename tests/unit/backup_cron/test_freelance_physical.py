@@ -37,8 +37,8 @@ class PgBackRest:
         self.late: set[str] = set()  # segments that come after the first look
         self.histories: dict[str, str | Exception] = {"00000002": "1\t0/22800000\tno recovery target specified\n"}
 
-    def __call__(self, argv: Sequence[str]) -> str:
-        self.calls.append(list(argv))
+    def __call__(self, argv: Sequence[str], *, before: Sequence[str] = ()) -> str:
+        self.calls.append([*before, *argv])
         if self.fails_at and self.fails_at in argv:
             raise physical.JobError("unreachable", 49)
         if argv[-1] == "verify":
@@ -94,11 +94,11 @@ def test_each_repository_gets_its_backup_also_when_the_first_is_gone(pgbackrest:
     with pytest.raises(physical.JobError, match="repository 1: unreachable") as caught:
         physical.back_up(config(2), "diff")
     assert caught.value.status == 49
-    assert ["pgbackrest", "--stanza=main", "--repo=2", "--type=diff", "backup"] in pgbackrest.calls
+    assert [*physical.GIVES_WAY, "pgbackrest", "--stanza=main", "--repo=2", "--type=diff", "backup"] in pgbackrest.calls
 
 
 def test_a_backup_that_runs_elsewhere_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_tool(_: Sequence[str]) -> str:
+    def run_tool(*_: Any, **__: Any) -> str:
         raise physical.JobError("unable to acquire lock on file '/tmp/pgbackrest/main-backup.lock'", 50)
 
     monkeypatch.setattr(physical, "run_tool", run_tool)
@@ -107,7 +107,7 @@ def test_a_backup_that_runs_elsewhere_is_waited_for(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_failure_is_told_though_another_repository_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_tool(argv: Sequence[str]) -> str:
+    def run_tool(argv: Sequence[str], **_: Any) -> str:
         if "--repo=1" in argv:
             raise physical.JobError("unable to acquire lock", 50)
         raise physical.JobError("unreachable", 49)

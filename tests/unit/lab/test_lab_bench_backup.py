@@ -71,6 +71,7 @@ def results(**seconds: float) -> dict[str, Any]:
         "ways": ways,
         "clients": [alone, beside, alone, beside, alone, beside, alone],
         "clients_count": 4,
+        "backup_processes": 1,
         "stored": {
             "full": {"database": 2**20, "repository": 2**18},
             "that of one table": {"database": 3 * 2**20, "repository": 2**18},
@@ -87,13 +88,14 @@ def test_the_page_has_each_figure_beside_its_goal() -> None:
     assert "| cp -a | 10.0 | 10 | 8.0 | 2.0 | 50 % |" in text
     assert "| full backup | 1.2 | waits for the checkpoint |" in text
     assert "| 2 | beside a full backup | 85 | 1.5 | 9.2 |" in text
-    assert "by 0.0 % alone, 0.0 % beside a full backup." in text
+    assert "each of the mean of its neighbours alone: 0.85, 0.85, 0.85. Their median" in text
     assert "1,234,567 rows" in text
     assert "**A trial**" not in text
     assert "**The machine had other work**" not in text
     assert "**A trial**" in page.page(found | {"trial": True})
     assert "takes 25 % of the database's size" in text
     assert "that of one table read 3 MiB and stored 0.2 MiB." in text
+    assert "in each table, it takes 0.10 of the full backup's time" in text
     assert set(page.plots(found)) == {"backup-rates", "backup-phases", "backup-clients"}
 
 
@@ -104,24 +106,22 @@ def test_a_goal_that_is_missed_is_told(slower: dict[str, float]) -> None:
     assert page.page(found).count("**missed**") == 1
 
 
-@pytest.mark.parametrize(("lowest", "steady"), [(92.0, True), (90.0, False)])
-def test_without_steady_windows_alone_there_is_no_verdict_on_clients(
-    tmp_path: Path, lowest: float, steady: bool
+@pytest.mark.parametrize(("second", "verdict"), [(76.5, "reached"), (76.0, "not steady")])
+def test_where_rounds_differ_on_the_goal_there_is_no_verdict_on_clients(
+    tmp_path: Path, second: float, verdict: str
 ) -> None:
     found = results(incremental_backup=1.0)
-    found["clients"][2] = {**found["clients"][0], "tps": lowest}
-    found["clients"][3] = {**found["clients"][1], "tps": 88.0}
+    # The machine is slower for a while: the windows around the second one beside a backup tell.
+    for number in (2, 4):
+        found["clients"][number] = {**found["clients"][0], "tps": 90.0}
+    found["clients"][3] = {**found["clients"][1], "tps": second}
     page.write(found, tmp_path)
     text = (tmp_path / "backup.md").read_text(encoding="utf-8")
     kept = json.loads((tmp_path / "backup.json").read_text(encoding="utf-8"))
-    assert page.held(found) is steady
-    assert ("≥ 0.85 | **not steady** |" in text) is not steady
-    assert "More than 10 % alone is not steady" in text
-    assert kept["verdicts"][page.TPS] == ("reached" if steady else "not steady")
-    assert kept["spread"] == {
-        "alone": pytest.approx((100 - lowest) / (75 + lowest / 4)),
-        "beside a full backup": pytest.approx(3 / 86),
-    }
+    assert page.held(found) is (verdict == "reached")
+    assert ("≥ 0.85 | **not steady** |" in text) is (verdict == "not steady")
+    assert kept["verdicts"][page.TPS] == verdict
+    assert kept["rounds"] == pytest.approx([85 / 95, second / 90, 85 / 95])
     assert kept["clients"] == found["clients"]
     # What was kept makes the same page again.
     assert page.page(kept) == text

@@ -112,7 +112,7 @@ def test_a_bucket_is_kept_as_declared_and_the_instance_profile_signs_where_no_ke
         *("repo1-s3-endpoint=s3.cn-north-1.amazonaws.com.cn", "repo1-s3-kms-key-id=arn:1"),
         *("repo1-bundle=y", "repo1-block=y"),
         *("repo1-retention-full-type=time", "repo1-retention-full=30", "repo1-retention-diff=7"),
-        *("repo1-cipher-type=aes-256-cbc", "compress-type=zst", "compress-level=1", "process-max=3"),
+        *("repo1-cipher-type=aes-256-cbc", "compress-type=zst", "compress-level=1", "process-max=3", "process-max=1"),
         *("archive-async=y", "archive-get-queue-max=256MiB", "spool-path=/var/spool/pgbackrest"),
         f"repo1-s3-key-type={key_type.get('key_type', 'auto')}",
     }

@@ -132,9 +132,9 @@ def test_a_physical_backup_lands_in_the_repository(as_postgres, job, kind):
 
 def test_a_backup_goes_behind_the_clients_of_the_server(as_postgres):
     begun = "freelance-backup incr >/dev/null 2>&1 &"
-    seen = as_postgres(f"{begun} while kill -0 $! 2>/dev/null; do ps -o ni=,args= -C pgbackrest; done")
-    priorities = {line.split()[0] for line in seen.stdout.splitlines() if " backup" in line}
-    assert priorities == {"10"}, seen.stdout + seen.stderr
+    seen = as_postgres(f"{begun} while kill -0 $! 2>/dev/null; do ps -o cls=,args= -C pgbackrest; done")
+    classes = {line.split()[0] for line in seen.stdout.splitlines() if " backup" in line}
+    assert classes == {"IDL"}, seen.stdout + seen.stderr
 
 
 def test_a_backup_that_somebody_else_takes_is_waited_for(host, as_postgres):
