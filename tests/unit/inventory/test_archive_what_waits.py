@@ -40,6 +40,15 @@ def control(data_dir: Path, state: int) -> None:
     (data_dir / "global/pg_control").write_bytes(struct.pack("=QIII", 77, 1700, 202406281, state) + b"\0" * 8)
 
 
+def more_waiting(data_dir: Path, segments: int) -> list[str]:
+    """Names of so many segments more that wait, behind the others."""
+    names = [f"0000000200000000000000{number:02X}" for number in range(0x06, 0x06 + segments)]
+    for name in names:
+        (data_dir / f"pg_wal/{name}").touch()
+        (data_dir / f"pg_wal/archive_status/{name}.ready").touch()
+    return names
+
+
 def test_a_history_goes_before_the_segments_and_these_in_their_order(
     module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,10 +87,7 @@ def test_one_that_does_not_go_is_told_and_the_others_are_tried(
 def test_where_one_repository_refuses_at_once_the_newest_still_comes_to_the_other(
     module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newest = f"0000000200000000000000{0x05 + 30:02X}"
-    for number in range(0x06, 0x06 + 30):
-        (data_dir / f"pg_wal/0000000200000000000000{number:02X}").touch()
-        (data_dir / f"pg_wal/archive_status/0000000200000000000000{number:02X}.ready").touch()
+    newest = more_waiting(data_dir, 30)[-1]
     push = Mock(return_value="repo1: 403 (Forbidden)")
     monkeypatch.setattr(module, "push", push)
     seen = module.main("db1", "main", data_dir, 2)
@@ -93,9 +99,7 @@ def test_where_one_repository_refuses_at_once_the_newest_still_comes_to_the_othe
 def test_where_nothing_is_answered_only_the_newest_of_the_rest_is_tried(
     module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    newest = "000000020000000000000006"
-    for path in (data_dir / f"pg_wal/{newest}", data_dir / f"pg_wal/archive_status/{newest}.ready"):
-        path.touch()
+    [newest] = more_waiting(data_dir, 1)
     push = Mock(return_value="no answer")
     monkeypatch.setattr(module, "push", push)
     # Each try takes 200 seconds.
@@ -111,10 +115,7 @@ def test_where_nothing_is_answered_only_the_newest_of_the_rest_is_tried(
 def test_a_single_repository_that_takes_none_of_two_is_asked_for_the_newest_alone(
     module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [f"0000000200000000000000{number:02X}" for number in range(0x06, 0x10)]
-    for name in names:
-        (data_dir / f"pg_wal/{name}").touch()
-        (data_dir / f"pg_wal/archive_status/{name}.ready").touch()
+    names = more_waiting(data_dir, 10)
     push = Mock(return_value="no answer")
     monkeypatch.setattr(module, "push", push)
     seen = module.main("db1", "main", data_dir, 1)
@@ -126,10 +127,7 @@ def test_a_single_repository_that_takes_none_of_two_is_asked_for_the_newest_alon
 def test_a_single_repository_that_takes_the_newest_is_asked_for_the_others(
     module: ModuleType, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [f"0000000200000000000000{number:02X}" for number in range(0x06, 0x10)]
-    for name in names:
-        (data_dir / f"pg_wal/{name}").touch()
-        (data_dir / f"pg_wal/archive_status/{name}.ready").touch()
+    names = more_waiting(data_dir, 10)
     refused = ("00000002.history", FIRST, SECOND)
     monkeypatch.setattr(module, "push", lambda _, path, __: "another file" if path.name in refused else "")
     seen = module.main("db1", "main", data_dir, 1)

@@ -100,6 +100,11 @@ def test_a_tool_gets_more_environment_and_keeps_what_it_had() -> None:
     assert jobs.run_tool(["sh", "-c", 'echo "$MORE ${PATH:+path}"'], environment={"MORE": "more"}) == "more path\n"
 
 
+def test_a_failure_is_that_of_the_tool_and_not_of_what_starts_it() -> None:
+    with pytest.raises(jobs.JobError, match="^sh ended with exit status 4:\nstarted$"):
+        jobs.run_tool(["sh", "-c", 'echo "$STATE"; exit 4'], before=["env", "STATE=started"])
+
+
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"job": "dump"}', '{"last_success_timestamp_seconds": "x"}'])
 def test_an_outcome_of_another_time_or_shape_does_not_stop_the_next_one(runner: Any, text: str) -> None:
     (runner.status_dir / "dump.json").write_text(text, encoding="utf-8")
