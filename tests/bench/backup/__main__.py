@@ -54,6 +54,7 @@ def measure(gigabytes: float) -> dict[str, Any]:
             "ways": ways,
             "clients": clients,
             "clients_count": traffic.CLIENTS,
+            "window_s": traffic.window_s(ways["full backup"]["seconds"]),
             "backup_processes": hosts.backup_processes(),
             "stored": stored(pair.repo),
         }

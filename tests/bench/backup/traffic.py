@@ -3,6 +3,7 @@
 import re
 import statistics
 import threading
+import time
 from typing import Any
 
 from tests.bench.backup.copies import BACKUP
@@ -33,9 +34,14 @@ def run(pair: Pair, seconds: int) -> dict[str, float]:
     return {"tps": float(found[1]), "median_ms": parts[49] / 1000, "p99_ms": parts[98] / 1000}
 
 
+def window_s(full_s: float) -> int:
+    """Seconds of a window, by those that a full backup takes."""
+    return max(SECONDS_MIN, round(full_s * SHARE))
+
+
 def measure(pair: Pair, gigabytes: float, full_s: float) -> list[dict[str, Any]]:
     """Figures of each window, in their order. RuntimeError when a backup was over before the window beside it."""
-    seconds = max(SECONDS_MIN, round(full_s * SHARE))
+    seconds = window_s(full_s)
     scale = max(1, round(gigabytes * SCALE_PER_GB))
     pair.db.sh(f"createdb pgbench; pgbench --initialize --quiet --scale={scale} pgbench 2>&1; psql -c CHECKPOINT")
     run(pair, SECONDS_MIN)  # fills the caches
@@ -46,9 +52,10 @@ def measure(pair: Pair, gigabytes: float, full_s: float) -> list[dict[str, Any]]
 
 
 def beside(pair: Pair, seconds: int) -> dict[str, float]:
-    """Figures of a window that begins with a full backup; both are over afterwards."""
+    """Figures of a window that begins with a full backup, and how long that took (s); both are over afterwards."""
     failed: list[Exception] = []
     backup = threading.Thread(target=_backup, args=(pair, failed))
+    began = time.monotonic()
     backup.start()
     figures = run(pair, seconds)
     lasted = backup.is_alive()
@@ -57,7 +64,7 @@ def beside(pair: Pair, seconds: int) -> dict[str, float]:
         raise failed[0]
     if not lasted:
         raise RuntimeError(f"the backup was over before {seconds} s of pgbench: measure with more GIGABYTES")
-    return figures
+    return {**figures, "backup_s": time.monotonic() - began}
 
 
 def _backup(pair: Pair, failed: list[Exception]) -> None:

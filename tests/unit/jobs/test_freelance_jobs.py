@@ -101,7 +101,7 @@ def test_a_tool_gets_more_environment_and_keeps_what_it_had() -> None:
 
 
 def test_a_failure_is_that_of_the_tool_and_not_of_what_starts_it() -> None:
-    with pytest.raises(jobs.JobError, match="^sh ended with exit status 4:\nstarted$"):
+    with pytest.raises(jobs.JobError, match=r"^sh ended with exit status 4:\nstarted$"):
         jobs.run_tool(["sh", "-c", 'echo "$STATE"; exit 4'], before=["env", "STATE=started"])
 
 
