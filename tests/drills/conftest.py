@@ -22,6 +22,11 @@ from tests.proofs.conftest import (  # noqa: F401 — fixtures and a hook, found
 from tests.proofs.tools import Members, psql, wait_for
 
 SETTLE_SECONDS_MAX = 180
+# What a drill that was killed may have left half done is not undone unasked.
+HEALTHY = (
+    "a healthy cluster and archive (left half done: `restore_cluster.yml -e restore_target=undo` for a restore,"
+    " `pulumi up` and `rebuild_cluster.yml` for lost hosts, `remake_member.yml --limit HOST` for a full volume)"
+)
 REASON_COLUMNS = 300
 Measure = Callable[[str, float, str], None]
 
@@ -91,7 +96,7 @@ def site(lab: Environment, members: Members) -> Site:  # noqa: F811 — the fixt
     found.on(found.repository, UNDO)
     for host in lab.hosts("database"):
         found.on(host, scratch.REMOVE)
-    wait_for("a healthy cluster and archive", found.settled, SETTLE_SECONDS_MAX)
+    wait_for(HEALTHY, found.settled, SETTLE_SECONDS_MAX)
     found.on(found.leader, psql(markers.REMOVE))
     return found
 

@@ -31,7 +31,9 @@ from freelance_physical import BACKUPS, back_up, is_held, verify
 PHYSICAL = (*BACKUPS, "verify", "drill")
 JOBS = ("dump", "marker", *PHYSICAL)
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
-NICE = 10  # where a job runs beside the server, as beside a bucket, PostgreSQL's clients go first
+# Beside the server, as beside a bucket, PostgreSQL's clients go first. Backups give way altogether; a dump does not, whose
+# snapshot keeps dead rows until it is over.
+NICE = 10
 
 
 def acting_member(members: Iterable[Mapping[str, Any]], lag_mib_max: int) -> str:

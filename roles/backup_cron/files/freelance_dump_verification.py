@@ -27,23 +27,27 @@ SERVER = "server"
 STAMP, ISO = "%Y%m%d_%H%M%S", "%Y-%m-%d %H:%M:%S+00"
 
 
-def server_programs(config: Config) -> Path:
-    """Name the folder of what Debian puts in nobody's path, of this server's version."""
-    return Path(f"/usr/lib/postgresql/{major_of(superuser(config))}/bin")
+def programs_of(major: int | str) -> Path:
+    """Name the folder of what Debian puts in nobody's path, of a version."""
+    return Path(f"/usr/lib/postgresql/{major}/bin")
 
 
 def remove_server(config: Config) -> None:
-    """End a scratch server and remove its folder, where there is one: a verification that was killed has left it."""
+    """End a scratch server and remove its folder, where there is one: a verification that was killed has left it.
+
+    The live server is not asked, which may be away by now.
+    """
     folder = Path(config.scratch_dir) / SERVER
     if not folder.exists():
         return
-    control = [str(server_programs(config) / "pg_ctl"), f"--pgdata={folder / 'data'}"]
-    try:
-        run_tool([*control, "status"])
-    except JobError:
-        pass  # none runs: 3, or was ever made: 4
-    else:
-        run_tool([*control, "--wait", "--mode=immediate", "stop"])
+    if (version := folder / "data/PG_VERSION").exists():
+        control = [str(programs_of(version.read_text().strip()) / "pg_ctl"), f"--pgdata={folder / 'data'}"]
+        try:
+            run_tool([*control, "status"])
+        except JobError:
+            pass  # none runs
+        else:
+            run_tool([*control, "--wait", "--mode=immediate", "stop"])
     shutil.rmtree(folder)
 
 
@@ -51,7 +55,7 @@ def remove_server(config: Config) -> None:
 def scratch_server(config: Config) -> Iterator[list[str]]:
     """Run a server of its own in a scratch folder, reached by its socket alone; gone afterwards, however it goes."""
     folder = Path(config.scratch_dir) / SERVER
-    programs = server_programs(config)
+    programs = programs_of(major_of(superuser(config)))
     control = [str(programs / "pg_ctl"), f"--pgdata={folder / 'data'}"]
     remove_server(config)
     folder.mkdir(mode=0o700)
@@ -117,7 +121,7 @@ def verify(config: Config, dump: Dump, globals_path: Path | None, *, check: bool
         apply_globals(options, globals_path, folder)
         pg_restore(options, "postgres", dump, "--create")
         # Every row of every table must be in each index, and each page must be readable.
-        amcheck = str(server_programs(config) / "pg_amcheck")
+        amcheck = str(programs_of(major_of(superuser(config))) / "pg_amcheck")
         run_tool([amcheck, "--heapallindexed", "--install-missing", *options, f"--database={dump.database}"])
         tables = int(psql(options, dump.database, TABLES))
         if tables != len(dump.tables):

@@ -3,6 +3,7 @@
 
 DUMP is a path on this host, or the bare name of a dump that lies in the folder of dumps or else in a repository.
 Started as the user postgres. Everything that can be refused is refused before anything changes; --check ends there.
+Only what a killed run of its own has left in the scratch folder is removed in any case.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def work(config: Config, arguments: argparse.Namespace) -> Mapping[str, float | str]:
     """Find the files and do what was asked."""
-    # Of one that was killed, before anything is asked of the room that it takes: also where only a check is asked for.
+    # Scratch that a killed run left goes before anything is asked of its room, also where only a check is asked for.
     for leftover in Path(config.scratch_dir).glob("fetched.*"):
         shutil.rmtree(leftover)
     remove_server(config)

@@ -19,8 +19,6 @@ from typing import Any
 from lab.paths import ROOT
 from tests.bench.backup import copies, hosts, page, traffic
 
-WHOLE_GIGABYTES = 5.0
-
 
 def say(what: str) -> None:
     """Tell who waits what is done now."""
@@ -65,7 +63,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench.backup", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    wanted = float(os.environ.get("GIGABYTES", WHOLE_GIGABYTES))
+    wanted = hosts.wanted_gigabytes()
     parser.add_argument("--gigabytes", type=float, default=wanted, help="size of the database (default: %(default)s)")
     parser.add_argument("--results", type=Path, help="folder for backup.json, its page and plots")
     given = parser.parse_args()
@@ -73,7 +71,7 @@ def main() -> int:
         "command": f"python -m tests.bench.backup --gigabytes {given.gigabytes:g}",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         "cores": os.cpu_count(),
-        "trial": given.gigabytes < WHOLE_GIGABYTES,
+        "trial": given.gigabytes < hosts.WHOLE_GIGABYTES,
         "load_before": round(os.getloadavg()[0], 1),
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
     }

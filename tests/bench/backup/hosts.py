@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import podman, volumes
-from lab.paths import ROOT, STATE
+from lab.paths import ROOT
 from lab.shell import as_root, run
 
 DATABASE = "freelance_platform"
@@ -25,6 +25,7 @@ COMMAND_SECONDS_MAX = 3600.0
 AUTOGROUP = "kernel.sched_autogroup_enabled"
 # With a tenth to spare: 36,000 people were 1.01 GB, of which three empty databases are a fiftieth.
 PEOPLE_PER_GB = 40_000
+WHOLE_GIGABYTES = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,11 @@ def sizes(gigabytes: float) -> dict[str, int]:
     return {"BENCH_DATA_GIB": round(3 * gigabytes) + 5, "BENCH_REPOSITORY_GIB": round(2.5 * gigabytes) + 3}
 
 
+def wanted_gigabytes() -> float:
+    """How large the database of a run is to be, unless its own words say otherwise."""
+    return float(os.environ.get("GIGABYTES", WHOLE_GIGABYTES))
+
+
 def backup_processes() -> int:
     """Of one backup: by the rule of ansible/playbooks/group_vars/all.yml."""
     return max(1, (os.cpu_count() or 1) // 4)
@@ -87,10 +93,10 @@ def backup_processes() -> int:
 def check_room(gigabytes: float) -> None:
     """SystemExit where the machine's disk can't hold what the volumes may hold."""
     needed = sum(sizes(gigabytes).values()) + 1
-    free = shutil.disk_usage(STATE).free / volumes.GIB
+    free = shutil.disk_usage(ROOT).free / volumes.GIB
     if free < needed:
         raise SystemExit(
-            f"the disk of {STATE} has {free:.1f} GiB free and a benchmark of {gigabytes:g} GB needs {needed} GiB: free"
+            f"the disk of {ROOT} has {free:.1f} GiB free and a benchmark of {gigabytes:g} GB needs {needed} GiB: free"
             " some, or measure less (GIGABYTES=1), which tells less of large databases"
         )
 
@@ -115,10 +121,9 @@ def molecule(action: str, gigabytes: float) -> None:
 
 @contextmanager
 def weighed() -> Iterator[None]:
-    """Have the priority of a service count beside those of another host's, as its weight does on a machine of its own.
+    """Have the kernel share processors out by program, as host_baseline has it on a host with a kernel of its own.
 
-    Where no cgroup shares the processors out, as in the sandbox, the kernel does so by session, and nice ones have as
-    much.
+    By session, as is its default, those of a backup would give way to nobody but each other.
     """
     asked = run(["sysctl", "--values", AUTOGROUP], check=False).stdout.strip() == "1"
     if asked:

@@ -96,7 +96,9 @@ class Tools:
                 path = Path(word.partition("=")[2])
                 self.written += [path.read_text(encoding="utf-8")] if path.is_file() else []
         if argv[0].endswith("initdb"):
-            Path(argv[1].partition("=")[2]).mkdir(parents=True)
+            data = Path(argv[1].partition("=")[2])
+            data.mkdir(parents=True)
+            (data / "PG_VERSION").write_text("17\n", encoding="utf-8")
         if argv[0] == "psql":
             return next((said for part, said in self.answers.items() if part in words), "0")
         if "--list" in words:

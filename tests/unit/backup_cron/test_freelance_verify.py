@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -103,6 +104,17 @@ def test_verification_leaves_nothing_also_when_it_fails(config: Any, dump: Any, 
     assert not Path(config.scratch_dir, verification.SERVER).exists()
 
 
+def test_the_server_of_a_verification_ends_also_while_the_live_one_is_away(
+    config: Any, dump: Any, tools: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = files.JobError("could not connect to server")
+    monkeypatch.setattr(verification, "major_of", Mock(side_effect=[17, away, away]))
+    with pytest.raises(files.JobError, match="could not connect"):
+        verification.verify(config, dump, dump.path.with_name("globals.sql"))
+    assert tools.did("--mode=immediate stop")
+    assert not Path(config.scratch_dir, verification.SERVER).exists()
+
+
 def test_verification_compares_the_tables_with_those_that_the_dump_names(
     config: Any, dump: Any, tools: Programs
 ) -> None:
@@ -121,6 +133,7 @@ def test_what_a_killed_verification_left_is_gone_before_room_is_asked_for(
     program: Any = importlib.import_module("freelance_restore")
     left = Path(config.scratch_dir, verification.SERVER)
     (left / "data").mkdir(parents=True)
+    (left / "data/PG_VERSION").write_text("17\n")
     tools.fails = "" if runs else "status"
 
     def find(*_: Any) -> None:

@@ -1,6 +1,7 @@
 """`make test` and its parts: what they ask of the machine, and how they leave the lab."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,6 +83,13 @@ def test_the_benches_want_the_machine_one_after_the_other_and_one_lab_at_a_time(
     assert all("bench site" in steps[name].after for name in ("host image", "sandbox", "bench application"))
     assert "bench application" in steps["bench backup"].after
     assert all("packages image" in steps[f"bench {name}"].needs for name in ("application", "backup"))
+
+
+def test_the_disk_of_the_last_bench_is_asked_before_the_first(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(SystemExit, match=r"has 0\.0 GiB free and a benchmark of 5 GB needs"):
+        everything.main(["bench"])
+    assert said == []
 
 
 def test_what_needs_processors_alone_leaves_them_to_the_proofs_and_is_waited_for_by_none() -> None:

@@ -107,16 +107,18 @@ def test_a_bucket_is_kept_as_declared_and_the_instance_profile_signs_where_no_ke
     bucket = {"type": "s3", "bucket": "kept", "region": "cn-north-1", "kms_key_arn": "arn:1", **key_type}
     scenario_file = role.path / "molecule/alternative/molecule.yml"
     template = role.path / "templates/pgbackrest.conf.j2"
-    lines = set(render(role, template, scenario_file, wal_archive_repositories=[bucket]).splitlines())
+    text = render(role, template, scenario_file, wal_archive_repositories=[bucket])
+    lines = set(text.splitlines())
     wanted = {
         *("repo1-s3-endpoint=s3.cn-north-1.amazonaws.com.cn", "repo1-s3-kms-key-id=arn:1"),
         *("repo1-bundle=y", "repo1-block=y"),
         *("repo1-retention-full-type=time", "repo1-retention-full=30", "repo1-retention-diff=7"),
-        *("repo1-cipher-type=aes-256-cbc", "compress-type=zst", "compress-level=1", "process-max=3", "process-max=1"),
+        *("repo1-cipher-type=aes-256-cbc", "compress-type=zst", "compress-level=1", "process-max=3"),
         *("archive-async=y", "archive-get-queue-max=256MiB", "spool-path=/var/spool/pgbackrest"),
         f"repo1-s3-key-type={key_type.get('key_type', 'auto')}",
     }
     assert wanted - lines == set()
+    assert "[global:backup]\nprocess-max=1\n" in text
     assert len([line for line in lines if line.startswith(("repo1-s3-key=", "repo1-s3-key-secret="))]) == keys
 
 

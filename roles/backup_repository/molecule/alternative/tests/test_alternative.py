@@ -57,6 +57,7 @@ def test_what_is_stored_lies_encrypted_in_the_declared_folder_and_nowhere_else(h
 def test_the_declared_settings_are_known_to_pgbackrest(host):
     said = host.run("cd / && sudo -u postgres pgbackrest --stanza=shop info")
     assert (said.rc, "WARN" in said.stdout) == (0, False), said.stdout
+    assert "[global:backup]\nprocess-max=1\n" in host.file(CONFIG).content_string
     lines = set(host.file(CONFIG).content_string.splitlines())
     assert {
         "repo1-retention-full=7",

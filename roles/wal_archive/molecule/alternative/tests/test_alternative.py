@@ -21,7 +21,8 @@ def test_no_setting_is_unknown_to_pgbackrest(host):
 
 def test_each_bucket_is_kept_as_declared_and_sent_to_apart_from_the_server(host):
     lines = set(host.file(CONFIG).content_string.splitlines())
-    assert {"archive-async=y", "archive-get-queue-max=256MiB", "process-max=3", "process-max=1"} <= lines
+    assert {"archive-async=y", "archive-get-queue-max=256MiB", "process-max=3"} <= lines
+    assert "[global:backup]\nprocess-max=1\n" in host.file(CONFIG).content_string
     kept = {"bundle=y", "block=y", "retention-full-type=time", "retention-full=30", "retention-diff=7"}
     kept |= {"cipher-type=aes-256-cbc"}
     assert {f"repo{number}-{line}" for number in (1, 2) for line in kept} | {"compress-type=zst"} <= lines

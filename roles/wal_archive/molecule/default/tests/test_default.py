@@ -8,6 +8,12 @@ def test_another_stanza_is_refused_by_the_repository(host):
     assert "access denied" in refused.stdout, refused.stdout + refused.stderr
 
 
+def test_what_serves_backups_gives_way_to_all_else(host):
+    assert host.check_output("systemctl show --value --property=CPUSchedulingPolicy pgbackrest.service") == "5"  # idle
+    programs = host.check_output("ps -o cls=,args= -C pgbackrest").splitlines()
+    assert {program.split()[0] for program in programs if " server" in program} == {"IDL"}, programs
+
+
 def test_segments_are_sent_apart_from_the_server_and_fetched_ahead(host):
     lines = set(host.file("/etc/pgbackrest/pgbackrest.conf").content_string.splitlines())
     assert {"archive-async=y", "archive-get-queue-max=256MiB", "process-max=2", "compress-type=zst"} <= lines
