@@ -31,8 +31,8 @@ from freelance_physical import BACKUPS, back_up, is_held, verify
 PHYSICAL = (*BACKUPS, "verify", "drill")
 JOBS = ("dump", "marker", *PHYSICAL)
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
-# Beside the server, as beside a bucket, PostgreSQL's clients go first. Backups give way altogether; a dump does not, whose
-# snapshot keeps dead rows until it is over.
+# Beside the server, as beside a bucket, PostgreSQL's clients go first. Backups give way altogether. A dump
+# does not: its snapshot keeps dead rows until it is over.
 NICE = 10
 
 
