@@ -13,9 +13,9 @@ CLIENTS, THREADS = 4, 2
 SCALE_PER_GB = 10  # 150 MB for each GB of the marketplace
 SECONDS_MIN = 5
 # A full backup has to last longer than the run beside it.
-SHARE = 0.7
+SHARE = 0.9
 # How often a full backup runs; alone is before and after each. What drifts in time then weighs on both alike.
-ROUNDS = 3
+ROUNDS = 5
 GIVES_WAY = "chrt --idle 0"  # as freelance-backup begins one, which takes the platform's backups
 ALONE, BESIDE = "alone", "beside a full backup"
 
