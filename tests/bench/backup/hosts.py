@@ -76,13 +76,20 @@ class Pair:
 
 
 def sizes(gigabytes: float) -> dict[str, int]:
-    """GiB of each volume: the database, its copy and its dump beside the WAL; five full backups beside theirs."""
-    return {"BENCH_DATA_GIB": round(3 * gigabytes) + 5, "BENCH_REPOSITORY_GIB": round(2.5 * gigabytes) + 3}
+    """GiB of each volume: the database, its copy and its dump beside the WAL; seven full backups beside theirs."""
+    return {"BENCH_DATA_GIB": round(3 * gigabytes) + 5, "BENCH_REPOSITORY_GIB": round(3.5 * gigabytes) + 4}
 
 
 def wanted_gigabytes() -> float:
-    """How large the database of a run is to be, unless its own words say otherwise."""
-    return float(os.environ.get("GIGABYTES", WHOLE_GIGABYTES))
+    """How large the database of a run is to be, unless its own words say otherwise. SystemExit when it is no size."""
+    given = os.environ.get("GIGABYTES", "") or str(WHOLE_GIGABYTES)
+    try:
+        gigabytes = float(given)
+    except ValueError:
+        gigabytes = 0.0
+    if not 0 < gigabytes < float("inf"):
+        raise SystemExit(f"GIGABYTES is {given!r} and has to be a number above 0 (GIGABYTES={WHOLE_GIGABYTES:g})")
+    return gigabytes
 
 
 def backup_processes() -> int:

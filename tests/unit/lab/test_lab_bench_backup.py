@@ -46,6 +46,15 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_made(monkeypatch: p
     assert made == []
     # What the volumes hold at most: the database, its copy or restored dump, the dump and the WAL beside it.
     assert hosts.sizes(5)["BENCH_DATA_GIB"] >= 5 + 5 + 5 / 2 + 2
+    # What the repository holds: a full backup by the role, one alone, one in each round; each two fifths of 6 GB.
+    assert hosts.sizes(5)["BENCH_REPOSITORY_GIB"] >= (2 + traffic.ROUNDS) * 0.4 * 6 + 3
+
+
+@pytest.mark.parametrize("given", ["five", "0", "-1", "nan", "inf"])
+def test_a_size_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("GIGABYTES", given)
+    with pytest.raises(SystemExit, match=f"GIGABYTES is '{given}' and has to be a number above 0"):
+        hosts.wanted_gigabytes()
 
 
 def results(**seconds: float) -> dict[str, Any]:
