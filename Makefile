@@ -61,7 +61,7 @@ report: ## Host verification as an HTML page
 	@source activate.sh && pytest tests/host --environment $(ENVIRONMENT) --report dist/report.html
 proofs-all: ## The long ones too: killed runs, new certificates, a host added and retired
 	@$(TEST) proofs-all
-bench: ## Speed of site, application and backups (75 min; needs `make down`; GIGABYTES=5), into docs/results
+bench: ## Speed of site, application and backups (90 min; needs `make down`; GIGABYTES=5), into docs/results
 	@$(TEST) bench
 drills: ## Break the running lab on purpose and measure: make drills GROUP=backup (goes on where it was; FRESH=1 begins anew)
 	@source activate.sh && FRESH=$(FRESH) python -m tests.drills $(GROUP)

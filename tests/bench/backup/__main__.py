@@ -1,6 +1,6 @@
 """What backups cost beside copies that are no backups, and what clients notice: ratios of one run on two hosts.
 
-    python -m tests.bench.backup [--gigabytes 5] [--results FOLDER]      about 30 minutes for 5 GB; the lab must run
+    python -m tests.bench.backup [--gigabytes 5] [--results FOLDER]      about 40 minutes for 5 GB; the lab must run
 
 GIGABYTES in the environment does the same as --gigabytes. Less than 5 GB is a trial, whose results go where --results
 says, or nowhere. Exit status 1 when a goal is missed, and where pgbench was not steady enough for a verdict.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.paths import ROOT
-from tests.bench.backup import copies, hosts, page, traffic
+from tests.bench.backup import copies, hosts, page, processors, traffic
 
 
 def say(what: str) -> None:
@@ -42,9 +42,9 @@ def measure(gigabytes: float) -> dict[str, Any]:
     with hosts.pair(gigabytes) as pair:
         if (size := copies.data_bytes(pair, hosts.DATA)) < gigabytes * 1e9:
             raise SystemExit(f"the seed made {size} bytes: raise hosts.PEOPLE_PER_GB")
-        ways = copies.measure(pair, say)
-        say("pgbench, in turn alone and beside a full backup")
-        with hosts.weighed():
+        with processors.weighed(), pair.limited():
+            ways = copies.measure(pair, say)
+            say("pgbench, in turn alone and beside a full backup")
             clients = traffic.measure(pair, gigabytes, ways["full backup"]["seconds"])
         return {
             "rows": pair.rows,
@@ -53,7 +53,8 @@ def measure(gigabytes: float) -> dict[str, Any]:
             "clients": clients,
             "clients_count": traffic.CLIENTS,
             "window_s": traffic.window_s(ways["full backup"]["seconds"]),
-            "backup_processes": hosts.backup_processes(),
+            "backup_processes": processors.backup_processes(),
+            "backup_cpu_percent": processors.backup_cpu_percent(),
             "stored": stored(pair.repo),
         }
 

@@ -12,7 +12,8 @@ RESTORE = (
     f"pgbackrest --stanza=main --pg1-path={SCRATCH}/restored --spool-path={SCRATCH} --lock-path={SCRATCH}"
     " --log-level-console=info restore"
 )
-BACKUP = "pgbackrest --stanza=main --log-level-console=info backup --type="
+# By its class as freelance-backup begins one (freelance_physical.GIVES_WAY), which takes the platform's backups.
+BACKUP = "chrt --idle 0 pgbackrest --stanza=main --log-level-console=info backup --type="
 # What pgBackRest is at from the moment at which it says so.
 PHASES = (
     (r"(backup|restore) command begin", "looks for hosts, files and the backup before"),

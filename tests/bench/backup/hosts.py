@@ -17,12 +17,12 @@ from typing import Any
 from lab import podman, volumes
 from lab.paths import ROOT
 from lab.shell import as_root, run
+from tests.bench.backup import processors
 
 DATABASE = "freelance_platform"
 DATA = "/var/lib/postgresql/17/main"
 SCRATCH = "/var/lib/postgresql/scratch"
 COMMAND_SECONDS_MAX = 3600.0
-AUTOGROUP = "kernel.sched_autogroup_enabled"
 # With a tenth to spare: 36,000 people were 1.01 GB, of which three empty databases are a fiftieth.
 PEOPLE_PER_GB = 40_000
 WHOLE_GIGABYTES = 5.0
@@ -74,6 +74,16 @@ class Pair:
         cpu_s = {"db": self.db.cpu_s() - before["db"], "repo": self.repo.cpu_s() - before["repo"]}
         return {"seconds": seconds, "cpu_s": cpu_s, "output": output}
 
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        """Have backups take no more of the processors than the unit of the server that they are read through allows."""
+        if self.db.sh("test ! -e /sys/fs/cgroup/system.slice/pgbackrest.service/cpu.max || echo held"):
+            yield
+            return
+        asked = "ps --no-headers -o args -p $(systemctl show --value --property=MainPID pgbackrest.service)"
+        with processors.limited(self.db.sh(asked)):
+            yield
+
 
 def sizes(gigabytes: float) -> dict[str, int]:
     """GiB of each volume: the database, its copy and its dump beside the WAL; seven full backups beside theirs."""
@@ -92,11 +102,6 @@ def wanted_gigabytes() -> float:
     return gigabytes
 
 
-def backup_processes() -> int:
-    """Of one backup: by the rule of ansible/playbooks/group_vars/all.yml."""
-    return max(1, (os.cpu_count() or 1) // 4)
-
-
 def check_room(gigabytes: float) -> None:
     """SystemExit where the machine's disk can't hold what the volumes may hold."""
     needed = sum(sizes(gigabytes).values()) + 1
@@ -111,7 +116,8 @@ def check_room(gigabytes: float) -> None:
 def molecule(action: str, gigabytes: float) -> None:
     """One action on the scenario of the hosts. SystemExit with the end of what it said when it fails."""
     values = {name: str(size) for name, size in sizes(gigabytes).items()}
-    values["BENCH_BACKUP_PROCESSES"] = str(backup_processes())
+    values["BENCH_BACKUP_PROCESSES"] = str(processors.backup_processes())
+    values["BENCH_BACKUP_CPU_PERCENT"] = str(processors.backup_cpu_percent())
     done = subprocess.run(
         ["molecule", action, "--scenario-name", "backup"],
         cwd=ROOT / "tests/bench",
@@ -124,22 +130,6 @@ def molecule(action: str, gigabytes: float) -> None:
     )
     if done.returncode:
         raise SystemExit(f"molecule {action} failed; the lab's sandbox must run (`make up`):\n{done.stdout[-4000:]}")
-
-
-@contextmanager
-def weighed() -> Iterator[None]:
-    """Have the kernel share processors out by program, as host_baseline has it on a host with a kernel of its own.
-
-    By session, as is its default, those of a backup would give way to nobody but each other.
-    """
-    asked = run(["sysctl", "--values", AUTOGROUP], check=False).stdout.strip() == "1"
-    if asked:
-        run(as_root(["sysctl", "--quiet", f"{AUTOGROUP}=0"]))
-    try:
-        yield
-    finally:
-        if asked:
-            run(as_root(["sysctl", "--quiet", f"{AUTOGROUP}=1"]))
 
 
 @contextmanager

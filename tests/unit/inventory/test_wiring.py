@@ -48,14 +48,20 @@ def evaluate(tmp_path: Path) -> Evaluate:
     return run
 
 
-@pytest.mark.parametrize(("cores", "processes"), [([2, 2, 2], 1), ([8, 8, 8], 2), ([16, 4, 16], 1)])
-def test_a_backup_takes_a_quarter_of_the_smallest_database_hosts_processors(
-    evaluate: Evaluate, contract: dict[str, Any], cores: list[int], processes: int
+@pytest.mark.parametrize(
+    ("cores", "processes", "percent"), [([2, 2, 2], 1, 25), ([8, 8, 8], 2, 100), ([16, 4, 16], 1, 200)]
+)
+def test_a_backup_has_processes_by_the_smallest_database_host_and_an_eighth_of_each_ones_processors(
+    evaluate: Evaluate, contract: dict[str, Any], cores: list[int], processes: int, percent: int
 ) -> None:
     for host, number in zip(contract["clusters"]["main"]["hosts"], cores, strict=True):
         host["cores"] = number
-    there = {"host": "backup_repository_backup_process_count", "bucket": "wal_archive_backup_process_count"}
-    assert evaluate(contract, "db1", there) == {"host": processes, "bucket": processes}
+    there = {
+        "host": "backup_repository_backup_process_count",
+        "bucket": "wal_archive_backup_process_count",
+        "percent": "wal_archive_backup_cpu_percent",
+    }
+    assert evaluate(contract, "db1", there) == {"host": processes, "bucket": processes, "percent": percent}
 
 
 def test_sizing_and_pooler_take_the_connections_of_the_contract(evaluate: Evaluate, contract: dict[str, Any]) -> None:

@@ -81,6 +81,7 @@ def results(**seconds: float) -> dict[str, Any]:
         "clients": [alone, beside, alone, beside, alone, beside, alone],
         "clients_count": 4,
         "backup_processes": 1,
+        "backup_cpu_percent": 25,
         "window_s": 7,
         "stored": {
             "full": {"database": 2**20, "repository": 2**18},
@@ -100,6 +101,7 @@ def test_the_page_has_each_figure_beside_its_goal() -> None:
     assert "| 2 | beside a full backup | 85 | 1.5 | 9.2 | 12.5 |" in text
     assert "each of the mean of its neighbours alone: 0.85, 0.85, 0.85. Their median" in text
     assert "differ by 0 % (median); beyond 15 %," in text
+    assert "The worst window beside one had 0.85 of the transactions and a 99th percentile of 9.2 ms." in text
     assert "1,234,567 rows" in text
     assert "**A trial**" not in text
     assert "**The machine had other work**" not in text

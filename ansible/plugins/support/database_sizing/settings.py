@@ -120,7 +120,6 @@ def of_kernel(given: Memory) -> Iterator[Value]:
         ("vm.overcommit_ratio", MEMORY_SHARE, "of the memory outside huge pages", PLATFORM),
         ("vm.dirty_background_bytes", 64 * 1024 * 1024, "steady writing, no long flush", PIGSTY),
         ("vm.dirty_bytes", 512 * 1024 * 1024, "bounds a flush", PIGSTY),
-        ("kernel.sched_autogroup_enabled", 0, "a backup gives way to PostgreSQL, not session to session", PLATFORM),
     ):
         yield Value("sysctl", name, value, reason, source)
     reason = f"{given.shared} MiB of shared memory in pages of {HUGE_PAGE_MIB} MiB"

@@ -28,6 +28,12 @@ def test_each_bucket_is_kept_as_declared_and_sent_to_apart_from_the_server(host)
     assert {f"repo{number}-{line}" for number in (1, 2) for line in kept} | {"compress-type=zst"} <= lines
 
 
+def test_a_backup_reads_its_own_host_through_the_server_whose_processors_have_a_limit(host):
+    begun = host.check_output("grep 'backup command begin' /var/log/pgbackrest/main-backup.log").splitlines()
+    assert begun
+    assert all("--pg1-host=wal-archive-alternative-1 " in line and "--pg1-host-type=tls" in line for line in begun), begun
+
+
 def test_what_lies_in_each_bucket_is_encrypted_twice_with_its_own_key(host):
     for number, key in enumerate(("cn-north-1:123456789012:key/0a1b", "cn-northwest-1:123456789012:key/2c3d"), start=1):
         assert pgbackrest(host, f"--repo={number} repo-ls --filter=backup.info backup/main").stdout.strip()
