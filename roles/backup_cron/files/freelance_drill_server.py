@@ -30,7 +30,7 @@ OWN = {
     *("postgresql.conf", "pg_hba.conf", "pg_ident.conf"),
 }
 # How each program is ended at once; postgres ends its children itself.
-ENDED_BY = {"postgres": signal.SIGQUIT, "pgbackrest": signal.SIGTERM}
+ENDED_BY = {"postgres": signal.SIGQUIT, "pgbackrest": signal.SIGTERM, "initdb": signal.SIGTERM}
 
 
 def run_gently(
@@ -41,6 +41,37 @@ def run_gently(
         return run_tool([*GENTLY, *argv], environment=environment, timeout_seconds=timeout_seconds)
     except JobError as error:
         raise JobError(str(error).replace(GENTLY[0], argv[0], 1), error.status) from error
+
+
+def processes_in(folder: Path) -> dict[int, signal.Signals]:
+    """List what has a folder in its arguments or works in it, also of a run that was killed, and what ends each.
+
+    No file is asked for a number: after the host's crash it may be another server's by now.
+    """
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            argv = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            # A server works in its data; initdb's has no argument that says so.
+            works_in = f"{(entry / 'cwd').readlink()}/"
+        except OSError:
+            continue  # no process, another user's, or gone meanwhile
+        number = ENDED_BY.get(Path(argv[0]).name)
+        if number and entry.name.isdecimal() and any(f"{folder}/" in word for word in (*argv, works_in)):
+            found[int(entry.name)] = number
+    return found
+
+
+def end_all_in(folder: Path) -> None:
+    """End what runs in a folder, by force after 30 s; return when nothing runs there any more."""
+    deadline = time.monotonic() + STOP_SECONDS_MAX
+    while left := processes_in(folder):
+        for process, number in left.items():
+            try:
+                os.kill(process, number if time.monotonic() < deadline else signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(POLL_SECONDS)
 
 
 def access(readers: Sequence[str]) -> Mapping[str, str]:
@@ -74,19 +105,6 @@ class Scratch:
             *(f"--lock-path={folder}/lock", "--log-level-file=off", "--log-level-console=warn"),
         ]
 
-    def processes(self) -> dict[int, signal.Signals]:
-        """List what was started with this folder in its arguments, also by a drill that was killed."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            try:
-                argv = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            except OSError:
-                continue  # no process, or gone meanwhile
-            number = ENDED_BY.get(Path(argv[0]).name)
-            if number and entry.name.isdecimal() and any(f"{self.folder}/" in word for word in argv):
-                found[int(entry.name)] = number
-        return found
-
     def clear(self) -> None:
         """End what runs here and empty the folder. JobError when it holds what no drill makes: nothing is removed."""
         if strange := sorted(path.name for path in self.folder.iterdir() if path.name not in OWN):
@@ -94,14 +112,7 @@ class Scratch:
                 f"{self.folder} holds {strange[0]}, which no drill made: give the drill a folder of its own"
                 " (backup_cron_drill_scratch_dir)"
             )
-        deadline = time.monotonic() + STOP_SECONDS_MAX
-        while left := self.processes():
-            for process, number in left.items():
-                try:
-                    os.kill(process, number if time.monotonic() < deadline else signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-            time.sleep(POLL_SECONDS)
+        end_all_in(self.folder)
         for path in self.folder.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from freelance_drill import NO_APPLICATION, found_rows, readers
-from freelance_drill_server import access, checked_by
+from freelance_drill_server import access, checked_by, end_all_in
 from freelance_dump_files import (
     OWN_TABLES,
     Dump,
@@ -35,19 +35,12 @@ def programs_of(major: int | str) -> Path:
 def remove_server(config: Config) -> None:
     """End a scratch server and remove its folder, where there is one: a verification that was killed has left it.
 
-    The live server is not asked, which may be away by now.
+    Without the live server, which may be away by now, and without programs, which an upgrade may have removed.
     """
     folder = Path(config.scratch_dir) / SERVER
     if not folder.exists():
         return
-    if (version := folder / "data/PG_VERSION").exists():
-        control = [str(programs_of(version.read_text().strip()) / "pg_ctl"), f"--pgdata={folder / 'data'}"]
-        try:
-            run_tool([*control, "status"])
-        except JobError:
-            pass  # none runs
-        else:
-            run_tool([*control, "--wait", "--mode=immediate", "stop"])
+    end_all_in(folder)
     shutil.rmtree(folder)
 
 
@@ -121,7 +114,7 @@ def verify(config: Config, dump: Dump, globals_path: Path | None, *, check: bool
         apply_globals(options, globals_path, folder)
         pg_restore(options, "postgres", dump, "--create")
         # Every row of every table must be in each index, and each page must be readable.
-        amcheck = str(programs_of(major_of(superuser(config))) / "pg_amcheck")
+        amcheck = str(programs_of((folder / "data/PG_VERSION").read_text(encoding="utf-8").strip()) / "pg_amcheck")
         run_tool([amcheck, "--heapallindexed", "--install-missing", *options, f"--database={dump.database}"])
         tables = int(psql(options, dump.database, TABLES))
         if tables != len(dump.tables):

@@ -2,8 +2,11 @@
 
 import dataclasses
 import importlib
+import os
 import re
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -13,6 +16,7 @@ import pytest
 from tests.unit.backup_cron.test_freelance_restore import NAME, Tools, files, made_config
 
 verification: Any = importlib.import_module("freelance_dump_verification")
+servers: Any = importlib.import_module("freelance_drill_server")
 PROGRAMS = ["dump_files", "dump_targets", "dump_verification", "markers", "drill_server"]
 APPLICATION = {"command": ["manage.py", "check"], "environment": {"DB_HOST": "{socket}"}, "role": "shopkeeper"}
 QUERY = "SELECT app FROM steps WHERE at < '{target}'"
@@ -100,18 +104,16 @@ def test_verification_leaves_nothing_also_when_it_fails(config: Any, dump: Any, 
     with pytest.raises(files.JobError, match="the tool's own words"):
         verification.verify(config, dump, roles)
     assert tools.did("listen_addresses=")
-    assert tools.did("--mode=immediate stop")
     assert not Path(config.scratch_dir, verification.SERVER).exists()
 
 
-def test_the_server_of_a_verification_ends_also_while_the_live_one_is_away(
+def test_a_verification_goes_on_and_cleans_up_while_the_live_server_says_no_version(
     config: Any, dump: Any, tools: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away = files.JobError("could not connect to server")
-    monkeypatch.setattr(verification, "major_of", Mock(side_effect=[17, away, away]))
-    with pytest.raises(files.JobError, match="could not connect"):
-        verification.verify(config, dump, dump.path.with_name("globals.sql"))
-    assert tools.did("--mode=immediate stop")
+    # It was asked which programs to begin with; what the private server runs stands in that one's own data.
+    monkeypatch.setattr(verification, "major_of", Mock(side_effect=[17, files.JobError("could not connect to server")]))
+    assert verification.verify(config, dump, dump.path.with_name("globals.sql"))["tables"] == 1
+    assert tools.did("/usr/lib/postgresql/17/bin/pg_amcheck")
     assert not Path(config.scratch_dir, verification.SERVER).exists()
 
 
@@ -126,15 +128,34 @@ def test_verification_compares_the_tables_with_those_that_the_dump_names(
     assert verification.verify(config, dump, roles)["tables"] == 1
 
 
-@pytest.mark.parametrize("runs", [False, True])
+@pytest.fixture
+def left(config: Any) -> Path:
+    """What a killed verification left, in whose postmaster.pid another process's number stands since a crash."""
+    folder = Path(config.scratch_dir, verification.SERVER)
+    (folder / "data").mkdir(parents=True)
+    (folder / "data/PG_VERSION").write_text("17\n")
+    (folder / "data/postmaster.pid").write_text(f"{os.getpid()}\n{folder}/data\n")
+    return folder
+
+
+@contextmanager
+def running(title: str, works_in: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that looks like a program that works in a folder."""
+    script = "trap 'exit 3' QUIT TERM; echo; while :; do sleep 0.1; done"
+    argv = [title, "-c", script, *words]
+    with subprocess.Popen(argv, executable="/bin/sh", cwd=works_in, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()  # its signals have their meaning
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_what_a_killed_verification_left_is_gone_before_room_is_asked_for(
-    config: Any, tools: Programs, monkeypatch: pytest.MonkeyPatch, runs: bool
+    config: Any, left: Path, tools: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program: Any = importlib.import_module("freelance_restore")
-    left = Path(config.scratch_dir, verification.SERVER)
-    (left / "data").mkdir(parents=True)
-    (left / "data/PG_VERSION").write_text("17\n")
-    tools.fails = "" if runs else "status"
 
     def find(*_: Any) -> None:
         assert not left.exists()
@@ -143,4 +164,26 @@ def test_what_a_killed_verification_left_is_gone_before_room_is_asked_for(
     monkeypatch.setattr(program, "find", find)
     with pytest.raises(files.JobError, match="no room"):
         program.work(config, program.parse(["verify", "yesterday.dump"]))
-    assert bool(tools.did("--mode=immediate stop")) == runs
+    # No program is told to stop whatever has the number in postmaster.pid.
+    assert tools.calls == []
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["works there", "names it"])
+def test_the_server_that_a_killed_verification_left_ends_and_no_other(
+    config: Any, left: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    where, words = (tmp_path, ["-D", f"{left}/data"]) if named else (left / "data", [])
+    with running("postgres", where, *words) as ours, running("postgres", tmp_path) as other:
+        (left / "data/postmaster.pid").write_text(f"{other.pid}\n{left}/data\n")
+        monkeypatch.setattr(servers.time, "sleep", lambda _: ours.poll())
+        verification.remove_server(config)
+        assert ours.wait() == 3
+        assert other.poll() is None
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("version", ["", "9.6\n"], ids=["cut off", "of programs that are gone"])
+def test_what_was_left_goes_without_a_program_that_fits_it(config: Any, left: Path, version: str) -> None:
+    (left / "data/PG_VERSION").write_text(version)
+    verification.remove_server(config)
+    assert not left.exists()
