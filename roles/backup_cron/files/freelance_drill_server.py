@@ -6,11 +6,13 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from freelance_jobs import JobError, run_tool
 from freelance_markers import Socket
+from freelance_physical import place, segment_at, turns
 
 POLL_SECONDS = 0.5
 STOP_SECONDS_MAX = 30
@@ -127,6 +129,15 @@ class Scratch:
         command = [*self.pgbackrest, f"--set={label}", "--type=default", *where, "restore"]
         run_gently(command, timeout_seconds=self.timeout_seconds)
 
+    def after(self, segment: str, log: str) -> str:
+        """Name the segment that recovery asks for after one, by the histories that its log names."""
+        following, timelines = place(segment) + 1, [segment[:8]]
+        if histories := re.findall(r'restored log file "([0-9A-F]{8})\.history"', log):
+            with suppress(OSError):
+                history = (self.data / f"pg_wal/{max(histories)}.history").read_text(encoding="utf-8")
+                timelines += [name[:8] for name in turns(max(histories), history) if place(name) <= following]
+        return segment_at(max(timelines), following)
+
     def told(self, what: str) -> JobError:
         """Make an error that ends with what the server and its archive-get said last."""
         try:
@@ -135,7 +146,10 @@ class Scratch:
             return JobError(what)
         # A segment that is not there has no message of its own.
         given = re.findall(r'restored log file "([0-9A-F]{24})"', log)
-        archive = f"\nThe archive gave all segments up to {given[-1]}, and not the next one." if given else ""
+        archive = ""
+        if given:
+            following = self.after(given[-1], log)
+            archive = f"\nThe archive gave all segments up to {given[-1]}, and not the next one, {following}."
         last = "\n".join(log.splitlines()[-LAST_LINES:])
         return JobError(f"{what}{archive}\nThe restored server said last:\n{last}")
 

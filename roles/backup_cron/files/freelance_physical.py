@@ -177,7 +177,7 @@ def needed(
 
 
 def gaps(config: Config, repository: int) -> list[str]:
-    """Name the gaps in the WAL by the segments around them, and the backups that lack WAL of their own.
+    """Name the WAL that is missing and the segments around it, and the backups that lack WAL of their own.
 
     pgBackRest itself calls an archive with gaps valid, and never asks whether the WAL of a backup is there.
     """
@@ -199,7 +199,8 @@ def gaps(config: Config, repository: int) -> list[str]:
         left = [hole for span in left for hole in holes(span, there)]
     for archive, first, last in left:
         before, after = segment_at(first[:8], place(first) - 1), segment_at(last[:8], place(last) + 1)
-        problems.append(f"{archive}: WAL is missing after {before} and before {after}")
+        missing = first if first == last else f"{first} to {last}"
+        problems.append(f"{archive}: WAL {missing} is missing (after {before}, before {after})")
     lacking = [label for label, span in sets.items() if holes(span, there)]
     return problems + [f"backup {label} can't be restored: it lacks WAL of its own" for label in lacking]
 

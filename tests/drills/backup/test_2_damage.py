@@ -114,8 +114,8 @@ def test_a_lost_segment_is_named_by_its_neighbours_and_sets_beside_it_restore(si
         said = site.failing_job("verify")
         measure("until verify told", time.monotonic() - started, "s")
         print(f"\n{said}")
-        around = [PurePosixPath(name).name[:24] for name in (before, after)]
-        assert "WAL is missing after {} and before {}".format(*around) in said
+        lost, *around = [PurePosixPath(name).name[:24] for name in (path, before, after)]
+        assert f"WAL {lost} is missing (after {around[0]}, before {around[1]})" in said
         # A set that was made after the gap does not need what is lost.
         started = time.monotonic()
         with restored(site, replica, site.labels()[-1]):

@@ -130,13 +130,33 @@ def test_the_segment_where_the_wal_ended_has_the_name_of_its_last_byte(
         assert server.replayed_to() == ("2026-11-29", 12.5, name)
 
 
-def test_the_segment_that_did_not_come_is_told_by_the_one_before(scratch: Any) -> None:
+@pytest.mark.parametrize(
+    ("last", "following"),
+    [
+        ("000000010000000000000005", "000000010000000000000006"),
+        ("0000000100000000000000FF", "000000010000000100000000"),
+        # Timeline 2 was left within the segment in which it began, and 3 goes on there.
+        ("000000010000000100000007", "000000030000000100000008"),
+        ("000000030000000100000008", "000000030000000100000009"),
+    ],
+    ids=["beside it", "of the next log", "of the next timeline", "of the same timeline"],
+)
+def test_the_segment_that_did_not_come_is_named(scratch: Any, last: str, following: str) -> None:
     assert str(scratch.told("it ended")) == "it ended"
-    given = 'LOG:  restored log file "{}" from archive\n'
-    scratch.log.write_text(given.format("0" * 23 + "4") + given.format("0" * 23 + "5") + "FATAL:  no\n")
+    names = ["00000002.history", "00000003.history", "000000010000000000000004", last]
+    text = "".join(f'LOG:  restored log file "{name}" from archive\n' for name in names)
+    scratch.log.write_text(f"{text}FATAL:  no\n")
+    (scratch.data / "pg_wal").mkdir(parents=True)
+    (scratch.data / "pg_wal/00000003.history").write_text("1\t1/8000100\tone\n2\t1/8000200\ttwo\n")
     said = str(scratch.told("it ended"))
-    assert said.startswith(f"it ended\nThe archive gave all segments up to {'0' * 23}5, and not the next one.")
+    assert said.startswith(f"it ended\nThe archive gave all segments up to {last}, and not the next one, {following}.")
     assert said.endswith("FATAL:  no")
+
+
+def test_without_its_history_the_segment_is_named_on_the_timeline_of_the_one_before(scratch: Any) -> None:
+    names = ("00000003.history", "000000010000000100000007")
+    scratch.log.write_text("".join(f'LOG:  restored log file "{name}" from archive\n' for name in names))
+    assert "the next one, 000000010000000100000008." in str(scratch.told("it ended"))
 
 
 @pytest.fixture

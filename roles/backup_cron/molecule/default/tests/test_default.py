@@ -191,12 +191,12 @@ def test_a_damaged_segment_is_named(host, segments, job, number):
     assert segments[number].rpartition("/")[2] in host.run("journalctl -t freelance-backup -n 40").stdout
 
 
-def test_a_lost_segment_is_told_by_its_neighbours(host, segments, job):
+def test_a_lost_segment_is_named_with_its_neighbours(host, segments, job):
     host.run_test(f"rm {segments[2]}")
     done, outcome = job("verify")
     assert done.rc == outcome["exit_status"] != 0
-    before, after = (segments[number].rpartition("/")[2][:24] for number in (1, 3))
-    assert f"WAL is missing after {before} and before {after}" in done.stderr
+    before, lost, after = (segments[number].rpartition("/")[2][:24] for number in (1, 2, 3))
+    assert f"WAL {lost} is missing (after {before}, before {after})" in done.stderr
 
 
 def test_a_lost_file_of_a_backup_is_named(host, segments, job):  # noqa: ARG001 - it restores the repository
