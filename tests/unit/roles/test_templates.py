@@ -122,6 +122,17 @@ def test_a_bucket_is_kept_as_declared_and_the_instance_profile_signs_where_no_ke
     assert len([line for line in lines if line.startswith(("repo1-s3-key=", "repo1-s3-key-secret="))]) == keys
 
 
+@pytest.mark.parametrize("name", ["wal_archive", "backup_repository"])
+def test_a_connection_whose_other_end_died_is_given_up_within_a_minute(name: str) -> None:
+    (role,) = (role for role in ROLES if role.name == name)
+    text = render(role, role.path / "templates/pgbackrest.conf.j2", role.path / "molecule/default/molecule.yml")
+    keep_alive = [line for line in text.splitlines() if line.startswith("tcp-keep-alive")]
+    # The first question after 30 s of silence, then 3 without an answer.
+    assert keep_alive == ["tcp-keep-alive-idle=30", "tcp-keep-alive-interval=10", "tcp-keep-alive-count=3"]
+    # Of each command: pgBackRest's servers and its clients both wait.
+    assert text.index("[global]") < text.index("tcp-keep-alive") < text.index("\n[", text.index("[global]"))
+
+
 def test_an_undefined_variable_is_a_failure(tmp_path: Path) -> None:
     template = tmp_path / "wrong.j2"
     template.write_text("{{ ansible_managed | comment }}\n{{ host_baseline_misspelt }}\n")
