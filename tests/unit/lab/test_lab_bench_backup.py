@@ -1,8 +1,8 @@
 """The benchmark of backups: the disk is asked first, pgBackRest's times become phases, goals stand beside figures."""
 
 import json
+import queue
 import threading
-import time
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
@@ -159,37 +159,54 @@ def test_clients_are_measured_in_turn_alone_and_beside_a_backup(monkeypatch: pyt
     assert traffic.measure(pair, 5, 20.0) == [alone, beside, alone, beside, alone, beside, alone]
 
 
+class Backup(threading.Thread):
+    """A backup that is at work until somebody waits for its end."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(daemon=True, **how)
+        self.awaited = threading.Event()
+
+    def join(self, timeout: float | None = None) -> None:
+        self.awaited.set()
+        super().join(timeout)
+
+
 @pytest.mark.parametrize(
-    ("lasts_s", "error", "told"),
+    ("lasts", "error", "told"),
     [
-        (1.0, None, ""),
-        (1.0, OSError("the repository is full"), "the repository is full"),
-        (0.0, None, "the backup was over before 7 s of pgbench: measure with more GIGABYTES"),
+        (True, None, ""),
+        (True, OSError("the repository is full"), "the repository is full"),
+        (False, None, "the backup was over before 7 s of pgbench: measure with more GIGABYTES"),
     ],
 )
 def test_a_window_beside_a_backup_counts_when_the_backup_lasted_and_was_good(
-    monkeypatch: pytest.MonkeyPatch, lasts_s: float, error: Exception | None, told: str
+    monkeypatch: pytest.MonkeyPatch, lasts: bool, error: Exception | None, told: str
 ) -> None:
-    begun = threading.Event()
+    begun: queue.Queue[Backup] = queue.Queue()
 
     def back_up(script: str) -> str:
         assert script.endswith("--type=full")
-        begun.set()
-        time.sleep(lasts_s)
+        thread = threading.current_thread()
+        assert isinstance(thread, Backup)
+        begun.put(thread)
+        thread.awaited.wait()
         if error:
             raise error
         return ""
 
     def pgbench(_: Any, seconds: int) -> dict[str, float]:
-        assert begun.wait(5)
-        time.sleep(1.0 if not lasts_s else 0)
+        backup = begun.get(timeout=30)
+        if not lasts:
+            backup.join()
         return {"tps": seconds}
 
+    clock = iter([100.0, 112.5])
     monkeypatch.setattr(traffic, "run", pgbench)
+    monkeypatch.setattr(traffic, "threading", SimpleNamespace(Thread=Backup))
+    monkeypatch.setattr(traffic, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     pair: Any = SimpleNamespace(repo=SimpleNamespace(sh=back_up))
     if told:
         with pytest.raises((OSError, RuntimeError), match=told):
             traffic.beside(pair, 7)
     else:
-        figures = traffic.beside(pair, 7)
-        assert (figures["tps"], figures["backup_s"] >= lasts_s) == (7, True)
+        assert traffic.beside(pair, 7) == {"tps": 7, "backup_s": 12.5}
