@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Environment
 
 from .role_files import ROOT
 
@@ -80,3 +81,30 @@ def test_the_unit_leaves_the_times_that_are_compared(role: str) -> None:
     assert f"ExecStartPre=/usr/bin/touch {' '.join(STAMPS)}" in unit
     # Before the signal: a file that changes meanwhile is loaded once more rather than never.
     assert unit.index(f"ExecReload=/usr/bin/touch {STAMPS[1]}") < unit.index("ExecReload=/bin/kill -HUP")
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    ("waiting", "restarts", "reloads"),
+    [
+        # A run that failed before it looked: a reload would start a server that does not run, by the packaged unit.
+        ({}, False, False),
+        ({"rc": 0, "stdout": ""}, False, False),
+        ({"rc": 0, "stdout": CONFIG}, False, True),
+        ({"rc": 0, "stdout": f"{UNIT}\n{CONFIG}"}, True, False),
+        ({"rc": 1, "stdout": ""}, True, False),
+        ({"rc": 1, "stdout": CERTIFICATE}, True, False),
+    ],
+)
+def test_handlers_go_by_what_waits_and_by_nothing_else(
+    role: str, waiting: dict[str, Any], restarts: bool, reloads: bool
+) -> None:
+    values = yaml.safe_load((ROOT / "roles" / role / "vars/main.yml").read_text())
+    given: dict[str, Any] = {f"__{role}_waiting": waiting} if waiting else {}
+    for kind, wanted in (("restart", restarts), ("reload", reloads)):
+        name = f"__{role}_must_{kind}"
+        given[name] = Environment(autoescape=True).from_string(values[name]).render(given) == "True"
+        assert given[name] == wanted, kind
+    handlers = yaml.safe_load((ROOT / "roles" / role / "handlers/main.yml").read_text())
+    conditions = {handler["name"].split()[0].lower(): handler["when"] for handler in handlers}
+    assert conditions == {kind: ["not ansible_check_mode", f"__{role}_must_{kind}"] for kind in ("restart", "reload")}
