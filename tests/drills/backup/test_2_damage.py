@@ -99,22 +99,26 @@ def test_a_damaged_set_fails_the_rehearsal_which_names_the_file(site: Site, meas
 
 
 @pytest.mark.usefixtures("without_markers")
-def test_a_lost_segment_is_named_by_its_neighbours_and_sets_beside_it_restore(site: Site, measure: Measure) -> None:
+def test_a_lost_segment_fails_rehearsal_and_verify_and_sets_beside_it_restore(site: Site, measure: Measure) -> None:
     leader, replica, older = site.leader, site.replicas[0], site.labels()[-1]
     before_gap, target = write_markers(site, leader), site.on(leader, psql("select pg_current_wal_lsn()"))
     for _ in range(6):
         site.fill_segment(leader)
     wait_for("the segments in the repository", lambda: not site.queued(leader), 60)
     before, path, after = neighbours(site)
-    # What the newer set holds: rows from just before it, and the application's.
-    written, contents = write_markers(site, leader), site.on(leader, psql(CONTENTS))
-    site.job("incr")
+    lost, *around = [PurePosixPath(name).name[:24] for name in (path, before, after)]
     with harmed(site, path, "rm {path}"):
+        run = play(REHEARSE)
+        measure("rehearsal that failed", run.seconds, "s")
+        assert run.code != 0
+        assert f"gave all segments up to {around[0]}, and not the next one, {lost}." in run.text, run.output[-3000:]
+        # What the newer set holds: rows from just before it, and the application's.
+        written, contents = write_markers(site, leader), site.on(leader, psql(CONTENTS))
+        site.job("incr")
         started = time.monotonic()
         said = site.failing_job("verify")
         measure("until verify told", time.monotonic() - started, "s")
         print(f"\n{said}")
-        lost, *around = [PurePosixPath(name).name[:24] for name in (path, before, after)]
         assert f"WAL {lost} is missing (after {around[0]}, before {around[1]})" in said
         # A set that was made after the gap does not need what is lost.
         started = time.monotonic()
@@ -127,3 +131,6 @@ def test_a_lost_segment_is_named_by_its_neighbours_and_sets_beside_it_restore(si
         with restored(site, replica, older, "--type=lsn", f"--target={target}", "--target-action=promote"):
             measure("older set restored to a target before the gap", time.monotonic() - started, "s")
             assert site.on(replica, ask(markers.READ)) == before_gap
+        run = play(REHEARSE)
+        assert run.code == 0, run.output[-3000:]
+        measure("rehearsal of the newer set", run.seconds, "s")
