@@ -94,7 +94,7 @@ def site(lab: Environment, members: Members) -> Site:  # noqa: F811 — the fixt
         found.podman("start", host)  # one that runs goes on
         wait_for(host, partial(found.answers, host), SETTLE_SECONDS_MAX)
     found.on(found.repository, UNDO)
-    for host in lab.hosts("database"):
+    for host in [*lab.hosts("database"), found.repository]:
         found.on(host, scratch.REMOVE)
     wait_for(HEALTHY, found.settled, SETTLE_SECONDS_MAX)
     found.on(found.leader, psql(markers.REMOVE))

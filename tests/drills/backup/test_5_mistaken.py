@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,6 +16,13 @@ from tests.proofs.tools import SITE, play, psql
 
 RESTORE = "ansible/playbooks/restore_cluster.yml"
 REMAKE = "ansible/playbooks/remake_member.yml"
+SERVER = "drill-server.service"
+PASSPHRASE = "PGBACKREST_REPO1_CIPHER_PASS"
+# Ends by itself where the drill is killed; the passphrase, if one is set, is handed on in no argument.
+SYSTEMD_RUN = (
+    f"systemd-run --quiet --collect --unit={SERVER} --uid=postgres --property=RuntimeMaxSec=120"
+    f" ${{{PASSPHRASE}:+--setenv={PASSPHRASE}}}"
+)
 STARTED = "select pg_postmaster_start_time()"
 
 Failing = Callable[[str, str, str], str]
@@ -46,32 +54,67 @@ def failing(site: Site, measure: Measure) -> Failing:
     return run
 
 
-def test_another_passphrase_is_refused_by_its_play_before_it_lands(measure: Measure) -> None:
-    run = play(
-        SITE, "--tags", "backup_repository", "-e", "backup_repository_cipher_passphrase=wrong-and-long-enough-here"
-    )
+@contextmanager
+def served(site: Site, prepare: str, words: str = "") -> Iterator[None]:
+    """Have another server in the place of the repository's: the firewall lets nobody in elsewhere."""
+    serve = f"{SYSTEMD_RUN} pgbackrest server --tls-server-address='*' {words}"
+    with site.unreachable("refused"):
+        try:
+            site.on(site.repository, f"{prepare}\n{serve}")
+            yield
+        finally:
+            site.on(site.repository, f"systemctl stop {SERVER} || true; {REMOVE}")
+
+
+def test_another_passphrase_opens_nothing_and_is_refused_by_its_play_before_it_lands(
+    site: Site, failing: Failing, measure: Measure
+) -> None:
+    wrong = "wrong-and-long-enough-here"
+    given = f"export {PASSPHRASE}={wrong}"
+    # Of what it makes of a file pgBackRest quotes bytes.
+    asked = f"{given}; {site.pgbackrest('--type=full backup')} 2>&1 | tr -cd '[:print:]\\n'"
+    assert "unable to load info file" in failing(site.repository, "backup with another passphrase", asked)
+    with served(site, given):
+        run = play(RESTORE, "--check", "-e", json.dumps({"restore_target": "latest"}))
+    measure("refused: look of a restore with another passphrase", run.seconds, "s")
+    assert (run.code == 0, run.changed) == (False, []), run.output[-3000:]
+    assert "the passphrase does not fit: put the secret repository_cipher_passphrase back" in run.text
+    run = play(SITE, "--tags", "backup_repository", "-e", f"backup_repository_cipher_passphrase={wrong}")
     measure("refused: play with another passphrase", run.seconds, "s")
     assert run.code != 0
     assert "does not open with this configuration, which was not installed" in run.text
     assert "put the one back that the repository was made with" in run.text
 
 
-def test_a_certificate_that_has_expired_opens_nothing(site: Site, failing: Failing) -> None:
-    host = site.replicas[0]
+def lay_expired(site: Site, host: str) -> str:
+    """The script that lays a certificate of a host that has expired, and its key, into the scratch folder."""
     declared = site.lab.declared(host)
     certificate, key = certificates.expired(
         host,
         str(declared["tls_certificate_authority_certificate"]),
         str(declared["tls_certificate_authority_private_key"]),
     )
+    write = f"install -o postgres -m 600 /dev/stdin {FOLDER}"
+    return f"{MAKE}\n{write}/crt <<'END'\n{certificate}END\n{write}/key <<'END'\n{key}END\n"
+
+
+def test_a_certificate_that_has_expired_opens_nothing(site: Site, failing: Failing) -> None:
+    host = site.replicas[0]
     asked = site.pgbackrest(f"--repo1-host-cert-file={FOLDER}/crt --repo1-host-key-file={FOLDER}/key repo-ls backup")
     try:
-        write = f"install -o postgres -m 600 /dev/stdin {FOLDER}"
-        site.on(host, f"{MAKE}\n{write}/crt <<'END'\n{certificate}END\n{write}/key <<'END'\n{key}END")
+        site.on(host, lay_expired(site, host))
         said = failing(host, "look with an expired certificate", asked)
     finally:
         site.on(host, REMOVE)
     assert "certificate expired" in said
+
+
+def test_a_server_whose_certificate_has_expired_is_not_asked(site: Site, failing: Failing) -> None:
+    words = f"--tls-server-cert-file={FOLDER}/crt --tls-server-key-file={FOLDER}/key"
+    with served(site, lay_expired(site, site.repository), words):
+        asked = site.pgbackrest("repo-ls backup")
+        said = failing(site.replicas[0], "look at a server with an expired certificate", asked)
+    assert "certificate has expired" in said
 
 
 def test_a_wrong_stanza_is_named(site: Site, failing: Failing) -> None:
