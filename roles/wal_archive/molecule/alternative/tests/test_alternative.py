@@ -31,7 +31,8 @@ def test_each_bucket_is_kept_as_declared_and_sent_to_apart_from_the_server(host)
 def test_a_backup_reads_its_own_host_through_the_server_whose_processors_have_a_limit(host):
     begun = host.check_output("grep 'backup command begin' /var/log/pgbackrest/main-backup.log").splitlines()
     assert begun
-    assert all("--pg1-host=wal-archive-alternative-1 " in line and "--pg1-host-type=tls" in line for line in begun), begun
+    through_it = "--pg1-host=wal-archive-alternative-1 ", "--pg1-host-type=tls"
+    assert all(words in line for words in through_it for line in begun), begun
 
 
 def test_what_lies_in_each_bucket_is_encrypted_twice_with_its_own_key(host):

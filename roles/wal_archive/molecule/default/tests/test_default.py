@@ -10,7 +10,7 @@ def test_another_stanza_is_refused_by_the_repository(host):
 
 def test_what_serves_backups_gives_way_to_all_else(host):
     asked = "systemctl show --property=CPUSchedulingPolicy,CPUWeight,CPUQuotaPerSecUSec pgbackrest.service"
-    # 5 is idle. What the lab's hosts can't enforce (they have no controller of processors) a host of its own kernel does.
+    # 5 is idle. The lab's hosts have no controller of processors: weight and quota count on a host of its own kernel.
     wanted = {"CPUSchedulingPolicy=5", "CPUWeight=idle", "CPUQuotaPerSecUSec=1s"}
     assert set(host.check_output(asked).splitlines()) == wanted
     programs = host.check_output("ps -o cls=,args= -C pgbackrest").splitlines()
