@@ -50,6 +50,7 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("wal_archive", {"repositories": [HOST, HOST | {"host": "service2"}]}, ["only beside a bucket"]),
     ("wal_archive", {"repositories": [S3 | {"key_type": "shared"}], **BUCKETS}, ["s3_key has 0", "key_type=auto"]),
     ("wal_archive", {"compress_level": 99}, ["wal_archive_compress_level=99", "1 to 22"]),
+    ("wal_archive", {"backup_cpu_percent": 0}, ["wal_archive_backup_cpu_percent=0", "at least 5"]),
     ("backup_repository", {}, []),
     ("backup_repository", {"hosts": []}, ["backup_repository_hosts=[]", "contract"]),
     ("backup_repository", {"hosts": "db1,db2"}, ["backup_repository_hosts=db1,db2", "a list"]),
