@@ -40,6 +40,7 @@ BACKUP_FILES = [
     "/usr/local/lib/freelance-jobs/freelance_jobs.py",
     "/usr/local/sbin/freelance-backup",
     "/usr/local/sbin/freelance-restore",
+    f"{UNITS}/cron.service.d/platform.conf",
 ]
 MAINTENANCE_FILES = [
     "/etc/cron.d/freelance-maintenance",

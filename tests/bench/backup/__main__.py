@@ -64,8 +64,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench.backup", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    wanted = hosts.wanted_gigabytes()
-    parser.add_argument("--gigabytes", type=float, default=wanted, help="size of the database (default: %(default)s)")
+    wanted, size = hosts.wanted_gigabytes, "size of the database (default: %(default)s)"
+    parser.add_argument("--gigabytes", type=wanted, default=wanted(), help=size)
     parser.add_argument("--results", type=Path, help="folder for backup.json, its page and plots")
     given = parser.parse_args()
     results: dict[str, Any] = {

@@ -90,9 +90,9 @@ def sizes(gigabytes: float) -> dict[str, int]:
     return {"BENCH_DATA_GIB": round(3 * gigabytes) + 5, "BENCH_REPOSITORY_GIB": round(3.5 * gigabytes) + 4}
 
 
-def wanted_gigabytes() -> float:
-    """How large the database of a run is to be, unless its own words say otherwise. SystemExit when it is no size."""
-    given = os.environ.get("GIGABYTES", "") or str(WHOLE_GIGABYTES)
+def wanted_gigabytes(given: str = "") -> float:
+    """How large the database of a run is to be, if its own words don't say so. SystemExit when what is said is no size."""
+    given = given or os.environ.get("GIGABYTES", "") or str(WHOLE_GIGABYTES)
     try:
         gigabytes = float(given)
     except ValueError:

@@ -55,6 +55,9 @@ def test_a_size_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, given: 
     monkeypatch.setenv("GIGABYTES", given)
     with pytest.raises(SystemExit, match=f"GIGABYTES is '{given}' and has to be a number above 0"):
         hosts.wanted_gigabytes()
+    monkeypatch.delenv("GIGABYTES")
+    with pytest.raises(SystemExit, match=f"GIGABYTES is '{given}' and has to be a number above 0"):
+        hosts.wanted_gigabytes(given)  # of --gigabytes
 
 
 def results(**seconds: float) -> dict[str, Any]:

@@ -17,14 +17,6 @@ NAMES = {"globals": "sql", "schema_shop": "sql", "full_backup_shop": "dump"}
 
 
 @pytest.fixture
-def as_postgres(host):
-    def run(command):
-        return host.run(f"cd / && sudo -u postgres {command}")
-
-    return run
-
-
-@pytest.fixture
 def job(host, as_postgres):
     def run(name):
         done = as_postgres(f"freelance-backup {name}")
@@ -171,10 +163,8 @@ def test_a_backup_of_a_damaged_page_has_failed_and_names_its_file(host, as_postg
 
 @pytest.fixture
 def segments(host):
-    """Paths of the archived segments, in order; the repository is as it was afterwards."""
-    host.run_test("cp -a /var/lib/pgbackrest /srv/repository")
-    yield host.check_output("find /var/lib/pgbackrest/archive -name '00*-*' -type f | sort").split()
-    host.run_test("rm -rf /var/lib/pgbackrest && mv /srv/repository /var/lib/pgbackrest")
+    """Paths of the archived segments, in order."""
+    return host.check_output("find /var/lib/pgbackrest/archive -name '00*-*' -type f | sort").split()
 
 
 def test_what_the_repository_holds_is_verified(job):
@@ -184,24 +174,24 @@ def test_what_the_repository_holds_is_verified(job):
 
 
 @pytest.mark.parametrize("number", [0, 2], ids=["the first", "a later one"])
-def test_a_damaged_segment_is_named(host, segments, job, number):
-    host.run_test(f"printf damage | dd of={segments[number]} conv=notrunc seek=9 bs=1 status=none")
+def test_a_damaged_segment_is_named(host, segments, damage, job, number):
+    damage(segments[number])
     done, outcome = job("verify")
     assert done.rc == outcome["exit_status"] != 0
     assert segments[number].rpartition("/")[2] in host.run("journalctl -t freelance-backup -n 40").stdout
 
 
-def test_a_lost_segment_is_named_with_its_neighbours(host, segments, job):
-    host.run_test(f"rm {segments[2]}")
+def test_a_lost_segment_is_named_with_its_neighbours(segments, damage, job):
+    damage(segments[2], lost=True)
     done, outcome = job("verify")
     assert done.rc == outcome["exit_status"] != 0
     before, lost, after = (segments[number].rpartition("/")[2][:24] for number in (1, 2, 3))
     assert f"WAL {lost} is missing (after {before}, before {after})" in done.stderr
 
 
-def test_a_lost_file_of_a_backup_is_named(host, segments, job):  # noqa: ARG001 - it restores the repository
+def test_a_lost_file_of_a_backup_is_named(host, damage, job):
     file = host.check_output("find /var/lib/pgbackrest/backup/main/*F/pg_data/base -type f | sort | head -1")
-    host.run_test(f"rm {file}")
+    damage(file, lost=True)
     done, _ = job("verify")
     assert done.rc != 0
     assert f"file missing '{file.removeprefix('/var/lib/pgbackrest/backup/main/')}'" in done.stderr

@@ -10,11 +10,6 @@ REPOSITORY = "/var/lib/pgbackrest"
 
 
 @pytest.fixture
-def as_postgres(host):
-    return lambda command: host.run(f"cd / && sudo -u postgres {command}")
-
-
-@pytest.fixture
 def ask(host):
     return lambda query: host.check_output("cd / && sudo -u postgres psql -XAtqc %s", query)
 
@@ -44,21 +39,6 @@ def marker(host, as_postgres, ask):
         return host.check_output(found)
 
     return write
-
-
-@pytest.fixture
-def damage(host):
-    """Damage a file, or remove it; it is as it was afterwards."""
-    saved = []
-
-    def change(path, *, lost=False):
-        host.run_test(f"cp -a {path} /srv/saved")
-        saved.append(path)
-        host.run_test(f"rm {path}" if lost else f"printf damage | dd of={path} conv=notrunc seek=99 bs=1 status=none")
-
-    yield change
-    for path in saved:
-        host.run_test(f"mv /srv/saved {path}")
 
 
 @pytest.fixture(scope="module")

@@ -19,14 +19,6 @@ esac
 TRUTH = "select answer from goods union select answer from hidden union select answer from apart.kept order by 1"
 
 
-@pytest.fixture
-def as_postgres(host):
-    def run(command):
-        return host.run(f"cd / && sudo -u postgres {command}")
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def dump(host):
     """Path of a dump of a database with a partitioned table and a role's grant."""

@@ -8,14 +8,6 @@ DUMPS = "/var/backups/postgresql"
 SHIPPED = "/var/lib/pgbackrest/freelance-dumps/main"
 
 
-@pytest.fixture
-def as_postgres(host):
-    def run(command):
-        return host.run(f"cd / && sudo -u postgres {command}")
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def shipped(host):
     """Name of a dump that was just shipped."""

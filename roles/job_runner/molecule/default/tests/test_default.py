@@ -52,6 +52,11 @@ def test_cron_runs_now_and_at_boot_and_nobody_is_mailed_to(host):
     assert not host.file("/etc/msmtprc").exists
 
 
+def test_jobs_weigh_a_tenth_of_what_other_services_do(host):
+    shown = host.check_output("systemctl show cron.service --property=CPUWeight,NeedDaemonReload").splitlines()
+    assert sorted(shown) == ["CPUWeight=10", "NeedDaemonReload=no"]
+
+
 def test_the_library_is_roots(host):
     library = host.file("/usr/local/lib/freelance-jobs/freelance_jobs.py")
     assert (library.user, library.mode) == ("root", 0o644)
