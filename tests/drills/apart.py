@@ -25,8 +25,9 @@ FIRST = next(iter(BUCKETS))
 KEY = "AKIAEXAMPLE"
 SECONDS_MAX = 600.0
 STREAM_SECONDS_MAX = 120
-# The application's release and its data are not what comes back here, and nobody looks after it for as long.
-LEFT_OUT = "schema_migrations,backup_cron_dump,maintenance_cron"
+# Nobody looks after it for as long.
+LEFT_OUT = "backup_cron_dump,maintenance_cron"
+RELEASE = "schema_migrations"
 SERVE = """
 export DEBIAN_FRONTEND=noninteractive
 apt-get --quiet --quiet update
@@ -168,14 +169,15 @@ class Apart:
         """Take the hosts away with their volumes; empty ones are in their place."""
         assert make_databases() == self.addresses, "another took the address of one of the cluster's hosts meanwhile"
 
-    def attempt(self, playbook: str, **said: object) -> Run:
-        """Play, with what is said by `-e`, whatever comes of it."""
-        inventory = ("-i", str(self.inventory), "-e", f"@{self.extra}", "--skip-tags", LEFT_OUT)
+    def attempt(self, playbook: str, *, release: bool = False, **said: object) -> Run:
+        """Play, with what is said by `-e` and, where it is asked for, the application's release, whatever comes of it."""
+        left_out = LEFT_OUT if release else f"{RELEASE},{LEFT_OUT}"
+        inventory = ("-i", str(self.inventory), "-e", f"@{self.extra}", "--skip-tags", left_out)
         return play(*inventory, "-e", json.dumps(said), playbook)
 
-    def play(self, playbook: str, **said: object) -> Run:
+    def play(self, playbook: str, *, release: bool = False, **said: object) -> Run:
         """Play; it must succeed, and all members lead or stream afterwards."""
-        done = self.attempt(playbook, **said)
+        done = self.attempt(playbook, release=release, **said)
         assert done.code == 0, done.output[-4000:]
         wait_for(f"all members stream after {playbook}", self.settled, STREAM_SECONDS_MAX)
         return done
@@ -244,7 +246,7 @@ def write_inventory(folder: Path, databases: Mapping[str, str], store: str) -> A
         ],
         "wal_archive_s3_key": KEY,
         "wal_archive_s3_key_secret": "of-no-worth",
-        # What a drill asks of the release that is not here.
+        # What a rehearsal asks of the release, which most plays leave out.
         "backup_cron_drill_application_command": [],
         "backup_cron_drill_compare_query": "",
         "host_baseline_hosts": f"{{{{ __database_endpoint_names | default([]) + platform_names + {known} }}}}",
@@ -262,7 +264,7 @@ def cluster(folder: Path) -> Iterator[Apart]:
     adhoc.destroy(NETWORK, every)  # of a run that was killed: addresses are given in this order
     try:
         made = write_inventory(folder, make_databases(), make_store())
-        made.play(SITE)
+        made.play(SITE, release=True)
         yield made
     finally:
         adhoc.destroy(NETWORK, every)

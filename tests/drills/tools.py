@@ -27,6 +27,9 @@ TABLES = (
 CONTENT = "select '{0}', count(*), md5(string_agg(t::text, ',' order by t::text)) from {0} t"
 # Name, count and checksum of each.
 CONTENTS = " union all ".join(map(CONTENT.format, TABLES)) + " order by 1"
+# With the settings of the application, by its own user, in the release that the rebuild has made.
+MANAGE = "runuser -u freelance -- ../venv/bin/python manage.py"
+CHECK = f"cd /opt/freelance-platform/current/app; {MANAGE} check --database default 2>&1"
 # Before the platform's own rules, in a table of its own: one thing to remove.
 DROP = (
     "nft add table inet drill; nft 'add chain inet drill input { type filter hook input priority -10; }';"

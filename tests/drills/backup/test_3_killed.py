@@ -12,13 +12,17 @@ from tests.proofs.tools import healthy, wait_for, writing
 
 BACK_SECONDS_MAX = 120
 GONE_SECONDS = 3  # what the dead leader has acknowledged is older
-ENDED_SECONDS_MAX = 420  # protocol-timeout of pgbackrest.conf, after the minute in which it notices, and a minute
+# In the place of pgbackrest.conf's 300, which the backup whose leader dies would only wait out.
+SILENCE_SECONDS = 90
+SHORTER = f"-E PGBACKREST_PROTOCOL_TIMEOUT={SILENCE_SECONDS} -E PGBACKREST_DB_TIMEOUT={SILENCE_SECONDS - 30}"
+JOB = f"{SHORTER} --uid=postgres --gid=postgres -p KillMode=mixed freelance-backup full --here"
+ENDED_SECONDS_MAX = SILENCE_SECONDS + 120  # after the minute in which it notices, and a minute
 # Starts a full backup as a job does and holds it where the first bytes of a new set lie in the repository.
 HALFWAY = f"""
 cd /var/lib/pgbackrest/backup/STANZA
 stamp=$(mktemp)
 systemctl reset-failed {UNIT} 2> /dev/null || true
-systemd-run --quiet --collect --unit={UNIT} --uid=postgres --gid=postgres -p KillMode=mixed freelance-backup full --here
+systemd-run --quiet --collect --unit={UNIT} {JOB}
 for _ in $(seq 3000); do
   for label in *F; do
     # The manifest is what ends a set.

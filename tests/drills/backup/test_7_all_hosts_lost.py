@@ -8,7 +8,7 @@ from typing import Any
 from lab.paths import STATE
 from tests.drills import markers
 from tests.drills.conftest import Measure
-from tests.drills.tools import CONTENTS, LOSE, RPO_SECONDS_MAX, TABLES, Site
+from tests.drills.tools import CHECK, CONTENTS, LOSE, RPO_SECONDS_MAX, TABLES, Site
 from tests.host import clients
 from tests.proofs.tools import play, psql, scripts, wait_for
 
@@ -18,9 +18,6 @@ ARCHIVE_SECONDS_MAX = 75
 # How old the newest archived one is when the hosts are lost: the next would come 5 s later.
 UNARCHIVED_SECONDS = 55
 SPARE_SECONDS = 60
-# With the settings of the application, by its own user, in the release that the rebuild has made.
-MANAGE = "runuser -u freelance -- ../venv/bin/python manage.py"
-CHECK = f"cd /opt/freelance-platform/current/app; {MANAGE} check --database default 2>&1"
 URN = "urn:pulumi:lab::freelance-platform::freelance:lab:Volume::{}"
 
 

@@ -6,7 +6,7 @@ import time
 from tests.drills import apart, markers
 from tests.drills.apart import DATABASES, Apart
 from tests.drills.conftest import Measure
-from tests.drills.tools import LOSE, RPO_SECONDS_MAX
+from tests.drills.tools import CHECK, CONTENTS, LOSE, RPO_SECONDS_MAX
 from tests.proofs.tools import psql, scripts, wait_for
 
 REBUILD = "ansible/playbooks/rebuild_cluster.yml"
@@ -88,13 +88,16 @@ def work(two: Apart, measure: Measure) -> None:
 
 def test_an_emptied_repository_is_filled_again_after_a_restore_from_the_other(two: Apart, measure: Measure) -> None:
     keep(two, 42)
+    before = two.on(two.leader, psql(CONTENTS))
     began = write(two)
     work(two, measure)
     lost_at = lose(two, began)
     apart.purge()
-    run = two.play(REBUILD, **TARGET, restore_repository=2)
+    run = two.play(REBUILD, **TARGET, restore_repository=2, release=True)
     measure("rebuilt from the second repository, the first filled again", run.seconds, "s")
     assert answers(two) == ["42"]
+    assert two.on(two.leader, psql(CONTENTS)) == before
+    assert "no issues" in two.on(DATABASES[0], CHECK)
     judge(two, lost_at, measure)
     found = two.info()
     assert [state["status"]["code"] for state in found["repo"]] == [0, 0]
