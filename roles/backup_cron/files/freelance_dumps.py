@@ -6,9 +6,11 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import syslog
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -86,24 +88,45 @@ def refuse_without_room(config: Config) -> None:
         raise JobError(f"{folder}: {free} bytes free, {wanted} wanted ({what}): make room or lower the retention")
 
 
+def at_leader(config: Config) -> tuple[list[str], dict[str, str]]:
+    """Give the options and the environment of a connection by the balancer of this host, which knows who leads."""
+    options = [f"--host={config.leader_name}", f"--port={config.leader_port}", f"--username={config.dump_role}"]
+    trust = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": config.leader_ca_file, "PGCONNECT_TIMEOUT": "10"}
+    return [*options, "--no-password"], {**trust, "PGPASSFILE": config.leader_password_file}
+
+
+@contextmanager
+def known_to_the_leader(config: Config, database: str) -> Iterator[None]:
+    """Hold a session with the leader meanwhile, under pg_dump's name: upkeep there waits, as it does for pgBackRest's.
+
+    It asks nothing, so no row is kept for it. A leader that can't be reached keeps nobody from dumping a replica.
+    """
+    options, environment = at_leader(config)
+    named = {**os.environ, **environment, "PGAPPNAME": "pg_dump"}
+    asking = ["psql", "-Xq", *options, f"--dbname={database}"]
+    # It ends when its input does, so also with this process.
+    with subprocess.Popen(
+        asking, env=named, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ):
+        yield
+
+
 def dump_database(config: Config, database: str, command: Sequence[str]) -> None:
     """Run pg_dump here, as the role that may read everything and nothing else.
 
-    On a replica a dump ends when the leader locks a table for itself: then it is taken from the leader, by the balancer
-    of this host, which knows who leads.
+    On a replica a dump ends when the leader locks a table for itself: then it is taken from the leader.
     """
     has_leader = bool(config.leader_name) and ask(config, database, "SELECT pg_is_in_recovery()") == "t"
     try:
-        run_tool([*command, *local(config, config.dump_role)])
+        with known_to_the_leader(config, database) if has_leader else nullcontext():
+            run_tool([*command, *local(config, config.dump_role)])
         return
     except JobError as error:
         if not has_leader:
             raise
         log(syslog.LOG_WARNING, f"dump of {database} failed on this replica, it is taken from the leader: {error}")
-    leader = [f"--host={config.leader_name}", f"--port={config.leader_port}", f"--username={config.dump_role}"]
-    trust = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": config.leader_ca_file, "PGCONNECT_TIMEOUT": "10"}
-    environment = {**trust, "PGPASSFILE": config.leader_password_file}
-    run_tool([*command, *leader, "--no-password"], environment=environment)
+    options, environment = at_leader(config)
+    run_tool([*command, *options], environment=environment)
 
 
 def dump(config: Config, started: float) -> list[str]:

@@ -4,7 +4,8 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,17 @@ class Tools:
         [query] = [word.removeprefix("--command=") for word in argv if word.startswith("--command=")] or [""]
         return self.answers.get(query, "") + "\n"
 
+    def session(self, argv: Sequence[str], *, env: Mapping[str, str], **_: int) -> AbstractContextManager[None]:
+        """A program that runs beside others, and its end."""
+
+        @contextmanager
+        def running() -> Iterator[None]:
+            self.calls.append((["session", *argv], env))
+            yield
+            self.calls.append((["session ends"], {}))
+
+        return running()
+
     def of(self, program: str) -> list[list[str]]:
         return [argv for argv, _ in self.calls if argv[0] == program]
 
@@ -76,6 +88,7 @@ class Tools:
 def tools(monkeypatch: pytest.MonkeyPatch) -> Tools:
     found = Tools()
     monkeypatch.setattr(dumps, "run_tool", found)
+    monkeypatch.setattr(dumps.subprocess, "Popen", found.session)
     monkeypatch.setattr(dumps, "log", lambda *_: None)
     return found
 
@@ -119,6 +132,22 @@ def test_elsewhere_it_is_not_tried_again_and_leaves_nothing_half_written(
         dumps.dump(dataclasses.replace(config, leader_name=leader), time.time())
     assert len(tools.of("pg_dump")) == 1
     assert [name for name in names(config) if not name.endswith(".partial")] == []
+
+
+def test_the_leader_knows_of_a_replicas_dump_as_long_as_it_lasts(config: Any, tools: Tools) -> None:
+    dumps.dump(config, time.time())
+    order = [argv[0] for argv, _ in tools.calls if argv[0] in {"session", "pg_dump", "session ends"}]
+    assert order == ["session", "pg_dump", "session ends"] * 2
+    [(argv, more), _] = [(argv, more) for argv, more in tools.calls if argv[0] == "session"]
+    assert {"--host=direct.test", "--port=5000", "--username=backup", "--no-password"} <= set(argv)
+    assert (more["PGAPPNAME"], more["PGSSLMODE"], more["PGPASSFILE"]) == ("pg_dump", "verify-full", "/pgpass")
+
+
+@pytest.mark.parametrize(("in_recovery", "leader"), [(False, "direct.test"), (True, "")], ids=["leader", "no name"])
+def test_elsewhere_there_is_no_leader_to_tell(config: Any, tools: Tools, in_recovery: bool, leader: str) -> None:
+    tools.answers["SELECT pg_is_in_recovery()"] = "t" if in_recovery else "f"
+    dumps.dump(dataclasses.replace(config, leader_name=leader), time.time())
+    assert tools.of("session") == []
 
 
 def test_a_leader_that_fails_too_fails_the_job(config: Any, tools: Tools) -> None:

@@ -90,6 +90,8 @@ def on_the_replica(host, as_postgres):
 
 
 def test_a_dump_that_a_locked_table_ends_on_the_replica_is_taken_from_the_leader(host, as_postgres, on_the_replica):
+    named = "select state from pg_stat_activity where application_name = 'pg_dump' and usename = 'backup'"
+    on_leader = f'psql -qtAc "{named}"'
     host.run(f"cd / && sudo -u postgres freelance-backup --here --config {on_the_replica} dump >/run/dump.out 2>&1 &")
     reads = "select count(*) from pg_locks l join pg_stat_activity a using (pid)"
     reads += " where a.usename = 'backup' and l.relation = 'goods'::regclass and a.query ~ '^COPY'"
@@ -97,6 +99,8 @@ def test_a_dump_that_a_locked_table_ends_on_the_replica_is_taken_from_the_leader
     asked = "sudo -u postgres psql -qtAh /run/two -f /run/reads.sql shop"
     seen = host.run(f"cd / && for i in $(seq 100); do [ $({asked}) = 1 ] && exit 0; sleep 0.05; done; exit 1")
     assert seen.rc == 0, host.file("/run/dump.out").content_string
+    # By it the leader's upkeep knows of the dump.
+    assert as_postgres(on_leader).stdout.split() == ["idle"]
     # The leader takes the table for itself, as a migration does, while the replica reads another.
     as_postgres("psql -q shop -c 'alter table goods add later int'")
     host.run("while pgrep -f '[f]reelance-backup --here' >/dev/null; do sleep 0.2; done")
@@ -106,6 +110,7 @@ def test_a_dump_that_a_locked_table_ends_on_the_replica_is_taken_from_the_leader
     assert "dump succeeded" in said
     assert host.run("ls /var/tmp/dumps/full_backup_shop_*.dump").rc == 0
     assert host.run("ls /var/tmp/dumps/*.partial").rc != 0
+    assert as_postgres(on_leader).stdout == ""
 
 
 def test_the_password_for_the_leader_is_for_the_jobs_alone(host):
