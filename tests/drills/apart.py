@@ -170,7 +170,7 @@ class Apart:
         assert make_databases() == self.addresses, "another took the address of one of the cluster's hosts meanwhile"
 
     def attempt(self, playbook: str, *, release: bool = False, **said: object) -> Run:
-        """Play, with what is said by `-e` and, where it is asked for, the application's release, whatever comes of it."""
+        """Play, with what is said by `-e` and, where asked for, the application's release, whatever comes of it."""
         left_out = LEFT_OUT if release else f"{RELEASE},{LEFT_OUT}"
         inventory = ("-i", str(self.inventory), "-e", f"@{self.extra}", "--skip-tags", left_out)
         return play(*inventory, "-e", json.dumps(said), playbook)

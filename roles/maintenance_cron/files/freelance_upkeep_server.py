@@ -59,9 +59,8 @@ LOCK_HELD = "the lock of {} is held"
 CANCEL = """
 SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'freelance-maintenance' AND query = '{}'
 """
-# Who backs up, dumps or restores, here or on a replica: pgBackRest and freelance-backup keep a session with the leader from
-# the start to the end of what they read elsewhere. A client that gives itself such a name holds nothing up: it has no such
-# role.
+# Who backs up, dumps or restores, here or on a replica: pgBackRest and freelance-backup keep a session with the leader
+# while they read elsewhere. A client that gives itself such a name holds nothing up: it has no such role.
 OTHERS = """
 SELECT (SELECT count(*) FROM pg_stat_progress_basebackup)
   + (SELECT count(*) FROM pg_stat_activity AS s JOIN pg_roles AS r ON r.oid = s.usesysid

@@ -91,7 +91,7 @@ def sizes(gigabytes: float) -> dict[str, int]:
 
 
 def wanted_gigabytes(given: str = "") -> float:
-    """How large the database of a run is to be, if its own words don't say so. SystemExit when what is said is no size."""
+    """How large the database of a run is to be, if its own words don't say so. SystemExit when that is no size."""
     given = given or os.environ.get("GIGABYTES", "") or str(WHOLE_GIGABYTES)
     try:
         gigabytes = float(given)
