@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 from tests.drills import apart, markers
 from tests.drills.apart import DATABASES, Apart
@@ -19,7 +20,7 @@ KEEP = "create table kept as select {} as answer"
 SWITCH = "select pg_walfile_name(pg_switch_wal())"
 ANSWERS = "select answer from kept order by answer"
 WAITING = "find /var/lib/postgresql/17/main/pg_wal/archive_status -name '*.ready'"
-TARGET = {"restore_target": "latest", "restore_confirmed": "lab-main"}
+TARGET: dict[str, Any] = {"restore_target": "latest", "restore_confirmed": "lab-main"}
 NOW = "date --utc '+%Y-%m-%d %H:%M:%S+00'"
 # Of the newest run, which goes to the second bucket, all that pgBackRest has written.
 LAST_BACKUP = r"""/ backup command begin / { said = "" } { said = said "\n" $0 } END { print said }"""
