@@ -41,12 +41,15 @@ RPO_SECONDS_MAX = 65
 LOSE = "date +%s.%N; systemctl kill --kill-whom=all --signal=KILL patroni.service etcd.service pgbouncer.service"
 # A backup that a drill takes and holds.
 UNIT = "drill-backup.service"
+# What stands in for the repository's server.
+SERVER = "drill-server.service"
 # A file that a drill damages, and where it lies.
 KEPT = "/root/drill-kept"
 PUT_BACK = f'if [ -f {KEPT}/where ]; then mv {KEPT}/file "$(cat {KEPT}/where)"; fi; rm -rf {KEPT}'
 # What a drill that was killed may have left on the repository's host.
 UNDO = (
-    f"{PUT_BACK}; nft delete table inet drill 2> /dev/null || true; systemctl start pgbackrest.service;"
+    f"{PUT_BACK}; nft delete table inet drill 2> /dev/null || true; systemctl stop {SERVER} 2> /dev/null || true;"
+    f" systemctl start pgbackrest.service;"
     f" systemctl kill --signal=KILL {UNIT} 2> /dev/null || true"
 )
 TAKE_AWAY = {"refused": "systemctl stop pgbackrest.service", "dropped": DROP}

@@ -17,6 +17,8 @@ from freelance_physical import place, segment_at, turns
 POLL_SECONDS = 0.5
 STOP_SECONDS_MAX = 30
 LAST_LINES = 15
+# What a server says that has asked the archive for one segment more, and was not given it.
+ARCHIVE_ENDED = r"recovery ended before configured recovery target|selected new timeline ID"
 GENTLY = ["ionice", "-c", "2", "-n", "7"]  # the processor is left to others by freelance-backup as a whole
 # Recovery waits for ever with less than the server had whose WAL is replayed: names in pg_controldata, and of settings.
 AS_MUCH = {
@@ -144,12 +146,11 @@ class Scratch:
             log = self.log.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return JobError(what)
-        # A segment that is not there has no message of its own.
         given = re.findall(r'restored log file "([0-9A-F]{24})"', log)
-        archive = ""
-        if given:
-            following = self.after(given[-1], log)
-            archive = f"\nThe archive gave all segments up to {given[-1]}, and not the next one, {following}."
+        archive = f"\nThe archive gave all segments up to {given[-1]}." if given else ""
+        # A segment that is not there has no message of its own: recovery ends.
+        if given and re.search(ARCHIVE_ENDED, log):
+            archive = f"{archive[:-1]}, and not the next one, {self.after(given[-1], log)}."
         last = "\n".join(log.splitlines()[-LAST_LINES:])
         return JobError(f"{what}{archive}\nThe restored server said last:\n{last}")
 

@@ -11,12 +11,11 @@ import pytest
 from tests.drills import certificates
 from tests.drills.conftest import Measure
 from tests.drills.scratch import BINARIES, FOLDER, MAKE, REMOVE
-from tests.drills.tools import Site
+from tests.drills.tools import SERVER, Site
 from tests.proofs.tools import SITE, play, psql
 
 RESTORE = "ansible/playbooks/restore_cluster.yml"
 REMAKE = "ansible/playbooks/remake_member.yml"
-SERVER = "drill-server.service"
 PASSPHRASE = "PGBACKREST_REPO1_CIPHER_PASS"
 # Ends by itself where the drill is killed; the passphrase, if one is set, is handed on in no argument.
 SYSTEMD_RUN = (

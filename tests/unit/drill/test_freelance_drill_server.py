@@ -145,17 +145,24 @@ def test_the_segment_that_did_not_come_is_named(scratch: Any, last: str, followi
     assert str(scratch.told("it ended")) == "it ended"
     names = ["00000002.history", "00000003.history", "000000010000000000000004", last]
     text = "".join(f'LOG:  restored log file "{name}" from archive\n' for name in names)
-    scratch.log.write_text(f"{text}FATAL:  no\n")
+    end = "FATAL:  recovery ended before configured recovery target was reached"
+    scratch.log.write_text(f"{text}{end}\n")
     (scratch.data / "pg_wal").mkdir(parents=True)
     (scratch.data / "pg_wal/00000003.history").write_text("1\t1/8000100\tone\n2\t1/8000200\ttwo\n")
     said = str(scratch.told("it ended"))
     assert said.startswith(f"it ended\nThe archive gave all segments up to {last}, and not the next one, {following}.")
-    assert said.endswith("FATAL:  no")
+    assert said.endswith(end)
+
+
+def test_of_a_replay_that_was_only_slow_nothing_is_said_to_be_missing(scratch: Any) -> None:
+    scratch.log.write_text('LOG:  restored log file "000000010000000000000004" from archive\n')
+    assert "\nThe archive gave all segments up to 000000010000000000000004.\n" in str(scratch.told("it took too long"))
 
 
 def test_without_its_history_the_segment_is_named_on_the_timeline_of_the_one_before(scratch: Any) -> None:
     names = ("00000003.history", "000000010000000100000007")
-    scratch.log.write_text("".join(f'LOG:  restored log file "{name}" from archive\n' for name in names))
+    text = "".join(f'LOG:  restored log file "{name}" from archive\n' for name in names)
+    scratch.log.write_text(f"{text}LOG:  selected new timeline ID: 4\n")
     assert "the next one, 000000010000000100000008." in str(scratch.told("it ended"))
 
 

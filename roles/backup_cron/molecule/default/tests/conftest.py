@@ -17,11 +17,11 @@ def damage(host):
     """
     saved = []
 
-    def change(path, *, lost=False):
-        host.run_test(f"cp -a {path} /srv/saved")
+    def change(path, *, lost=False, at=99):
         saved.append(path)
-        host.run_test(f"rm {path}" if lost else f"printf damage | dd of={path} conv=notrunc seek=99 bs=1 status=none")
+        host.run_test(f"cp -a {path} /srv/saved{len(saved)}")
+        host.run_test(f"rm {path}" if lost else f"printf damage | dd of={path} conv=notrunc seek={at} bs=1 status=none")
 
     yield change
-    for path in saved:
-        host.run_test(f"mv /srv/saved {path}")
+    for number, path in enumerate(saved, start=1):
+        host.run_test(f"mv /srv/saved{number} {path}")
