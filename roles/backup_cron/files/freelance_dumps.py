@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import syslog
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -99,27 +100,30 @@ def at_leader(config: Config) -> tuple[list[str], dict[str, str]]:
 def known_to_the_leader(config: Config, database: str) -> Iterator[None]:
     """Hold a session with the leader meanwhile, under pg_dump's name: upkeep there waits, as it does for pgBackRest's.
 
-    It asks nothing, so no row is kept for it. A leader that can't be reached keeps nobody from dumping a replica.
+    It asks nothing, so no row is kept for it. A leader that can't be told keeps nobody from dumping a replica, and is
+    warned of.
     """
     options, environment = at_leader(config)
     named = {**os.environ, **environment, "PGAPPNAME": "pg_dump"}
     asking = ["psql", "-Xq", *options, f"--dbname={database}"]
     # It ends when its input does, so also with this process.
-    with subprocess.Popen(
-        asking, env=named, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as said,
+        subprocess.Popen(asking, env=named, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as session,
     ):
         yield
+        if session.poll() is not None:
+            said.seek(0)
+            log(syslog.LOG_WARNING, f"upkeep may not have waited for the dump of {database}: {said.read().strip()}")
 
 
-def dump_database(config: Config, database: str, command: Sequence[str]) -> None:
+def dump_database(config: Config, database: str, command: Sequence[str], *, has_leader: bool) -> None:
     """Run pg_dump here, as the role that may read everything and nothing else.
 
     On a replica a dump ends when the leader locks a table for itself: then it is taken from the leader.
     """
-    has_leader = bool(config.leader_name) and ask(config, database, "SELECT pg_is_in_recovery()") == "t"
     try:
-        with known_to_the_leader(config, database) if has_leader else nullcontext():
-            run_tool([*command, *local(config, config.dump_role)])
+        run_tool([*command, *local(config, config.dump_role)])
         return
     except JobError as error:
         if not has_leader:
@@ -146,9 +150,13 @@ def dump(config: Config, started: float) -> list[str]:
         one = ["pg_dump", f"--dbname={database}", f"--lock-wait-timeout={LOCK_WAIT_MAX}"]
         full, schema = f"full_backup_{database}_{stamp}.dump", f"schema_{database}_{stamp}.sql"
         partial, took = f"{folder / full}.partial", ask(config, database, SIZE)
-        dump_database(config, database, [*one, "--format=custom", "--compress=zstd", f"--file={partial}"])
-        run_tool(["pg_restore", "--list", partial])
-        dump_database(config, database, [*one, "--schema-only", f"--file={folder / schema}.partial"])
+        whole = [*one, "--format=custom", "--compress=zstd", f"--file={partial}"]
+        has_leader = bool(config.leader_name) and ask(config, database, "SELECT pg_is_in_recovery()") == "t"
+        with known_to_the_leader(config, database) if has_leader else nullcontext():
+            dump_database(config, database, whole, has_leader=has_leader)
+            run_tool(["pg_restore", "--list", partial])
+            schema_only = [*one, "--schema-only", f"--file={folder / schema}.partial"]
+            dump_database(config, database, schema_only, has_leader=has_leader)
         with Path(f"{folder / schema}.partial").open("a", encoding="utf-8") as target:
             target.write(TOOK.format(took))
         names += [full, schema]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab.errors import LabError
 from lab.shell import as_root, run
 
 AUTOGROUP = "kernel.sched_autogroup_enabled"
@@ -49,7 +50,9 @@ def limited(server: str) -> Iterator[None]:
     found = run(["pgrep", "--full", "--exact", server]).stdout.split()
     quota_us = PERIOD_US * backup_cpu_percent() // 100
     values = {"cpu.idle": 1, "cpu.cfs_period_us": PERIOD_US, "cpu.cfs_quota_us": quota_us}
-    run(as_root(["mkdir", GROUP]))
+    if not (CONTROLLER / "cgroup.procs").exists():
+        raise LabError(f"{CONTROLLER}: no controller of processors of version 1: the benchmark can't limit backups")
+    run(as_root(["mkdir", "--parents", GROUP]))
     try:
         for name, value in values.items():
             _write(GROUP / name, value)

@@ -116,7 +116,11 @@ def test_a_leader_that_dies_during_a_backup_ends_it_with_a_word_and_loses_nothin
             ended = f"! systemctl is-active --quiet {UNIT}"
             asked = f"if {ended}; then echo yes; fi"
             wait_for("the backup's end", lambda: site.on(site.repository, asked) == "yes", ENDED_SECONDS_MAX)
-            measure("the backup's end after the leader's", time.monotonic() - killed, "s")
+            measure(
+                f"the backup's end after the leader's, at a silence of {SILENCE_SECONDS} s",
+                time.monotonic() - killed,
+                "s",
+            )
         begun = f"{half[:4]}-{half[4:6]}-{half[6:8]} {half[9:11]}:{half[11:13]}:{half[13:15]} UTC"
         said = site.on(site.repository, f"journalctl -q -u {UNIT} -o cat --since '{begun}'")
         offered = half in site.labels()

@@ -1,13 +1,14 @@
 """The first of two repositories is lost, with the cluster or in parts: one playbook and what is left bring all back."""
 
 import json
+import re
 import time
 from typing import Any
 
 from tests.drills import apart, markers
 from tests.drills.apart import DATABASES, Apart
 from tests.drills.conftest import Measure
-from tests.drills.tools import CHECK, CONTENTS, LOSE, RPO_SECONDS_MAX
+from tests.drills.tools import CHECK, CONTENTS, LOSE, RPO_SECONDS_MAX, TABLES
 from tests.proofs.tools import psql, scripts, wait_for
 
 REBUILD = "ansible/playbooks/rebuild_cluster.yml"
@@ -90,6 +91,7 @@ def work(two: Apart, measure: Measure) -> None:
 def test_an_emptied_repository_is_filled_again_after_a_restore_from_the_other(two: Apart, measure: Measure) -> None:
     keep(two, 42)
     before = two.on(two.leader, psql(CONTENTS))
+    assert len(re.findall(r"^\w+\|[1-9]", before, re.MULTILINE)) == len(TABLES), f"nothing to compare:\n{before}"
     began = write(two)
     work(two, measure)
     lost_at = lose(two, began)

@@ -130,6 +130,8 @@ def test_a_connection_whose_other_end_died_is_given_up_within_a_minute(name: str
     # The first question after 30 s of silence, then 3 without an answer.
     assert keep_alive == ["tcp-keep-alive-idle=30", "tcp-keep-alive-interval=10", "tcp-keep-alive-count=3"]
     # Of each command: pgBackRest's servers and its clients both wait.
+    silence = [line for line in text.splitlines() if "-timeout" in line]
+    assert {"db-timeout=240", "protocol-timeout=300"} <= set(silence)
     assert text.index("[global]") < text.index("tcp-keep-alive") < text.index("\n[", text.index("[global]"))
 
 

@@ -8,8 +8,8 @@ from django.core.management import CommandError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 EXIT_NOT_NOW = 75  # EX_TEMPFAIL of sysexits.h: freelance-job asks again
-# pgBackRest keeps a session with the leader from the start of a backup to its end, that of a replica too. A client that
-# gives itself such a name holds nothing up: it has no such role.
+# pgBackRest and freelance-backup keep a session with the leader while they read a replica. A client that gives itself
+# such a name holds nothing up: it has no such role.
 BACKUP_RUNS = """
 SELECT EXISTS (SELECT FROM pg_stat_progress_basebackup)
   OR EXISTS (SELECT FROM pg_stat_activity AS s JOIN pg_roles AS r ON r.oid = s.usesysid
