@@ -13,6 +13,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from tests.signals import heeded
 from tests.unit.backup_cron.test_freelance_restore import NAME, Tools, files, made_config
 
 verification: Any = importlib.import_module("freelance_dump_verification")
@@ -143,7 +144,7 @@ def running(title: str, works_in: Path, *words: str) -> Iterator[subprocess.Pope
     """A process that looks like a program that works in a folder."""
     script = "trap 'exit 3' QUIT TERM; echo; while :; do sleep 0.1; done"
     argv = [title, "-c", script, *words]
-    with subprocess.Popen(argv, executable="/bin/sh", cwd=works_in, stdout=subprocess.PIPE) as process:
+    with heeded(), subprocess.Popen(argv, executable="/bin/sh", cwd=works_in, stdout=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.readline()  # its signals have their meaning
         try:

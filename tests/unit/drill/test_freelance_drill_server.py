@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.signals import heeded
+
 ROLES = Path(__file__).parents[3] / "roles"
 sys.path += [str(ROLES / "job_runner/files"), str(ROLES / "backup_cron/files")]
 
@@ -173,6 +175,7 @@ def left_running(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     words = ["60", f"{tmp_path}/data"]
     script = "while :; do sleep 0.1; done"
     with (
+        heeded(),
         subprocess.Popen(["postgres", "-c", script, *words], executable="/bin/sh") as ours,
         subprocess.Popen(["other", "-c", script, *words], executable="/bin/sh") as other,
     ):
