@@ -114,9 +114,10 @@ def purge(folder: str = "") -> None:
     on_store(f"""
     while true; do
       found=$({listed})
-      keys=$({VERSIONS} <<< "$found") || break
+      keys=$(echo "$found" | {VERSIONS}) || break
       xargs -I@ {gone} <<< "$keys"
     done
+    if [[ $found == *'<Key>'* ]]; then echo "not deleted: $found" >&2; exit 1; fi
     """)
 
 
