@@ -1,6 +1,7 @@
 """A package archive or index that is down: tried again, then a clear error that says what to do."""
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -148,11 +149,27 @@ def test_a_uv_whose_installation_was_broken_off_is_installed_again(
 
     monkeypatch.setattr(environment, "run", run)
     with pytest.raises(KeyboardInterrupt):
-        environment._uv()
-    assert environment._uv().exists()
+        environment.uv()
+    assert environment.uv().exists()
     assert len(installed) == 2
-    assert environment._uv().exists()
+    assert environment.uv().exists()
     assert len(installed) == 2
+
+
+def test_what_is_installed_is_compiled_but_for_collections_that_nobody_asks_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own_folders(monkeypatch, tmp_path)
+    (environment.VENV / "bin").mkdir(parents=True)
+    (environment.VENV / "bin/python").symlink_to(sys.executable)
+    packages = environment.VENV / "lib/python3.11/site-packages"
+    named, other = (f"ansible_collections/{name}/plugins/one.py" for name in ("ansible/posix", "cisco/ios"))
+    for name, text in ((named, ""), (other, ""), ("ansible/one.py", ""), ("django/template.py", "{{ no_python }")):
+        (packages / name).parent.mkdir(parents=True)
+        (packages / name).write_text(text)
+    environment._compile()
+    compiled = {path.parents[1].relative_to(packages) / "one.py" for path in packages.rglob("*.pyc")}
+    assert compiled == {Path(named), Path("ansible/one.py")}
 
 
 def test_an_index_that_is_down_is_named_after_uv_and_pip_failed(
