@@ -21,7 +21,8 @@ def end(*_):
     sys.exit(1)
 signal.signal(signal.SIGINT, end)
 pathlib.Path(sys.argv[1]).write_text("ready")
-signal.pause()
+while True:
+    time.sleep(0.1)  # not signal.pause(): a signal that comes just before it would be waited for for ever
 """
 PARENT = """
 import signal, sys
