@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -22,7 +22,8 @@ from lab.paths import LOGS, ROOT, STATE
 from lab.steps import Result, Runner, Step
 from tests.bench.backup.hosts import check_room, wanted_gigabytes
 
-PARALLEL = 2  # The smallest machine has two cores.
+# One more than the smallest machine has cores: a step often waits for a host, a disk or another step's lock.
+PARALLEL = 3
 # What works on the lab's own cluster and must not be disturbed: one after the other, when everything else is over.
 LIVE = ("host", "proofs", "proofs-all")
 # What needs processors alone takes those that the proofs, which often wait for hosts, leave idle.
@@ -30,6 +31,7 @@ BESIDE_LIVE = ("unit", "engine", "ansible-lint", "mypy", "mypy of the applicatio
 LOWEST_PRIORITY = ("nice", "-n", "19")
 FAILURE_LINES = 8
 FAILURE_COLUMNS = 300
+LONGEST = 5
 TEST_PACKAGES = "packages of the tests"
 NEW_LAB = "check of the new lab"
 BENCH_SITE = "bench site"
@@ -38,6 +40,7 @@ ON_PURPOSE = ("molecule-all", "proofs-all", "bench")
 
 PYTHON = ["ansible/plugins", "files/app", "lab", "pulumi", "roles", "tests"]
 MYPY = [
+    "ansible/plugins/callback",
     "ansible/plugins/filter",
     "ansible/plugins/inventory",
     "ansible/plugins/lookup",
@@ -192,9 +195,9 @@ def count(result: Result) -> tuple[int, int, int]:
 
 
 def say_failures(results: Iterable[Result]) -> None:
-    """Each failed step with pytest's own summary or else the end of its log: the last thing a reader sees."""
+    """Each failed or ended step with pytest's own summary or else the end of its log: the last thing a reader sees."""
     for result in results:
-        if result.status == "failed":
+        if result.status in ("failed", "stopped"):
             lines = result.log.read_text(errors="replace").splitlines() if result.log.exists() else []
             told = [line for line in lines if re.match(r"(FAILED|ERROR) ", line)] or lines[-FAILURE_LINES:]
             print(
@@ -202,6 +205,12 @@ def say_failures(results: Iterable[Result]) -> None:
                     [f"  {result.name} (all of it: {result.log})", *(f"    {line[:FAILURE_COLUMNS]}" for line in told)]
                 )
             )
+
+
+def say_longest(results: Sequence[Result]) -> None:
+    """Where the time went: read where only the end of the output is kept."""
+    longest = sorted(results, key=lambda result: -result.seconds)[:LONGEST]
+    print(f"\nLongest: {', '.join(f'{result.name} {result.seconds:.0f} s' for result in longest)}.")
 
 
 def say_skips(results: Iterable[Result]) -> None:
@@ -273,6 +282,7 @@ def run(names: list[str]) -> int:
         print("\nThe lab was not up before, so it is stopped (its data is kept; `make up` brings it back).")
         # With root's rights, which this process may not have.
         subprocess.run([ROOT / "lab" / "run", "down"], check=False)
+    say_longest(results)
     print(f"\n{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 

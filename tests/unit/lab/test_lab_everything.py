@@ -104,3 +104,16 @@ def test_what_needs_processors_alone_leaves_them_to_the_proofs_and_is_waited_for
     assert {"ruff", "app", "site"} <= set(proofs.after)
     assert set(everything.BESIDE_LIVE) <= set(names)
     assert all("nice" not in step.argv for step in everything.chosen(["lint", "unit"]))
+
+
+def test_the_end_of_the_output_says_why_a_step_was_ended_and_where_the_time_went(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "unit.log").write_text("tests/unit/test_a.py ..\nUserInterrupt in test_b\n")
+    ended = Result(name="unit", status="stopped", seconds=1800.4, log=tmp_path / "unit.log")
+    results = [ended, *(Result(name=f"s{n}", status="done", seconds=n, log=tmp_path / "none") for n in range(9))]
+    everything.say_failures(results)
+    everything.say_longest(results)
+    out = capsys.readouterr().out
+    assert "UserInterrupt in test_b" in out
+    assert out.endswith("\nLongest: unit 1800 s, s8 8 s, s7 7 s, s6 6 s, s5 5 s.\n")
