@@ -104,7 +104,7 @@ def groups() -> dict[str, list[Step]]:
     """What each group of tests runs."""
     return {
         "lint": lint(),
-        "unit": [tool("unit", ["pytest", "-n2", "--dist=loadfile", "tests/unit"])],
+        "unit": [tool("unit", ["pytest", "-n2", "--dist=loadfile", "--timeout=600", "tests/unit"])],
         # A stack's tests go on from each other, two stacks beside each other.
         "engine": [
             tool(

@@ -44,7 +44,7 @@ from sessions import POOLER, session  # noqa: E402 (the same)
 @pytest.fixture(scope="session")
 def server() -> Iterator[server_module.Server]:
     """A PostgreSQL 17 host whose two databases are empty."""
-    made, authority = server_module.create()
+    made, authority = server_module.create(in_memory=True)
     endpoints.start(made)
     aliases.lead_to(made, authority)
     for name in ("deployed", "seeded", "large"):

@@ -1,10 +1,12 @@
 #!/bin/bash
 # Turn a Debian 13 host into a PostgreSQL 17 server for tests: TLS by a throwaway authority, the platform's roles,
 # an empty database. Runs as root on the host; run again it only starts what stopped.
-#   postgresql_host.sh CLIENT_NETWORK[,…] NAME_OR_ADDRESS…
+#   postgresql_host.sh [--in-memory] CLIENT_NETWORK[,…] NAME_OR_ADDRESS…
 # Passwords are `test-<role>`: the host lives as long as the tests and is reached by nobody else.
 set -euo pipefail
 
+in_memory=
+if [[ $1 == --in-memory ]]; then in_memory=yes && shift; fi
 clients=$1
 shift
 read -r -d '' empty_database << 'EOF' || true
@@ -85,6 +87,13 @@ if [[ ! -e $tls/postgresql.crt ]]; then
     chmod 0600 $tls/*.key
 fi
 
+if [[ -n $in_memory ]] && ! mountpoint --quiet /var/lib/postgresql; then
+    # Most files that tests make are deleted again, and for each new one ext4 looks through all that were deleted in the
+    # last seconds: half of PostgreSQL's processor time. A host that was started again has lost its cluster.
+    rm -rf $conf
+    mount -t tmpfs -o size=8g,mode=0755 tmpfs /var/lib/postgresql
+    chown postgres: /var/lib/postgresql
+fi
 if [[ ! -e $conf/postgresql.conf ]]; then
     pg_createcluster 17 main -- --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C.UTF-8 > /dev/null
     cat > $conf/conf.d/test.conf << EOF

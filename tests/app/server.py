@@ -33,8 +33,11 @@ class Server:
         return self.run("-u", "postgres", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", database, script=statement).strip()
 
 
-def create(name: str = NAME) -> tuple[Server, str]:
-    """Make the host, or take the one that is there, and return it with its authority's certificate."""
+def create(name: str = NAME, *, in_memory: bool = False) -> tuple[Server, str]:
+    """Make the host, or take the one that is there, and return it with its authority's certificate.
+
+    `in_memory`: the database lies there, in up to 8 GiB, and not on the disk that a benchmark measures.
+    """
     host = json.loads(_lab("create", name))[0]
     ssh = (
         "ssh", "-i", host["private_key_file"], "-o", f"UserKnownHostsFile={host['known_hosts_file']}",
@@ -44,7 +47,8 @@ def create(name: str = NAME) -> tuple[Server, str]:
     server = Server(address=host["address"], ssh=ssh)
     script = (Path(__file__).parent / "postgresql_host.sh").read_text()
     names = ("direct.test", "read-only.test", "pooled.test", name, server.address)
-    return server, server.run("bash", "-s", "--", CLIENTS, *names, script=script)
+    where = ["--in-memory"] if in_memory else []
+    return server, server.run("bash", "-s", "--", *where, CLIENTS, *names, script=script)
 
 
 def destroy(name: str = NAME) -> None:

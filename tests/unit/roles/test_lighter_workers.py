@@ -1,6 +1,7 @@
 """What Ansible's workers inherit: Jinja's filters and tests, read once by the process that forks them."""
 
 import configparser
+import gc
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import yaml
 from ansible.plugins.loader import filter_loader, test_loader
 
 ROOT = Path(__file__).parents[3]
-NAME = "load_filters_once"
+NAME = "lighter_workers"
 PLUGIN = ROOT / f"ansible/plugins/callback/{NAME}.py"
 
 
@@ -23,7 +24,11 @@ def test_they_are_there_before_the_first_task_of_a_play(loader: Any, monkeypatch
     assert specification.loader
     plugin: Any = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(plugin)
-    plugin.CallbackModule().v2_playbook_on_play_start(None)
+    try:
+        plugin.CallbackModule().v2_playbook_on_play_start(None)
+        assert gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
     assert loader._cached_non_collection_wrappers
 
 
