@@ -268,7 +268,8 @@ def test_requests_that_lock_two_wallets_in_opposite_order_all_come_through() -> 
 
         def twenty_times() -> None:
             for _ in range(20):
-                retried(both)
+                # The other one never rests: on a busy machine it wins more than five times in a row.
+                retried(both, attempts=12)
 
         return twenty_times
 
