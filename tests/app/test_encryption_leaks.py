@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connections
 from django.test.utils import CaptureQueriesContext
 from server import Server
+from standby import wait_until
 
 LOG = "/var/log/postgresql/postgresql-17-main.log"
 # Nobody else's, so that a text that is found is this test's.
@@ -47,8 +48,16 @@ def log_begins_at(server: Server) -> Iterator[int]:
     server.sql("postgres", reset + "SELECT pg_reload_conf();")
 
 
+def logs_everything(alias: str) -> bool:
+    """Whether the session has heard of the setting: each reads it anew between two of its own commands."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SHOW log_statement")
+        return bool(cursor.fetchone() == ("all",))
+
+
 def written(alias: str) -> None:
     """Write, change, look for, refuse and rotate private texts as the application does."""
+    wait_until(lambda: logs_everything(alias))
     with all_on(alias):
         user, other = make.user(nickname=OPEN), make.user()
         with acting_as(user.pk, using=alias):
