@@ -83,4 +83,4 @@ deployer-policy: ## Write the IAM policies of who deploys a stack, proves it and
 docs: ## Write the roles' READMEs and the tables of docs/policies.md from what they describe
 	@source activate.sh && python lab/role_readme.py && python pulumi/policy/write_docs.py
 requirements: ## Compile requirements.in to requirements.txt
-	@source activate.sh && "$$(python -c 'from lab import environment; print(environment.uv())')" pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
+	@source activate.sh && "$$(python3 -c 'from lab import environment; print(environment.uv())')" pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt

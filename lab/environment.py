@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from lab.errors import LabError
@@ -59,23 +60,26 @@ def _install() -> None:
         index = run([VENV / "bin" / "pip", "config", "get", "global.index-url"], check=False).stdout.strip()
         environment = {**os.environ, "UV_DEFAULT_INDEX": index} if index else None
         arguments: list[str | Path] = ["pip", "sync", "--quiet", "--python", VENV / "bin" / "python", REQUIREMENTS]
-        run([program, *arguments], timeout=INSTALL_TIMEOUT_S, env=environment)
-        _compile()
+        # An index of one's own may have a certificate that the machine knows and uv does not.
+        run([program, *arguments, "--system-certs"], timeout=INSTALL_TIMEOUT_S, env=environment)
     except LabError as error:
         print(f"uv did not do it, pip will: {error}", flush=True)
         _install_by_pip()
+    _compile()
 
 
 def _compile() -> None:
-    """Compile what is installed, as pip does, but for the collections that nobody here asks for: half of all.
+    """Compile what is installed, but for the collections that nobody here asks for: half of all.
 
     Where PYTHONDONTWRITEBYTECODE is set, each process of Ansible's would compile all that it loads anew, and a playbook
     take three times the seconds to begin.
     """
-    [packages] = VENV.glob("lib/python3.*/site-packages")
+    packages = sysconfig.get_path("purelib", "venv", {"base": str(VENV)})
     others = f"/ansible_collections/(?!{'|'.join(COLLECTIONS)})"
+    python = VENV / "bin" / "python"
     # Templates of programs, which are no Python, are among the packages' files: that they don't compile is no failure.
-    run([VENV / "bin" / "python", "-m", "compileall", "-qq", "-j0", "-x", others, packages], check=False)
+    compiling = ["-m", "compileall", "-qq", "-j0", "-x", others, packages]
+    run([python, *compiling], check=False, timeout=INSTALL_TIMEOUT_S)
 
 
 def _install_by_pip() -> None:
@@ -86,6 +90,7 @@ def _install_by_pip() -> None:
         "--disable-pip-version-check",
         "install",
         "--quiet",
+        "--no-compile",
         "--retries",
         "3",
     ]

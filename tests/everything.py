@@ -28,6 +28,8 @@ LIVE = ("host", "proofs", "proofs-all")
 # What needs processors alone takes those that the proofs, which often wait for hosts, leave idle.
 BESIDE_LIVE = ("unit", "engine", "ansible-lint", "mypy", "mypy of the application", "mypy of the roles")
 LOWEST_PRIORITY = ("nice", "-n", "19")
+# No test takes half as many seconds: one that hangs is ended and named, with where it hangs.
+PYTEST = ("pytest", "--timeout=900")
 FAILURE_LINES = 8
 FAILURE_COLUMNS = 300
 LONGEST = 5
@@ -103,23 +105,23 @@ def groups() -> dict[str, list[Step]]:
     """What each group of tests runs."""
     return {
         "lint": lint(),
-        "unit": [tool("unit", ["pytest", "-n2", "--dist=loadfile", "--timeout=600", "tests/unit"])],
+        "unit": [tool("unit", [*PYTEST, "-v", "-n2", "--dist=loadfile", "tests/unit"])],
         # A stack's tests go on from each other, two stacks beside each other.
         "engine": [
             tool(
                 "engine",
-                ["pytest", "-n2", "--dist=loadfile", "--no-loadscope-reorder", "tests/engine"],
+                [*PYTEST, "-n2", "--dist=loadfile", "--no-loadscope-reorder", "tests/engine"],
                 needs=["Pulumi engine"],
             )
         ],
-        "aws": [tool("aws", ["pytest", "tests/aws"])],
-        "app": [tool("app", ["pytest", "tests/app"], needs=["packages image"])],
+        "aws": [tool("aws", [*PYTEST, "tests/aws"])],
+        "app": [tool("app", [*PYTEST, "tests/app"], needs=["packages image"])],
         # A lab of its own, in an inner machine.
-        "lab": [tool("lab", ["pytest", "tests/lab"], needs=["hosts"])],
+        "lab": [tool("lab", [*PYTEST, "tests/lab"], needs=["hosts"])],
         "molecule": scenarios("default"),
         "molecule-all": scenarios("default", "alternative"),
-        "host": [tool("host", ["pytest", "tests/host"], needs=[TEST_PACKAGES, up.CARD])],
-        "proofs": [tool("proofs", ["pytest", "tests/proofs", "-m", "not long"], needs=[up.CARD])],
+        "host": [tool("host", [*PYTEST, "tests/host"], needs=[TEST_PACKAGES, up.CARD])],
+        "proofs": [tool("proofs", [*PYTEST, "tests/proofs", "-m", "not long"], needs=[up.CARD])],
         "proofs-all": [tool("proofs", ["pytest", "tests/proofs"], needs=[up.CARD])],
         "bench": [
             tool(
@@ -207,7 +209,7 @@ def say_failures(results: Iterable[Result]) -> None:
 
 
 def say_longest(results: Sequence[Result]) -> None:
-    """Where the time went: read where only the end of the output is kept."""
+    """Where the time went, in a line beside the result."""
     longest = sorted(results, key=lambda result: -result.seconds)[:LONGEST]
     print(f"\nLongest: {', '.join(f'{result.name} {result.seconds:.0f} s' for result in longest)}.")
 

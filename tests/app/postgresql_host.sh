@@ -90,7 +90,7 @@ fi
 if [[ -n $in_memory ]] && ! mountpoint --quiet /var/lib/postgresql; then
     # Most files that tests make are deleted again, and for each new one ext4 looks through all that were deleted in the
     # last seconds: half of PostgreSQL's processor time. A host that was started again has lost its cluster.
-    rm -rf $conf
+    pg_dropcluster --stop 17 main > /dev/null 2>&1 || rm -rf $conf
     mount -t tmpfs -o size=8g,mode=0755 tmpfs /var/lib/postgresql
     chown postgres: /var/lib/postgresql
 fi

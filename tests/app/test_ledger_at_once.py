@@ -268,7 +268,7 @@ def test_requests_that_lock_two_wallets_in_opposite_order_all_come_through() -> 
 
         def twenty_times() -> None:
             for _ in range(20):
-                # The other one never rests: on a busy machine it wins more than five times in a row.
+                # The other one never rests: on a busy machine it wins more than the default of five times in a row.
                 retried(both, attempts=12)
 
         return twenty_times

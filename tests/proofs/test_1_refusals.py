@@ -39,9 +39,9 @@ def before(snapshot: Snapshot, waiting: None) -> dict[str, str]:  # noqa: ARG001
     return snapshot()
 
 
-@pytest.fixture
-def refused(before: dict[str, str]) -> Refused:  # noqa: ARG001 - what the last test compares with comes first
-    """Run site.yml, which must refuse to begin; the last test looks whether each host is as it was."""
+@pytest.fixture(scope="module")
+def refused(before: dict[str, str], snapshot: Snapshot) -> Iterator[Refused]:
+    """Run site.yml, which must refuse to begin; after the last of these runs each host has to be as it was."""
 
     def run(*arguments: str) -> Run:
         done = play(*arguments, SITE)
@@ -49,7 +49,8 @@ def refused(before: dict[str, str]) -> Refused:  # noqa: ARG001 - what the last 
         assert done.changed == []
         return done
 
-    return run
+    yield run
+    assert differences(before, snapshot()) == {}
 
 
 def _other_version(contract: dict[str, Any]) -> None:
@@ -233,7 +234,3 @@ def test_a_disk_that_is_too_small_or_not_empty_is_refused(
     assert f"{device} holds xfs 'family-fotos', allowed is an empty device or xfs '{own}'" in run.text, run.text
     assert f"if nobody needs what is on it: wipefs --all {device}" in run.text
     assert run.text.count("nothing was changed") >= 2
-
-
-def test_after_all_of_them_each_host_is_as_it_was(before: dict[str, str], snapshot: Snapshot) -> None:
-    assert differences(before, snapshot()) == {}

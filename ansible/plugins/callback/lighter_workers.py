@@ -32,4 +32,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible ships no ty
         """Load what the workers of this play inherit, and have their collectors leave it alone."""
         for loader in (filter_loader, test_loader):
             list(loader.all())
-        gc.freeze()
+        if not gc.get_freeze_count():
+            gc.collect()
+            gc.freeze()

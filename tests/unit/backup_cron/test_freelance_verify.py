@@ -145,9 +145,9 @@ def running(title: str, works_in: Path, *words: str) -> Iterator[subprocess.Pope
     script = "trap 'exit 3' QUIT TERM; echo; while :; do sleep 0.1; done"
     argv = [title, "-c", script, *words]
     with heeded(), subprocess.Popen(argv, executable="/bin/sh", cwd=works_in, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        process.stdout.readline()  # its signals have their meaning
         try:
+            assert process.stdout
+            process.stdout.readline()  # its signals have their meaning
             yield process
         finally:
             process.kill()
@@ -178,6 +178,7 @@ def test_the_server_that_a_killed_verification_left_ends_and_no_other(
         (left / "data/postmaster.pid").write_text(f"{other.pid}\n{left}/data\n")
         monkeypatch.setattr(servers.time, "sleep", lambda _: ours.poll())
         verification.remove_server(config)
+        ours.kill()  # which does nothing to one that has ended
         assert ours.wait() == 3
         assert other.poll() is None
     assert not left.exists()

@@ -179,10 +179,12 @@ def left_running(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         subprocess.Popen(["postgres", "-c", script, *words], executable="/bin/sh") as ours,
         subprocess.Popen(["other", "-c", script, *words], executable="/bin/sh") as other,
     ):
-        yield ours
-        assert other.poll() is None
-        for process in (ours, other):
-            process.kill()
+        try:
+            yield ours
+            assert other.poll() is None
+        finally:
+            for process in (ours, other):
+                process.kill()
 
 
 def test_what_a_killed_drill_left_goes_and_nothing_else(

@@ -1,7 +1,9 @@
 """A package archive or index that is down: tried again, then a clear error that says what to do."""
 
+import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from lab import environment, packages
 from lab.errors import LabError
+from lab.paths import ROOT
 
 
 @pytest.fixture
@@ -162,7 +165,7 @@ def test_what_is_installed_is_compiled_but_for_collections_that_nobody_asks_for(
     own_folders(monkeypatch, tmp_path)
     (environment.VENV / "bin").mkdir(parents=True)
     (environment.VENV / "bin/python").symlink_to(sys.executable)
-    packages = environment.VENV / "lib/python3.11/site-packages"
+    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(environment.VENV)}))
     named, other = (f"ansible_collections/{name}/plugins/one.py" for name in ("ansible/posix", "cisco/ios"))
     for name, text in ((named, ""), (other, ""), ("ansible/one.py", ""), ("django/template.py", "{{ no_python }")):
         (packages / name).parent.mkdir(parents=True)
@@ -170,6 +173,19 @@ def test_what_is_installed_is_compiled_but_for_collections_that_nobody_asks_for(
     environment._compile()
     compiled = {path.parents[1].relative_to(packages) / "one.py" for path in packages.rglob("*.pyc")}
     assert compiled == {Path(named), Path("ansible/one.py")}
+
+
+def test_every_collection_that_is_named_anywhere_is_compiled() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    kinds = {".yml", ".py", ".cfg", ".j2"}
+    paths = [ROOT / name for name in listed.split("\0") if Path(name).suffix in kinds and "/fixtures/" not in name]
+    text = "".join(path.read_text("utf-8") for path in paths if path.exists())
+    installed = Path(sysconfig.get_path("purelib"), "ansible_collections").glob("*/*/MANIFEST.json")
+    collections = {f"{path.parts[-3]}/{path.parts[-2]}/" for path in installed}
+    # What Python imports is ansible-core's.
+    text = re.sub(r"(from|import) ansible[.]\S+", "", text)
+    named = {one for one in collections if one.replace("/", ".") in text}
+    assert named == set(environment.COLLECTIONS)
 
 
 def test_an_index_that_is_down_is_named_after_uv_and_pip_failed(

