@@ -59,7 +59,7 @@ proofs: ## Drift, refusals, reboot and failover on the running lab
 	@$(TEST) proofs
 report: ## Host verification as an HTML page
 	@source activate.sh && pytest tests/host --environment $(ENVIRONMENT) --report dist/report.html
-proofs-all: ## The long ones too: killed runs, new certificates, a host added and retired
+proofs-all: ## The long ones too: runs that were killed or failed on the way, new certificates, a host added and retired
 	@$(TEST) proofs-all
 bench: ## Speed of site, application and backups (90 min; needs `make down`; GIGABYTES=5), into docs/results
 	@$(TEST) bench
