@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ RELEASES = "/opt/freelance-platform/releases/"
 CURRENT = "readlink -f /opt/freelance-platform/current"
 # Nobody listens there.
 CLOSED = "127.0.0.1:9"
-MIGRATION = '''"""The first half works, the second can't."""
+MIGRATION = '''"""The first half works, the second can't. A release of its own for each run of the proof: {run}."""
 
 from django.db import migrations
 
@@ -50,7 +51,7 @@ def test_a_migration_that_fails_half_way_leaves_the_release_in_use(
     host = lab.hosts("database")[0]
     folder = application / "apps/accounts/migrations"
     newest = sorted(path.stem for path in folder.glob("0*.py"))[-1]
-    (folder / "0099_proof_half_way.py").write_text(MIGRATION.format(after=newest), encoding="utf-8")
+    (folder / "0099_proof_half_way.py").write_text(MIGRATION.format(after=newest, run=uuid.uuid4()), encoding="utf-8")
     before, release = snapshot(), on(host, CURRENT)
 
     run = play(SITE, "--tags", "schema_migrations", "-e", f"schema_migrations_app_dir={application}")

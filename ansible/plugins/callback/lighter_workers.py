@@ -2,8 +2,8 @@
 
 A worker is forked for each task of each host. One whose parent has no filters of Jinja yet reads all their files again
 (roles that bring filters empty what was loaded before), and its collector of garbage goes through all that it inherits.
-Processor time without this plugin and with it, ansible-core 2.19, 2026-11-30: site.yml on a converged lab 157 s and
-133 s, hosts included; check_site.yml, which runs on the controller alone, 25 s and 14 s.
+Processor time of site.yml on a converged lab, hosts included (ansible-core 2.19, 2 cores, 2026-11-30): 157 s, with this
+plugin and the rarer polling of ansible.cfg 105 s; of the controller alone 78 s and 37 s.
 """
 
 import gc
